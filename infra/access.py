@@ -1,7 +1,7 @@
 """The access table: what each workload may access.
 
 Cloud identities, roles, key grants, service accounts, network egress, tests and docs/access-matrix.md derive from it. A
-workload that is missing has no identity in the cloud, and access that is missing in its row is denied.
+workload that is not in it has no identity in the cloud, and access that is not in its row is denied.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Store(StrEnum):
 class Access(StrEnum):
     READ = "read"
     WRITE = "read and write"
-    # Databases have logins of their own, so this grants network access only and no cloud role.
+    # Databases have their own logins, so this grants only network access and no cloud role.
     CONNECT = "connect"
 
 
@@ -36,8 +36,8 @@ class Access(StrEnum):
 class Workload:
     """A kind of pod: its namespace, its service account, its access, and whether it calls the tracking server.
 
-    tables      of the store of experiments: the DynamoDB tables or Cosmos DB containers that its access is to
-    pod_labels  what selects its pods among those of other workloads in its namespace
+    tables      the DynamoDB tables or Cosmos DB containers of the experiments' store that it may access
+    pod_labels  labels that select its pods among those of other workloads in its namespace
     """
 
     name: str
@@ -54,7 +54,7 @@ def _named(name: str) -> Mapping[str, str]:
 
 
 WORKLOADS = (
-    # The tracking server only reads artifacts: clients upload them directly, with identities of their own.
+    # The tracking server only reads artifacts: clients upload them directly, with their own identities.
     Workload("mlflow", "mlflow", "mlflow", {Store.ARTIFACTS: Access.READ, Store.TRACKING_DB: Access.CONNECT}),
     Workload(
         "training",
@@ -70,10 +70,10 @@ WORKLOADS = (
         "serving",
         {Store.ARTIFACTS: Access.READ, Store.REGISTRY: Access.READ},
         calls_mlflow=True,
-        # Of all models: the GitOps repository's base has it.
+        # A label of all models, from the base of the GitOps repository.
         pod_labels={"app.kubernetes.io/part-of": "groundwork"},
     ),
-    # Routes requests to champion and challenger, and writes what it records of them.
+    # Routes requests to champion and challenger, and writes what it records about them.
     Workload(
         "experiment-router",
         "serving",
@@ -82,7 +82,7 @@ WORKLOADS = (
         tables=("assignments", "results"),
         pod_labels=_named("experiment-router"),
     ),
-    # Analyses what the router recorded, and leaves reports in the runs of the challengers' versions.
+    # Analyses what the router recorded, and stores reports in the runs of the challengers' versions.
     Workload(
         "experiments-decide",
         "serving",
@@ -96,7 +96,7 @@ WORKLOADS = (
     Workload("external-secrets", "external-secrets", "external-secrets", {Store.SECRETS: Access.READ}),
     Workload("loki", "monitoring", "loki", {Store.LOGS: Access.WRITE}, pod_labels=_named("loki")),
     Workload("tempo", "monitoring", "tempo", {Store.TRACES: Access.WRITE}, pod_labels=_named("tempo")),
-    # Receives MLflow's webhooks into its inbox, and works on them.
+    # Receives MLflow's webhooks into its inbox, and processes them.
     Workload(
         "promotion",
         "lifecycle",
@@ -105,7 +105,7 @@ WORKLOADS = (
         calls_mlflow=True,
         pod_labels=_named("promotion"),
     ),
-    # Its test predictions are of rows that the version's training held out.
+    # Reads artifacts because its test predictions use rows that the version's training held out.
     Workload(
         "rollout",
         "lifecycle",
@@ -114,7 +114,7 @@ WORKLOADS = (
         calls_mlflow=True,
         pod_labels=_named("rollout"),
     ),
-    # Takes the inference log from serving.
+    # Collects the inference log from serving.
     Workload(
         "drift-collector",
         "lifecycle",
@@ -122,7 +122,7 @@ WORKLOADS = (
         {Store.INFERENCES: Access.WRITE},
         pod_labels=_named("drift-collector"),
     ),
-    # Compares inferences with the training reference, an artifact, and leaves reports beside them.
+    # Compares inferences with the training reference, an artifact, and stores reports beside them.
     Workload(
         "drift-check",
         "lifecycle",
@@ -131,7 +131,7 @@ WORKLOADS = (
         calls_mlflow=True,
         pod_labels=_named("drift-check"),
     ),
-    # Steps of Kubeflow Pipelines, which read data and log models as training does; only where `pipelines.enabled` is.
+    # Steps of Kubeflow Pipelines, which read data and log models like training; only with `pipelines.enabled`.
     Workload(
         "pipelines",
         "kubeflow",
@@ -145,7 +145,7 @@ WORKLOADS = (
 
 @dataclass(frozen=True)
 class Controller:
-    """A controller that acts on the cloud itself, where that leaves it to the platform, or on the cluster."""
+    """A controller that acts on the cloud itself, if the cloud leaves that to the platform, or on the cluster."""
 
     name: str
     namespace: str
@@ -154,7 +154,10 @@ class Controller:
 
 
 KARPENTER = Controller(
-    "karpenter", "karpenter", "karpenter", "start, tag and stop the cluster's nodes, and read what announces their end"
+    "karpenter",
+    "karpenter",
+    "karpenter",
+    "start, tag and stop the cluster's nodes, and read notices of their termination",
 )
 LOAD_BALANCER_CONTROLLER = Controller(
     "load-balancer-controller",
@@ -164,7 +167,7 @@ LOAD_BALANCER_CONTROLLER = Controller(
 )
 EKS_CONTROLLERS = (KARPENTER, LOAD_BALANCER_CONTROLLER)
 
-# Starts training in the cluster, by the Kubernetes API alone: it has no identity in the cloud.
+# Starts training in the cluster, using only the Kubernetes API: it has no identity in the cloud.
 RETRAINING = Controller(
     "retraining",
     "lifecycle",

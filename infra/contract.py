@@ -1,7 +1,7 @@
 """The contract between a cloud and the platform.
 
 `infra.azure` and `infra.aws` each create a `Foundation`. `infra.cluster` uses it without knowing the cloud: it depends
-on nothing but these classes.
+only on these classes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from infra.core.settings.sections import GpuPoolSettings
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The addresses and the port of a service, for network policies."""
+    """Addresses and port of a service, for network policies."""
 
     cidrs: pulumi.Input[Sequence[str]]
     port: int
@@ -40,7 +40,7 @@ class Taint:
 
 @dataclass(frozen=True)
 class NodePool:
-    """Nodes of one size in one or more zones, which the autoscaler keeps between two bounds."""
+    """Nodes of one size in one or more zones, whose number the autoscaler keeps within two bounds."""
 
     name: str
     size: str
@@ -52,22 +52,22 @@ class NodePool:
 
 
 POOL_LABEL = "groundwork/pool"  # label of a node with the name of its pool
-# Named like the resource, so that pods which request it need no toleration of their own: the admission plugin
-# ExtendedResourceToleration, which AKS and EKS have, adds it. With `sku=gpu`, as in AKS' guide, each would need one.
+# Named after the resource, so that pods which request it do not need to declare a toleration: the admission plugin
+# ExtendedResourceToleration of AKS and EKS adds it. With `sku=gpu`, as in the AKS guide, each pod would need one.
 # Source: https://learn.microsoft.com/azure/aks/faq and
 # https://docs.aws.amazon.com/eks/latest/userguide/platform-versions.html
 GPU_TAINT = Taint("nvidia.com/gpu", "present", TaintEffect.NO_SCHEDULE)
 
 
 def define_gpu_pool(settings: GpuPoolSettings, zones: Sequence[str]) -> NodePool | None:
-    """The pool of nodes with GPUs, which is the same on every cloud; None where the settings have none."""
+    """The pool of nodes with GPUs, which is the same on every cloud; None if the settings do not define one."""
     if not settings.size:
         return None
     return NodePool("gpu", settings.size, 0, settings.maximum, zones, {POOL_LABEL: "gpu"}, (GPU_TAINT,))
 
 
 class NetworkPolicyEngine(StrEnum):
-    """What enforces network policies. Engines differ in what an address block selects."""
+    """The engine that enforces network policies. Engines differ in what an address block selects."""
 
     CILIUM = "Cilium"
     VPC_CNI = "Amazon VPC CNI"
@@ -75,7 +75,7 @@ class NetworkPolicyEngine(StrEnum):
 
 @dataclass(frozen=True)
 class DiskContract:
-    """What the platform's StorageClass needs to know of the cloud's disks, encrypted with the platform's key."""
+    """What the platform's StorageClass needs to know about the cloud's disks, encrypted with the platform's key."""
 
     provisioner: str  # name of the CSI driver
     parameters: Mapping[str, pulumi.Input[str]]  # of the driver
@@ -87,22 +87,22 @@ class ClusterContract:
     kubeconfig: pulumi.Output[str]  # a secret, even though it contains no credentials
     oidc_issuer: pulumi.Output[str]
     node_pools: Sequence[NodePool]
-    gpu_pool: NodePool | None  # of nodes that come when pods request GPUs; None where the settings have none
+    gpu_pool: NodePool | None  # nodes that are added when pods request GPUs; None if the settings do not define it
     api: Endpoint  # the API server, as seen by pods
     network_policy_engine: NetworkPolicyEngine
-    # Labels of the pods in kube-system through which the API server may reach webhooks; None where it does so itself.
+    # Labels of the pods in kube-system through which the API server may reach webhooks; None if it connects directly.
     api_tunnel: Mapping[str, str] | None
     disks: DiskContract
-    load_balancer_annotations: Mapping[str, str]  # of a Service whose load balancer only the network reaches
+    load_balancer_annotations: Mapping[str, str]  # of a Service whose load balancer is reachable only in the network
 
 
 @dataclass(frozen=True)
 class RegistryContract:
-    server: pulumi.Output[str]  # host name in the names of images
-    image_prefix: pulumi.Output[str]  # what comes before the name of an image of the platform, with a slash at its end
+    server: pulumi.Output[str]  # host name in image names
+    image_prefix: pulumi.Output[str]  # prefix of the platform's image names, with a trailing slash
 
     def locate(self, image: str, digest: str) -> pulumi.Output[str]:
-        """Where an image of the platform is pulled from."""
+        """The reference that an image of the platform is pulled by."""
         return pulumi.Output.format("{}{}@{}", self.image_prefix, image, digest)
 
 
@@ -129,7 +129,7 @@ class ExperimentsContract:
 
     name: pulumi.Output[str]
     endpoint: pulumi.Output[str]  # URL
-    store: pulumi.Output[str]  # as the writer of experiments names it: dynamodb://prefix or cosmosdb://host/database
+    store: pulumi.Output[str]  # URL for the writer of experiments: dynamodb://prefix or cosmosdb://host/database
     environment: Mapping[str, pulumi.Input[str]]  # environment variables of clients; never a secret
 
 
@@ -140,12 +140,12 @@ class SecretsContract:
     # `spec.provider` of a ClusterSecretStore of External Secrets, which reads as the workload `external-secrets`.
     # Source: https://external-secrets.io/latest/api/spec/
     store_provider: Mapping[str, Any]
-    name_prefix: str  # what comes before the names that people give secrets, empty for nothing
+    name_prefix: str  # prefix before the names that people give to secrets; may be empty
 
 
 @dataclass(frozen=True)
 class S3Bucket:
-    """An object store with the API of S3, which clients sign in to with their pod's identity."""
+    """An object store with the S3 API, which clients authenticate to with their pod's identity."""
 
     name: pulumi.Output[str]
     region: str
@@ -154,7 +154,7 @@ class S3Bucket:
 
 @dataclass(frozen=True)
 class BlobContainer:
-    """An object store with the API of Azure Blob Storage, which clients sign in to with their pod's federated token."""
+    """A container of Azure Blob Storage, which clients authenticate to with their pod's federated token."""
 
     name: pulumi.Output[str]
     account: pulumi.Output[str]  # name of the storage account
@@ -163,7 +163,7 @@ class BlobContainer:
 
 @dataclass(frozen=True)
 class TelemetryStoresContract:
-    """Where Loki keeps logs and Tempo traces. Retention is theirs; the stores delete what is older and was left."""
+    """Where Loki stores logs and Tempo stores traces. They enforce retention; the stores delete older leftovers."""
 
     logs: S3Bucket | BlobContainer
     traces: S3Bucket | BlobContainer
@@ -196,24 +196,24 @@ class Identity:
 
 @dataclass(frozen=True)
 class KarpenterContract:
-    """What Karpenter needs, where a cluster's nodes are added by it.
+    """What Karpenter needs if it adds the cluster's nodes.
 
-    It reaches the cloud's services inside the network only, so it cannot look up prices or roles: its setting
-    `isolatedVPC` is true, and its node classes name the instance profile rather than a role.
+    It reaches only those of the cloud's services that have an endpoint in the network, so it cannot look up prices or
+    roles: its setting `isolatedVPC` is true, and its node classes name the instance profile instead of a role.
     """
 
     identity: Identity
     region: str
-    queue: pulumi.Output[str]  # name of the queue that announces the end of instances
-    instance_profile: pulumi.Output[str]  # name of that of the nodes, whose role may join the cluster
+    queue: pulumi.Output[str]  # name of the queue with notices of terminating instances
+    instance_profile: pulumi.Output[str]  # name of the nodes' instance profile, whose role may join the cluster
     subnets: Sequence[pulumi.Output[str]]  # IDs
-    security_group: pulumi.Output[str]  # ID of that of the nodes
+    security_group: pulumi.Output[str]  # ID of the nodes' security group
     disk_key: pulumi.Output[str]  # ARN of the key of the nodes' disks
 
 
 @dataclass(frozen=True)
 class LoadBalancerControllerContract:
-    """What the AWS Load Balancer Controller needs, where load balancers are created by it."""
+    """What the AWS Load Balancer Controller needs if it creates the load balancers."""
 
     identity: Identity
     region: str
@@ -226,17 +226,17 @@ class Foundation:
 
     cluster: ClusterContract
     registry: RegistryContract
-    artifacts: ArtifactsContract  # MLflow's root
-    inferences: ArtifactsContract  # the inference log, and the reports on drift
-    tracking_db: DatabaseContract  # MLflow's; its login administers the server
-    lifecycle_db: DatabaseContract  # the promotion's inbox; the platform creates it and its login
+    artifacts: ArtifactsContract  # MLflow's artifact root
+    inferences: ArtifactsContract  # the inference log and the drift reports
+    tracking_db: DatabaseContract  # MLflow's database; its login administers the server
+    lifecycle_db: DatabaseContract  # promotion's inbox; the platform creates the database and its login
     experiments: ExperimentsContract
     secrets: SecretsContract
     training: TrainingContract
     telemetry: TelemetryContract
     telemetry_stores: TelemetryStoresContract
     audit: AuditContract
-    identities: Mapping[str, Identity]  # by name of the workload, one for each row of the access table
-    endpoints: Mapping[Store, Endpoint]  # by store
-    karpenter: KarpenterContract | None  # None where the cloud adds nodes itself
-    load_balancer_controller: LoadBalancerControllerContract | None  # None where the cloud creates them itself
+    identities: Mapping[str, Identity]  # keyed by workload name, one for each row of the access table
+    endpoints: Mapping[Store, Endpoint]
+    karpenter: KarpenterContract | None  # None if the cloud adds nodes itself
+    load_balancer_controller: LoadBalancerControllerContract | None  # None if the cloud creates load balancers itself

@@ -1,7 +1,7 @@
 """What each cloud's modules create, side by side: the same module on both clouds serves the same purpose.
 
-Read from the sources rather than from a stack, so that it needs neither an engine nor settings, and includes what a
-stack has by settings only.
+It is read from the sources rather than from a stack, so it needs neither an engine nor settings, and includes resources
+that only some settings create.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent
 _CLOUDS = ("azure", "aws")
 _SDKS = ("pulumi_azure_native", "pulumi_aws")
-# A cloud's own ways of writing the same thing; what they create is in the modules that use them.
+# Modules without a counterpart to compare; the resources that they create are listed with the modules that use them.
 _HELPERS = frozenset({"__init__", "foundation", "kubeconfig"})
 
-# Why a module is on one cloud only. A test fails for one without a reason.
+# Why a module exists on only one cloud. A test fails for a module without a reason.
 ONE_SIDED = {
-    "bucket": "AWS: what `storage_account` is on Azure",
+    "bucket": "AWS: the counterpart of `storage_account` on Azure",
     "iam": "AWS: roles and policy documents; on Azure `identity` assigns built-in roles",
-    "karpenter": "AWS: adds nodes for pods that wait; AKS has an autoscaler of its own",
+    "karpenter": "AWS: adds nodes for pending pods; AKS has its own autoscaler",
     "keys": "AWS: on Azure the key is in the vault, in `secrets`",
     "load_balancing": "AWS: a controller creates load balancers; AKS does so itself",
     "pod_identity": "AWS: on Azure `identity` federates the workloads' identities",
-    "storage_account": "Azure: what `bucket` is on AWS",
+    "storage_account": "Azure: the counterpart of `bucket` on AWS",
 }
 
 
@@ -34,8 +34,8 @@ ONE_SIDED = {
 class Capability:
     """One module.
 
-    purpose  the start of its documentation, on the first cloud that has it
-    types    resource types that it creates, by cloud, such as `ec2.Vpc`
+    purpose  the start of its docstring, on the first cloud that has it
+    types    resource types that it creates, keyed by cloud, such as `ec2.Vpc`
     """
 
     module: str
@@ -48,12 +48,12 @@ class Capability:
 
     @property
     def reason(self) -> str:
-        """Why it is on one cloud only; empty where it is on both."""
+        """Why it exists on only one cloud; empty if it exists on both."""
         return "" if len(self.clouds) == len(_CLOUDS) else ONE_SIDED.get(self.module, "")
 
 
 def list_capabilities() -> list[Capability]:
-    """All modules of both clouds, by name."""
+    """All modules of both clouds, sorted by name."""
     names = {path.stem for cloud in _CLOUDS for path in (_FOLDER / cloud).glob("*.py")} - _HELPERS
     return [_read_capability(name) for name in sorted(names)]
 
@@ -82,7 +82,7 @@ def _find_types(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=package), attr=name)) if package in packages:
-                # Functions start with a small letter, and classes of inputs end in Args.
+                # Functions start with a lower-case letter, and classes of inputs end in Args.
                 if name[0].isupper() and not name.endswith("Args"):
                     yield f"{package}.{name}"
 
@@ -98,7 +98,7 @@ def format_parity() -> str:
             "",
             "The same platform on Azure and on AWS: both clouds implement one contract (`infra/contract.py`) with "
             "modules of the same names. Generated from `infra/azure` and `infra/aws` by `make docs`; a module without "
-            "types creates its resources by helpers of others.",
+            "types creates its resources with helpers of other modules.",
             "",
             "| module | what it is | on Azure | on AWS |",
             "|---|---|---|---|",
@@ -107,9 +107,9 @@ def format_parity() -> str:
                 for each in both
             ),
             "",
-            "Modules of one cloud, whose work the other cloud does itself or elsewhere:",
+            "Modules of only one cloud, because the other cloud does the same itself or in another module:",
             "",
-            "| module | why it is on one cloud only | creates |",
+            "| module | why it exists on only one cloud | creates |",
             "|---|---|---|",
             *(f"| `{each.module}` | {each.reason} | {_format_types(each, each.clouds[0])} |" for each in one_sided),
             "",

@@ -1,7 +1,7 @@
 """People and their roles: what the members of a group may do in each service.
 
-Groups are settings (`sso.adminGroup`, `sso.viewerGroup`) and the only way to a role: whoever is in none of them may do
-nothing. Workloads are in `access.py`.
+Groups are settings (`sso.adminGroup`, `sso.viewerGroup`) and the only way to a role: people who are in neither of them
+may do nothing. Workloads are in `access.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Service(StrEnum):
     MLFLOW = "mlflow"
 
 
-# The header in which the gateway passes on the token that says who somebody is.
+# The header in which the gateway passes on a person's ID token.
 ID_TOKEN_HEADER = "X-Id-Token"  # noqa: S105 a header's name
 
 
@@ -37,14 +37,14 @@ class Role:
     permissions: Mapping[Service, Permission]
 
 
-# Of MLflow's and the experiments' API the gateway admits readers to what only reads.
+# For readers, the gateway admits only requests that read from the APIs of MLflow and of experiments.
 ADMIN = Role("admin", dict.fromkeys(Service, Permission.WRITE))
 VIEWER = Role("viewer", dict.fromkeys(Service, Permission.READ))
 ROLES = (ADMIN, VIEWER)
 
 
 def list_groups(sso: SsoSettings, service: Service) -> Iterator[tuple[str, Permission]]:
-    """The groups that may use a service, the one that may do more first."""
+    """The groups that may use a service, those with more permissions first."""
     for group, role in ((sso.admin_group, ADMIN), (sso.viewer_group, VIEWER)):
         if group and service in role.permissions:
             yield group, role.permissions[service]

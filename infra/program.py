@@ -26,7 +26,7 @@ def deploy() -> None:
 
 
 def _create_foundation(context: StackContext) -> Foundation:
-    # Imported here because a cloud's SDK takes a second or two to load (measured), and a stack needs one of them.
+    # Imported here because a cloud's SDK takes a second or two to load (measured), and a stack needs only one of them.
     if context.settings.cloud is Cloud.AZURE:
         from infra.azure import create_foundation
     else:

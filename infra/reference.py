@@ -1,6 +1,6 @@
 """Generates docs/settings.md, docs/access-matrix.md and docs/parity.md from the code.
 
-`python -m infra.reference` prints them, `--write` writes them. A test fails when they are out of date.
+`python -m infra.reference` prints them, `--write` writes them. A test fails if they are out of date.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HEADER = """\
 
 What a stack's file, `stacks/Pulumi.<stack>.yaml`, may contain under `config:`. Generated from `infra/core/settings/` by
 `make docs`. A setting that the file does not contain has its default. The examples show how each setting is written on
-Azure, and what differs on AWS; not all of them go together. Text that looks like a number or a date is put in quotes.
+Azure, and what differs on AWS; not all of them can be combined. Quote text that looks like a number or a date.
 `pulumi config set --path 'groundwork:cluster.userPool.minimum' 3` writes a setting of a section.
 """
 
@@ -47,7 +47,7 @@ _LOCATIONS = {Cloud.AZURE: "westeurope", Cloud.AWS: "eu-west-1"}
 
 
 def documents() -> dict[str, str]:
-    """The text of each generated document, by file name."""
+    """The text of each generated document, keyed by file name."""
     return {
         "settings.md": format_settings(),
         "access-matrix.md": format_access_matrix(),
@@ -64,15 +64,15 @@ def format_settings() -> str:
 def _format_effects() -> list[str]:
     rows = [f"| {effect} | {meaning} |" for effect, meaning in MEANINGS.items()]
     return [
-        "The last column says what changing a setting does to a stack that stands. `make rehearse`, `make preview` and",
-        "`make up` say it before anything starts: they compare with the settings of the last deployment, which are in",
+        "The last column says what changing a setting does to a deployed stack. `make rehearse`, `make preview` and",
+        "`make up` report it before anything starts: they compare the settings with those of the last deployment, in",
         "the stack's state. Plain `pulumi` does not compare them.",
         "",
-        "| changing it | means |",
+        "| effect | meaning |",
         "|---|---|",
         *rows,
         "",
-        "A change that loses data is made with `CONFIRM=<setting>`, several of them separated by commas.",
+        "A change that loses data is confirmed with `CONFIRM=<setting>`; separate several of them by commas.",
         "",
     ]
 
@@ -119,7 +119,7 @@ def _describe_change(path: str) -> str:
 
 
 def _example(path: str) -> Any:
-    """A setting's example, with the one for AWS as a comment where that is another."""
+    """A setting's example, with the one for AWS as a comment if it differs."""
     azure, aws = (find_example(path, cloud) for cloud in (Cloud.AZURE, Cloud.AWS))
     return (
         azure if azure == aws or isinstance(azure, list | dict) else Commented(azure, f"on AWS: {format_scalar(aws)}")
@@ -152,19 +152,19 @@ def format_access_matrix() -> str:
             "# Access matrix",
             "",
             "What each workload may access, on both clouds. Generated from `infra/access.py` by `make docs`; cloud "
-            "roles, key grants, service accounts and network egress come from the same table.",
+            "roles, key grants, service accounts and network egress are created from the same table.",
             "",
             f"| workload | namespace / service account | {header} | tracking server |",
             "|---|---|" + "---|" * len(Store) + "---|",
             *rows,
             "",
-            "On EKS two controllers act on the account itself; on AKS, Azure does what they do.",
+            "On EKS, two controllers act on the account itself; on AKS, Azure does their work.",
             "",
             "| controller | namespace / service account | may |",
             "|---|---|---|",
             *controllers,
             "",
-            "One service starts workloads by the Kubernetes API, and has no identity in the cloud.",
+            "One service starts workloads with the Kubernetes API, and has no identity in the cloud.",
             "",
             "| service | namespace / service account | may |",
             "|---|---|---|",
@@ -172,7 +172,7 @@ def format_access_matrix() -> str:
             "",
             "## People",
             "",
-            "What people may do, by the group that `sso.adminGroup` or `sso.viewerGroup` names. Generated from "
+            "What the members of the groups in `sso.adminGroup` and `sso.viewerGroup` may do. Generated from "
             "`infra/people.py`. Without `sso.issuer` each service has one administrator with a generated password.",
             "",
             f"| role | {' | '.join(Service)} |",
@@ -195,7 +195,7 @@ def _describe_access(workload: Workload, store: Store) -> str:
 
 
 def _default(path: str) -> str:
-    """The default; where it depends on cloud or environment, each value with its stacks."""
+    """The default; if it depends on cloud or environment, each value with its stacks."""
     defaults = {
         (cloud, environment): _value(cloud, environment, path) for cloud in Cloud for environment in Environment
     }
@@ -212,7 +212,7 @@ def _default(path: str) -> str:
 
 
 def _name_stacks(stacks: set[tuple[Cloud, Environment]]) -> str:
-    """The environments or clouds that make up `stacks`, or else each of both: `dev, staging`."""
+    """The environments or clouds that make up `stacks`, such as `dev, staging`, or else each combination of both."""
     environments = [one for one in Environment if (Cloud.AZURE, one) in stacks]
     if stacks == set(product(Cloud, environments)):
         return ", ".join(environments)

@@ -1,4 +1,4 @@
-"""Alerts of the cloud itself: of what Prometheus in the cluster cannot say when the cluster is what fails."""
+"""Alerts of the cloud itself, for failures that Prometheus cannot report because the cluster is affected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GIB = 1024**3
 
 @dataclass(frozen=True)
 class MetricCondition:
-    """When a metric, over some periods of some seconds, is a reason to tell somebody, and whether no data is one."""
+    """When a metric, over some periods of some seconds, raises an alert, and whether missing data does."""
 
     namespace: str
     metric: str
@@ -46,7 +46,7 @@ class AlertsArgs:
 
 
 class Alerts(Component):
-    """Alarms on metrics and on logs; none without somebody who receives them."""
+    """Alarms on metrics and on logs; nothing without a receiver."""
 
     layer = "aws"
 
@@ -60,7 +60,7 @@ class Alerts(Component):
             self._watch_cluster()
         else:
             self.warn(
-                "The cloud has no alerts of its own, which say that the cluster is away: nobody would receive them. "
+                "The cloud's own alerts, which report cluster failures, are not created: nobody would receive them. "
                 "Set telemetry.alertEmail."
             )
         self.register_outputs({})
@@ -68,10 +68,10 @@ class Alerts(Component):
     def _watch_database(self) -> None:
         """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-metrics.html"""
         database = {"DBInstanceIdentifier": self._args.database.identifier}
-        # A server that runs sends its metrics every minute.
+        # A running server sends its metrics every minute.
         self._create_metric_alert(
             "database-down",
-            "MLflow's database does not answer",
+            "MLflow's database does not respond",
             MetricCondition(
                 "AWS/RDS", "CPUUtilization", "SampleCount", "LessThanThreshold", 1, database, missing_data="breaching"
             ),
@@ -87,10 +87,10 @@ class Alerts(Component):
             "The disk of MLflow's database is almost full: raise database.storageGb",
             MetricCondition("AWS/RDS", "FreeStorageSpace", "Minimum", "LessThanThreshold", tenth, database),
         )
-        # The server's own words: https://github.com/postgres/postgres/blob/master/src/backend/storage/lmgr/proc.c
+        # The server's messages: https://github.com/postgres/postgres/blob/master/src/backend/storage/lmgr/proc.c
         self._create_log_alert(
             "database-connections-refused",
-            "MLflow's database has as many connections as it takes, and refuses more",
+            "MLflow's database has reached its maximum number of connections, and refuses more",
             self._args.database.log_group,
             '?"too many clients already" ?"remaining connection slots are reserved"',
         )
@@ -100,7 +100,7 @@ class Alerts(Component):
         prefix = self._args.context.naming.prefix
         self._create_log_alert(
             "secrets-unavailable",
-            "Secrets Manager fails to answer, or refuses, requests for the stack's secrets",
+            "Requests for the stack's secrets fail or are denied by Secrets Manager",
             self._args.audit.trail_log_group,
             '{ ($.eventSource = "secretsmanager.amazonaws.com") && ($.eventName = "GetSecretValue") && '
             f'($.errorCode = "*") && ($.errorCode != "ResourceNotFoundException") && '
@@ -112,7 +112,7 @@ class Alerts(Component):
         for number, gateway in enumerate(self._args.network.nat_gateways, start=1):
             self._create_metric_alert(
                 "nat-ports-exhausted",
-                "Connections to the internet fail, because the NAT gateway has no port left for them",
+                "Connections to the internet fail, because the NAT gateway has no free ports",
                 MetricCondition(
                     "AWS/NATGateway",
                     "ErrorPortAllocation",
@@ -130,15 +130,15 @@ class Alerts(Component):
         cluster = {"ClusterName": self._args.cluster.name}
         self._create_share_alert(
             "api-server-errors",
-            "The Kubernetes API server fails to answer more than 5 % of its requests",
+            "More than 5 % of the requests to the Kubernetes API server fail",
             ("apiserver_request_total_5XX", "apiserver_request_total"),
             cluster,
             threshold=5,
         )
         self._create_metric_alert(
             "pods-unschedulable",
-            "Pods have fit on no node for a quarter of an hour",
-            # Only the sum is valid, and of a state it is the state within a minute.
+            "Pods have been unschedulable for a quarter of an hour",
+            # Only the sum is valid; for a state, it is the state within a minute.
             MetricCondition(
                 "AWS/EKS",
                 "scheduler_pending_pods_UNSCHEDULABLE",

@@ -26,7 +26,7 @@ class ArtifactsArgs:
 
 
 class Artifacts(Component):
-    """A bucket with two prefixes: under one MLflow keeps its artifacts, under the other inferences expire."""
+    """A bucket with two prefixes: one for MLflow's artifacts, and one for inferences, which expire."""
 
     layer = "aws"
 
@@ -61,7 +61,7 @@ class Artifacts(Component):
         return self._describe(INFERENCES_PREFIX)
 
     def _copy_models(self, name: str, key: Key, copy_key: Key) -> None:
-        """Keep a copy of models and runs in the second region, at most 15 minutes behind; deletions are not copied."""
+        """Copy models and runs to the second region, at most 15 minutes behind; deletions are not copied."""
         resilience = self._context.settings.resilience
         copy = Bucket(
             name,
@@ -96,7 +96,7 @@ class Artifacts(Component):
         region = self._context.settings.location
         return ArtifactsContract(
             uri=pulumi.Output.concat("s3://", self._bucket.name, "/", prefix),
-            # The Python SDK reads the second, all others the first.
+            # The Python SDK reads the second variable, all other SDKs the first.
             environment={"AWS_REGION": region, "AWS_DEFAULT_REGION": region},
         )
 
@@ -116,8 +116,8 @@ def _allow_copies(
 
 
 def _copy_below(prefix: str, bucket: pulumi.Output[str], key: pulumi.Output[str]) -> s3.BucketReplicationConfigRuleArgs:
-    """Objects below a prefix within 15 minutes, for which S3 answers with a metric of what is late."""
-    minutes = 15  # the only time that S3 commits itself to
+    """Replicate objects below a prefix within 15 minutes; S3 has a metric for those that are late."""
+    minutes = 15  # the only time that S3 offers
     return s3.BucketReplicationConfigRuleArgs(
         id="models",
         status="Enabled",

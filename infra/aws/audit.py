@@ -31,7 +31,7 @@ class AuditArgs:
 
 
 class Audit(Component):
-    """CloudTrail in a bucket of its own and in CloudWatch, flow logs of the VPC in CloudWatch."""
+    """CloudTrail in its own bucket and in CloudWatch, and flow logs of the VPC in CloudWatch."""
 
     layer = "aws"
 
@@ -117,7 +117,7 @@ class Audit(Component):
                 )
             ],
             tags=args.context.naming.tags,
-            # CloudTrail writes to the bucket and the log group before it creates the trail.
+            # CloudTrail writes to the bucket and the log group even before it creates the trail.
             opts=self.child_options(depends_on=[self._bucket, writer]),
         )
         group: pulumi.Output[str] = logs.name
@@ -139,7 +139,7 @@ class Audit(Component):
             log_destination_type="cloud-watch-logs",
             log_destination=logs.arn,
             iam_role_arn=writer.arn,
-            max_aggregation_interval=600,  # seconds; a sixth of the volume of the only alternative, 60
+            max_aggregation_interval=600,  # seconds; the only alternative, 60, has six times the volume
             tags=args.context.naming.tags,
             opts=self.child_options(depends_on=[writer]),
         )
@@ -151,11 +151,11 @@ class Audit(Component):
         return self._args.observability.create_log_group(name, f"/groundwork/{prefix}/{path}", self.child_options())
 
     def _source_condition(self, arn: pulumi.Output[str]) -> dict[str, object]:
-        """Prevents confused deputies: the service can act only for resources of this account."""
+        """Prevent confused deputies: the service can act only for resources of this account."""
         return {"StringEquals": {"aws:SourceAccount": self._args.account_id}, "ArnLike": {"aws:SourceArn": arn}}
 
     def _create_writer_role(self, name: str, logs: cloudwatch.LogGroup, trusted: Statement) -> Role:
-        """The role with which a service writes to one log group only."""
+        """A role with which a service can write to only one log group."""
         write = allow(
             ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
             [pulumi.Output.concat(logs.arn, ":*")],

@@ -21,17 +21,17 @@ class BucketArgs:
     context: StackContext
     name_suffix: str  # of the physical name
     key: pulumi.Output[str]
-    noncurrent_days: int  # days that replaced and deleted objects can be restored
-    expiration_days: int | None = None  # days until objects expire; None keeps them
-    expiring: Mapping[str, int] = field(default_factory=dict)  # by prefix, days until the objects under it expire
+    noncurrent_days: int  # days in which replaced and deleted objects can be restored
+    expiration_days: int | None = None  # days until objects expire; None if they do not
+    expiring: Mapping[str, int] = field(default_factory=dict)  # days until the objects under a prefix expire
     statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = (
         _no_statements  # of the bucket policy, for the bucket's ARN
     )
-    region: str | None = None  # another than the stack's own
+    region: str | None = None  # if other than the stack's own
 
 
 class Bucket(Component):
-    """An encrypted, versioned bucket without public access, which accepts requests over TLS only."""
+    """An encrypted, versioned bucket without public access, which accepts only requests over TLS."""
 
     layer = "aws"
 
@@ -42,7 +42,7 @@ class Bucket(Component):
             name,
             region=args.region,
             bucket=args.context.naming.global_name(args.name_suffix, limit=63),
-            # Without this, a bucket that is not empty stops `pulumi destroy`.
+            # Without this, `pulumi destroy` fails if the bucket is not empty.
             force_destroy=not resilience.retain_data,
             tags=args.context.naming.tags,
             opts=self.child_options(protect=resilience.deletion_protection),
@@ -79,7 +79,7 @@ class Bucket(Component):
 
     @property
     def versioning(self) -> s3.BucketVersioning:
-        """Whatever copies objects depends on it."""
+        """Replication of objects depends on it."""
         return self._versioning
 
     @property
@@ -111,7 +111,7 @@ class Bucket(Component):
         )
 
     def _create_lifecycle(self, name: str, args: BucketArgs, versioning: s3.BucketVersioning) -> None:
-        """Depends on versioning, without which there are no noncurrent versions."""
+        """Create the lifecycle rules, after versioning, without which there are no noncurrent versions."""
         s3.BucketLifecycleConfiguration(
             name,
             bucket=self._bucket.id,

@@ -1,4 +1,4 @@
-"""The budget of a month."""
+"""The monthly budget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BudgetArgs:
 
 
 class Budget(Component):
-    """A budget of all that has the stack's tag, which the account must have activated; none without the setting.
+    """A budget for all resources with the stack's tag, which the account must have activated; only if it is set.
 
     Source: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
     """

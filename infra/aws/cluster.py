@@ -29,10 +29,10 @@ from infra.core.component import Component, StackContext
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _DEPLOYER_TAG = "deployer"
-# EKS confirms access before it acts; half a minute has been seen.
+# EKS confirms access before it takes effect; a delay of half a minute has been observed.
 # Source: https://github.com/gravitational/teleport/pull/49467
 _ACCESS_PROPAGATION = "1m"
-# As long as https://github.com/Smana/cloud-native-ref/pull/1669 waits at most.
+# The longest wait in https://github.com/Smana/cloud-native-ref/pull/1669.
 _DISK_DELETION = "5m"
 # A Network Load Balancer that sends requests to pods directly.
 # Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/service/annotations/
@@ -101,7 +101,7 @@ class Cluster(Component):
             oidc_issuer=self._cluster.identities[0].oidcs[0].issuer,
             node_pools=self._node_pools,
             gpu_pool=define_gpu_pool(settings.cluster.gpu_pool, self._args.network.zones),
-            # The service `kubernetes`, and EKS's network interfaces in the nodes' subnets behind it.
+            # The service `kubernetes`, and behind it EKS's network interfaces in the nodes' subnets.
             api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
             network_policy_engine=NetworkPolicyEngine.VPC_CNI,
             api_tunnel=None,
@@ -113,7 +113,7 @@ class Cluster(Component):
 
     @property
     def telemetry_contract(self) -> TelemetryContract:
-        """The log group that most queries read; those of the database, the trail and the network are beside it."""
+        """The log group that most queries read; database, trail and network have their own ones."""
         return TelemetryContract(logs=self._log_group)
 
     @property
@@ -123,7 +123,7 @@ class Cluster(Component):
     def _find_deployer(self) -> str:
         """The ARN of the role or user of the first deployment, which the cluster's tag names from then on.
 
-        With the present one, a preview by another identity would show the access of this one as withdrawn.
+        If it were the current identity, a preview by another one would show the first one's access as removed.
         """
         if self._exists:
             tags = eks.get_cluster(name=self._name, opts=self._invoke_options).tags
@@ -160,8 +160,8 @@ class Cluster(Component):
                 endpoint_public_access=bool(ranges),
                 public_access_cidrs=ranges or None,
             ),
-            # Both from the start: the mode cannot be changed back, and access of the creating identity could not be
-            # withdrawn, or given by an entry too, without a new cluster.
+            # Both from the start: the mode cannot be changed back, and without a new cluster the access of the creating
+            # identity could be neither removed nor managed by an access entry.
             access_config=eks.ClusterAccessConfigArgs(
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=False
             ),
@@ -181,7 +181,7 @@ class Cluster(Component):
         )
 
     def _create_api_group(self, name: str) -> ec2.SecurityGroup:
-        """Who reaches the API server's private addresses, beside the nodes: EKS's own group admits only its members."""
+        """Clients of the API server's private addresses other than nodes: EKS's own group admits only its members."""
         naming = self._args.context.naming
         sources = self._args.context.settings.cluster.private_access_from
         return ec2.SecurityGroup(
@@ -195,7 +195,7 @@ class Cluster(Component):
         )
 
     def _grant_admins(self, name: str) -> pulumiverse_time.Sleep:
-        """Access for the identity of the first deployment, and for the roles of the settings; and until it acts.
+        """Grant access to the identity of the first deployment and to the roles in the settings, and wait for it.
 
         Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
         """
@@ -226,7 +226,7 @@ class Cluster(Component):
         )
 
     def _create_network_addons(self, name: str) -> Sequence[eks.Addon]:
-        """The add-ons that nodes need to become Ready. They are DaemonSets, so they do not wait for nodes."""
+        """The add-ons that nodes need to become `Ready`. They are DaemonSets, so they do not wait for nodes."""
         agent = self._create_addon(name, "eks-pod-identity-agent", [])
         cni = self._create_addon(
             name,
@@ -270,7 +270,7 @@ class Cluster(Component):
     def _create_deployed_addons(self, name: str, groups: Sequence[eks.NodeGroup]) -> Sequence[eks.Addon]:
         """The add-ons that are Deployments, which become ready only once there are nodes."""
         dns = self._create_addon(name, "coredns", groups)
-        metrics = self._create_addon(name, "metrics-server", groups)  # without it, autoscalers of pods do nothing
+        metrics = self._create_addon(name, "metrics-server", groups)  # without it, pod autoscalers do nothing
         account = "ebs-csi-controller-sa"
         role = RoleArgs(
             self._args.context,
@@ -285,14 +285,15 @@ class Cluster(Component):
     def _name_when_ready(self, name: str, members: Sequence[pulumi.Resource]) -> pulumi.Output[str]:
         """The cluster's name, known once the cluster has administrators, nodes, DNS and disks, which charts need.
 
-        When the stack is destroyed, these stay for some minutes after the last pods and claims: only then does the
-        driver delete their disks, which would otherwise remain, and be billed.
+        When the stack is destroyed, these remain for some minutes after the last pods and claims are gone, until the
+        driver has deleted their disks, which would otherwise remain and be billed.
+
         Source: https://github.com/aws-solutions-library-samples/global-capacity-orchestrator-on-aws/issues/268
         """
         hold = pulumiverse_time.Sleep(
             name,
             destroy_duration=_DISK_DELETION,
-            triggers={"cluster": self._cluster.name},  # an input, so that a preview which replaces a member knows it
+            triggers={"cluster": self._cluster.name},  # an input, so that a preview that replaces a member knows it
             opts=self.child_options(depends_on=members),
         )
         ready: pulumi.Output[str] = hold.triggers["cluster"]
@@ -306,9 +307,9 @@ class Cluster(Component):
         identity: tuple[str, RoleArgs] | None = None,
         configuration: str | None = None,
     ) -> eks.Addon:
-        """An add-on in EKS's default version for the cluster's; `identity` is a service account and its role.
+        """An add-on in EKS's default version for the cluster's version; `identity` is a service account and its role.
 
-        The version is looked up, because EKS changes that of an add-on only on request.
+        The version is looked up, because EKS does not update add-ons by itself.
         """
         associations, waits_for = [], list(after)
         if identity:

@@ -34,7 +34,7 @@ class DatabaseArgs:
 
 
 class Database(Component):
-    """An RDS instance in subnets of its own, which accepts connections over TLS only."""
+    """An RDS instance in its own subnets, which accepts only connections over TLS."""
 
     layer = "aws"
 
@@ -89,7 +89,7 @@ class Database(Component):
         )
 
     def _create_password(self, name: str, secrets: Secrets, secret: str) -> RandomPassword:
-        """Letters and digits only, for a password becomes part of a URL, and RDS rejects / @ " and spaces."""
+        """Only letters and digits, because the password becomes part of a URL, and RDS rejects / @ " and spaces."""
         password = RandomPassword(name, length=32, special=False, opts=self.child_options())
         secrets.store_secret(secret, password.result)
         return password
@@ -103,12 +103,12 @@ class Database(Component):
             engine_version=_VERSION,
             allow_major_version_upgrade=True,
             auto_minor_version_upgrade=True,
-            # Otherwise changes wait for the maintenance window, and the settings are not true until then.
+            # Otherwise changes wait for the maintenance window, and the server does not match the settings until then.
             apply_immediately=True,
             instance_class=settings.size,
             allocated_storage=settings.storage_gb,
             storage_type="gp3",
-            # The baseline of striped storage, free of charge. RDS refuses it below, and growing into it without.
+            # The baseline of striped storage, free of charge. RDS rejects it for smaller disks, and growth without it.
             iops=_STRIPED_IOPS if settings.storage_gb >= _STRIPED_FROM else None,
             storage_encrypted=True,
             kms_key_id=args.secrets.key.arn,
@@ -137,7 +137,7 @@ class Database(Component):
         )
 
     def _copy_backups(self, name: str, key: Key) -> None:
-        """Have RDS keep snapshots and logs in the second region too, from which a new instance can be made there."""
+        """Have RDS keep snapshots and logs in the second region too, from which an instance can be restored there."""
         resilience, settings = self._context.settings.resilience, self._context.settings.database
         rds.InstanceAutomatedBackupsReplication(
             name,
@@ -149,7 +149,7 @@ class Database(Component):
         )
 
     def _create_snapshot_name(self, name: str) -> pulumi.Output[str]:
-        """A name for the snapshot that is taken when the stack is destroyed: that of the stack before it remains."""
+        """A unique name for the final snapshot, since the one of an earlier stack of the same name remains."""
         suffix = RandomId(f"{name}-snapshot", byte_length=4, opts=self.child_options())
         return pulumi.Output.format("{}-final-{}", self._identifier, suffix.hex)
 
@@ -178,7 +178,7 @@ class Database(Component):
         parameters = {"rds.force_ssl": "1", "log_connections": "1", "log_disconnections": "1"}
         return rds.ParameterGroup(
             name,
-            # With the version, because those of both versions exist during an upgrade.
+            # The name contains the version, because during an upgrade the groups of both versions exist.
             name=f"{self._identifier}-{_VERSION}",
             family=f"postgres{_VERSION}",
             description="TLS only, connections are logged",

@@ -19,12 +19,12 @@ class _Keys:
     sort: str
 
 
-# The attribute by which items expire, which the writer of experiments sets.
+# The attribute with the time at which items expire, which the writer of experiments sets.
 _EXPIRY = "expires"
 
 
-# What each table is queried for: the versions of a model; the variants of a user, by experiment and time; the results
-# of an experiment by time, in several shards, because one partition takes 1,000 writes per second:
+# The queries of each table: the versions of a model; the variants of a user, by experiment and time; the results of an
+# experiment by time, in several shards, because one partition is limited to 1,000 writes per second:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 _TABLES = {
     "models": _Keys("name", "version"),
@@ -54,7 +54,7 @@ class Experiments(Component):
 
     @property
     def table_arns(self) -> Mapping[str, pulumi.Output[str]]:
-        """By the name that the access table has for each."""
+        """The tables' ARNs, keyed by their names in the access table."""
         return {name: table.arn for name, table in self._tables.items()}
 
     @property

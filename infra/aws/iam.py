@@ -35,12 +35,12 @@ def allow(
 
 
 USE_KEY = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
-# A condition: grants are made for services of AWS, such as EC2 for its disks.
+# A condition: grants can be created only for AWS services, such as EC2 for its disks.
 FOR_SERVICES: Mapping[str, Any] = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 
 
 def allow_disk_encryption(key: pulumi.Output[str]) -> Sequence[Statement]:
-    """What it takes to create and attach disks that are encrypted with a key.
+    """The permissions to create and attach disks that are encrypted with a key.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html
     """
@@ -51,7 +51,7 @@ def allow_disk_encryption(key: pulumi.Output[str]) -> Sequence[Statement]:
 def trust_service(
     service: str, condition: Mapping[str, Any] | None = None, actions: Sequence[str] = ("sts:AssumeRole",)
 ) -> Statement:
-    """A trust policy statement that lets an AWS service assume the role."""
+    """A trust policy statement that allows an AWS service to assume the role."""
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"Service": service},
@@ -61,7 +61,7 @@ def trust_service(
 
 
 def trust_pods(cluster: str, namespace: str, service_account: str) -> Statement:
-    """Lets one service account of one cluster assume the role, by the session tags that EKS sets.
+    """Allow one service account of one cluster to assume the role, by the session tags that EKS sets.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
     """
@@ -78,12 +78,12 @@ class RoleArgs:
     context: StackContext
     name_suffix: str  # of the physical name
     trust: Statement
-    managed: Sequence[str] = ()  # AWS managed policies, by the path below arn:aws:iam::aws:policy/
+    managed: Sequence[str] = ()  # AWS managed policies: their path below arn:aws:iam::aws:policy/
     statements: Sequence[Statement] = ()  # of the inline policy
 
 
 class Role(Component):
-    """A role with its policies. Whatever depends on this component waits for them."""
+    """A role with its policies. Resources that depend on this component wait for them."""
 
     layer = "aws"
 

@@ -25,12 +25,12 @@ from infra.core.component import Component, StackContext
 
 @dataclass(frozen=True)
 class Actions:
-    """The actions that one need consists of."""
+    """The actions that one entry of the access table consists of."""
 
     store: Sequence[str] = ()  # on the store as a whole
     items: Sequence[str] = ()  # on the objects in it
     key: Sequence[str] = ()  # on the key that it is encrypted with
-    any_resource: Sequence[str] = ()  # actions that support no resource
+    any_resource: Sequence[str] = ()  # actions without resource-level permissions
 
 
 _READ_OBJECTS = ("s3:GetObject",)
@@ -63,17 +63,17 @@ ACTIONS: Mapping[tuple[Store, Access], Actions] = {
     (Store.TRACES, Access.WRITE): _WRITE_BUCKET,
     (Store.EXPERIMENTS, Access.READ): Actions(_READ_ITEMS, key=_DECRYPT),
     (Store.EXPERIMENTS, Access.WRITE): Actions(_READ_ITEMS + _WRITE_ITEMS, key=_ENCRYPT),
-    # ECR uses the key through a grant of its own.
+    # ECR uses the key through its own grant.
     (Store.REGISTRY, Access.READ): Actions(_READ_IMAGES, any_resource=("ecr:GetAuthorizationToken",)),
     (Store.REGISTRY, Access.WRITE): Actions(_READ_IMAGES + _WRITE_IMAGES, any_resource=("ecr:GetAuthorizationToken",)),
     (Store.SECRETS, Access.READ): Actions(
         ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"), key=_DECRYPT
     ),
-    # Databases have logins of their own.
+    # Databases have their own logins.
     (Store.TRACKING_DB, Access.CONNECT): Actions(),
     (Store.LIFECYCLE_DB, Access.CONNECT): Actions(),
 }
-# The only service through which a workload may use the key, by store.
+# The only service through which a workload may use the key of each store.
 _SERVICES = {
     Store.ARTIFACTS: "s3",
     Store.INFERENCES: "s3",
@@ -82,7 +82,7 @@ _SERVICES = {
     Store.EXPERIMENTS: "dynamodb",
     Store.SECRETS: "secretsmanager",
 }
-# Where a workload's access is to a part of a bucket only.
+# Stores that are only a part of a bucket.
 _PREFIXES = {Store.ARTIFACTS: PREFIX, Store.INFERENCES: INFERENCES_PREFIX}
 
 
@@ -113,7 +113,7 @@ class Identities(Component):
         return self._identities
 
     def policy_statements(self, workload: Workload, store: Store) -> Sequence[Statement]:
-        """The policy statements for one need of a workload."""
+        """The policy statements for a workload's access to a store."""
         actions, stores = ACTIONS[store, workload.needs[store]], self._store_arns(workload, store)
         granted = []
         if actions.store:

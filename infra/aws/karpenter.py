@@ -1,7 +1,7 @@
 """What Karpenter needs in order to add nodes: its permissions, its nodes' role, and the queue of interruptions.
 
-The reasons for what it does not get are in docs/adr/0022-karpenter-without-iam.md. Sources:
-https://karpenter.sh/docs/reference/cloudformation/, and for a profile that is given rather than created
+docs/adr/0022-karpenter-without-iam.md explains which permissions it does not get, and why. Sources:
+https://karpenter.sh/docs/reference/cloudformation/, and for an existing instance profile
 https://karpenter.sh/docs/concepts/nodeclasses/#specinstanceprofile
 """
 
@@ -24,14 +24,14 @@ from infra.aws.secrets import Secrets
 from infra.contract import KarpenterContract
 from infra.core.component import Component, StackContext
 
-# Events that announce the end of an instance: by their source and detail type.
+# Events that announce the termination of an instance, with their source and detail type.
 _EVENTS = {
     "health": ("aws.health", "AWS Health Event"),
     "spot": ("aws.ec2", "EC2 Spot Instance Interruption Warning"),
     "rebalance": ("aws.ec2", "EC2 Instance Rebalance Recommendation"),
     "state": ("aws.ec2", "EC2 Instance State-change Notification"),
 }
-# Seconds. An older warning is of an instance that is gone.
+# Seconds. An older warning is about an instance that no longer exists.
 _MESSAGE_RETENTION = 300
 
 
@@ -84,7 +84,7 @@ class Karpenter(Component):
             name,
             name=self._args.context.naming.regional_name("interruptions", limit=80),
             message_retention_seconds=_MESSAGE_RETENTION,
-            # EventBridge would need a statement in the key's policy, and the messages name instances only.
+            # With a key, EventBridge would need a statement in its policy; the messages contain only instance IDs.
             sqs_managed_sse_enabled=True,
             tags=self._args.context.naming.tags,
             opts=self.child_options(),
@@ -115,7 +115,7 @@ class Karpenter(Component):
         return rule
 
     def _create_node_role(self, name: str) -> Role:
-        """The role of nodes, which lets them join the cluster and pull images. The CNI has an identity of its own."""
+        """The role of nodes, with which they join the cluster and pull images. The CNI has its own identity."""
         context, cluster = self._args.context, self._args.cluster
         role = Role(
             name,
@@ -147,7 +147,7 @@ class Karpenter(Component):
                 [self._node_role.arn],
                 {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
             ),
-            # The first spot instance of an account needs the role of its service, which EC2 creates for the caller.
+            # The first spot instance of an account needs the service's role, which EC2 creates on behalf of the caller.
             allow(
                 ["iam:CreateServiceLinkedRole"],
                 [self._arn("iam", "role/aws-service-role/spot.amazonaws.com/*", region="")],
@@ -157,7 +157,7 @@ class Karpenter(Component):
         ]
 
     def _define_launch_permissions(self) -> Sequence[Statement]:
-        """Launch what carries the cluster's tag and a node pool's, tag it, and terminate it."""
+        """Launch, tag and terminate instances that have the tags of the cluster and of a node pool."""
         cluster = self._args.cluster.physical_name
         owned = {f"kubernetes.io/cluster/{cluster}": "owned"}
         named = {**owned, "eks:eks-cluster-name": cluster}
@@ -201,7 +201,7 @@ class Karpenter(Component):
         ]
 
     def _define_read_permissions(self) -> Sequence[Statement]:
-        """Find images, sizes and prices. None of IAM's and the price list's, which have no endpoint in the network."""
+        """Find images, sizes and spot prices; not in IAM and the price list, which have no endpoint in the network."""
         region = self._args.context.settings.location
         kinds = (
             "CapacityReservations",
@@ -230,7 +230,7 @@ class Karpenter(Component):
 
 
 def _tagged(kind: str, tags: Mapping[str, str], others: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """A condition on tags, of a resource or those in a request, beside that of any node pool."""
+    """A condition on tags of a resource or in a request, in addition to the tag of any node pool."""
     return {
         "StringEquals": {**{f"aws:{kind}Tag/{key}": value for key, value in tags.items()}, **(others or {})},
         "StringLike": {f"aws:{kind}Tag/karpenter.sh/nodepool": "*"},

@@ -19,11 +19,11 @@ class KeyArgs:
     account_id: pulumi.Output[str]
     purpose: str
     statements: Sequence[Statement] = ()  # for services that act without an identity in this account
-    region: str | None = None  # another than the stack's own
+    region: str | None = None  # if other than the stack's own
 
 
 class Key(Component):
-    """A key that rotates every year. IAM policies grant its use, beside the statements of its own policy."""
+    """A key that rotates every year. IAM policies grant its use, in addition to the statements of its key policy."""
 
     layer = "aws"
 
@@ -37,11 +37,11 @@ class Key(Component):
             region=args.region,
             description=f"{naming.prefix}: {args.purpose}",
             enable_key_rotation=True,
-            # The longest that KMS allows: a key that is scheduled for deletion costs nothing.
+            # The longest time that KMS allows: a key that is scheduled for deletion costs nothing.
             deletion_window_in_days=30,
             policy=format_policy([root, *args.statements]),
             tags=naming.tags,
-            # What the stack leaves behind, such as a snapshot, cannot be read without its key.
+            # Data that the stack leaves behind, such as a snapshot, cannot be read without its key.
             opts=self.child_options(protect=resilience.deletion_protection, retain_on_delete=resilience.retain_data),
         )
         kms.Alias(

@@ -7,7 +7,7 @@ from pulumi_aws import eks
 
 
 def create_kubeconfig(cluster: eks.Cluster, name: pulumi.Output[str], region: str) -> pulumi.Output[str]:
-    """A kubeconfig without credentials. It is known once `name`, the cluster's, is."""
+    """A kubeconfig without credentials. It is known once the cluster's `name` is known."""
     command = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "aws",

@@ -1,8 +1,8 @@
 """What the AWS Load Balancer Controller needs in order to create network load balancers for Services.
 
 Its project publishes a policy, https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/docs/install/
-iam_policy.json. This is its part for network load balancers, limited to those of this cluster: application load
-balancers, firewalls, certificates and user pools are left out.
+iam_policy.json. These permissions are its part for network load balancers, limited to those of this cluster:
+application load balancers, firewalls, certificates and user pools are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from infra.aws.pod_identity import create_pod_identity
 from infra.contract import LoadBalancerControllerContract
 from infra.core.component import Component, StackContext
 
-_TAG = "elbv2.k8s.aws/cluster"  # which the controller gives to whatever it creates
+_TAG = "elbv2.k8s.aws/cluster"  # the controller adds it to everything that it creates
 _READ_NETWORK = (
     "DescribeAccountAttributes",
     "DescribeAddresses",
@@ -71,7 +71,7 @@ class LoadBalancing(Component):
         super().__init__(name, opts)
         self._args = args
         cluster = args.cluster.physical_name
-        # Conditions: on what is created with the cluster's tag, on what has it, and on changes that leave it alone.
+        # Conditions: resources are created with the cluster's tag, have it already, or changes do not touch the tag.
         self._creates = {"StringEquals": {f"aws:RequestTag/{_TAG}": cluster}}
         self._owns = {"StringEquals": {f"aws:ResourceTag/{_TAG}": cluster}}
         self._leaves_tag = {**self._owns, "Null": {f"aws:RequestTag/{_TAG}": "true"}}

@@ -14,7 +14,7 @@ from infra.contract import Endpoint
 from infra.core.component import Component, StackContext
 
 _ZONES = 3
-# Zones in which EKS places no control plane.
+# Zones in which EKS cannot place a control plane.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 _ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
 _INTERFACE_SERVICES = (
@@ -40,7 +40,7 @@ class SubnetBlocks:
     def split(cls, cidr: str) -> SubnetBlocks:
         """A quarter of the network for the nodes of each zone, since pods have addresses of their node's subnet.
 
-        The other subnets need few addresses and share the last quarter: of a /20, each of them has 123.
+        The other subnets need few addresses and share the last quarter: in a /20, each of them has 123.
         """
         *private, shared = map(str, ipaddress.IPv4Network(cidr).subnets(prefixlen_diff=2))
         small = [str(block) for block in ipaddress.IPv4Network(shared).subnets(prefixlen_diff=3)]
@@ -109,7 +109,7 @@ class Network(Component):
 
     @property
     def endpoints(self) -> Mapping[Store, Endpoint]:
-        """The endpoint of each store. S3 and DynamoDB keep their public addresses behind a gateway endpoint."""
+        """The endpoint of each store. S3 and DynamoDB have public addresses even with a gateway endpoint."""
         buckets, database = Endpoint(self._s3.cidr_blocks, HTTPS), Endpoint(self._blocks.data, POSTGRES)
         return {
             Store.ARTIFACTS: buckets,
@@ -124,22 +124,22 @@ class Network(Component):
         }
 
     def _find_zones(self) -> Sequence[str]:
-        """Three zones of this account that EKS can use, in whatever state: a stack keeps its zones when one fails.
+        """Three zones of this account that EKS can use, in any state: a stack keeps its zones if one fails.
 
         The filter excludes local zones, which require opt-in.
         """
-        found = get_availability_zones(
+        available = get_availability_zones(
             exclude_zone_ids=_ZONES_WITHOUT_EKS,
             filters=[GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
             opts=pulumi.InvokeOptions(parent=self),
         )
-        if len(found.names) < _ZONES:
+        if len(available.names) < _ZONES:
             location = self._context.settings.location
             raise pulumi.RunError(
-                f"groundwork:location = '{location}' offers this account {len(found.names)} zones that EKS supports, "
-                f"and the network needs {_ZONES}. Remedy: use another region"
+                f"groundwork:location = '{location}' offers this account {len(available.names)} zones that EKS "
+                f"supports, but the network needs {_ZONES}. Remedy: use another region"
             )
-        return tuple(sorted(found.names)[:_ZONES])
+        return tuple(sorted(available.names)[:_ZONES])
 
     def _tags(self, suffix: str) -> Mapping[str, str]:
         """The EC2 console shows resources by their tag `Name`."""
@@ -155,7 +155,7 @@ class Network(Component):
             tags=self._tags("vpc"),
             opts=self.child_options(),
         )
-        # Without rules, so that resources without a security group of their own have no traffic.
+        # The default group has no rules, so that resources without their own security group have no traffic.
         ec2.DefaultSecurityGroup(
             f"{name}-default", vpc_id=vpc.id, tags=self._tags("default"), opts=self.child_options()
         )
@@ -172,7 +172,7 @@ class Network(Component):
                 cidr_block=block,
                 map_public_ip_on_launch=False,
                 tags={**self._tags(f"{kind}-{number}"), **tags},
-                # A zone that the region gains would move the network, and all that is in it, to other zones.
+                # Otherwise a zone that is added to the region would move the network, with all resources in it.
                 opts=self.child_options(ignore_changes=["availabilityZone"]),
             )
             for number, (zone, block) in enumerate(zip(self._zones, blocks, strict=True), start=1)
@@ -221,10 +221,10 @@ class Network(Component):
             opts=self.child_options(),
         )
         return [
-            # From the attachment, because EC2 refuses routes to a gateway that is not attached.
+            # From the attachment, because EC2 rejects routes to a gateway that is not attached.
             ec2.RouteTableRouteArgs(cidr_block=block, transit_gateway_id=attachment.transit_gateway_id)
             for block in _PRIVATE_BLOCKS
-            if block != settings.cidr  # traffic within the network stays there: its own route is there already
+            if block != settings.cidr  # the network's own block has a local route already
         ]
 
     def _create_private_route_tables(
@@ -251,7 +251,7 @@ class Network(Component):
     def _associate_route_tables(
         self, name: str, kind: str, subnets: Sequence[ec2.Subnet], tables: Sequence[ec2.RouteTable]
     ) -> None:
-        """Associate each subnet with the table of its zone, or with the only one."""
+        """Associate each subnet with the route table of its zone, or with the only one."""
         for index, subnet in enumerate(subnets):
             ec2.RouteTableAssociation(
                 f"{name}-{kind}-{index + 1}",

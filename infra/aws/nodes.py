@@ -31,7 +31,7 @@ class NodeGroupsArgs:
 
 @dataclass(frozen=True)
 class _Scaling:
-    """Bounds of a node group in the account, and its present number of nodes."""
+    """The bounds of a node group in the account, and its current number of nodes."""
 
     minimum: int
     maximum: int
@@ -69,9 +69,9 @@ def _create_node_group(
 ) -> eks.NodeGroup:
     template = _create_launch_template(name, pool, args, parent)
     version = args.context.settings.cluster.kubernetes_version
-    # EKS takes bounds and number of nodes together, and the autoscaler changes the number. So that a change of the
-    # bounds neither scales a group that has grown back to its first size, nor is refused because the minimum is above
-    # that size, it sends the present number; while the bounds are unchanged, there is nothing to send.
+    # EKS changes the bounds and the number of nodes in one request, and the autoscaler changes the number. A change of
+    # the bounds therefore sends the current number: with the initial number, it would shrink a group that has grown, or
+    # fail because the minimum is higher. While the bounds are unchanged, there is nothing to send.
     # Source: https://github.com/hashicorp/terraform-provider-aws/issues/18310
     has_bounds = scaling is not None and (scaling.minimum, scaling.maximum) == (pool.minimum, pool.maximum)
     desired = min(max(scaling.desired, pool.minimum), pool.maximum) if scaling else pool.minimum
@@ -96,7 +96,7 @@ def _create_node_group(
             eks.NodeGroupTaintArgs(key=taint.key, value=taint.value, effect=taint.effect.name) for taint in pool.taints
         ],
         update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
-        # Replaces nodes that the kubelet or the instance's status checks report as broken.
+        # Replaces nodes that the kubelet or the instance's status checks report as unhealthy.
         node_repair_config=eks.NodeGroupNodeRepairConfigArgs(enabled=True),
         tags=args.context.naming.tags,
         opts=parent.child_options(
@@ -141,27 +141,28 @@ def _create_launch_template(name: str, pool: NodePool, args: NodeGroupsArgs, par
 
 
 def _find_scaling(cluster: str, parent: Component) -> Mapping[str, _Scaling]:
-    """The scaling of each pool's node group in the account."""
+    """The scaling of each pool's node group in the account, keyed by pool."""
     opts = pulumi.InvokeOptions(parent=parent)
-    found = {}
+    groups = {}
     for name in eks.get_node_groups(cluster_name=cluster, opts=opts).names:
         group = eks.get_node_group(cluster_name=cluster, node_group_name=name, opts=opts)
         (scaling,) = group.scaling_configs
-        found[group.labels.get(POOL_LABEL, "")] = _Scaling(scaling.min_size, scaling.max_size, scaling.desired_size)
-    return found
+        groups[group.labels.get(POOL_LABEL, "")] = _Scaling(scaling.min_size, scaling.max_size, scaling.desired_size)
+    return groups
 
 
 def _find_image_release(version: str, size: str, parent: Component) -> str:
-    """The newest release of the nodes' image for a Kubernetes version: EKS replaces no image unasked.
+    """The newest release of the nodes' image for a Kubernetes version, since EKS does not update images by itself.
 
-    A release cannot be pinned here, because EKS refuses older ones after a while.
+    A release cannot be pinned here, because EKS rejects older ones after a while.
+
     Sources: https://docs.aws.amazon.com/eks/latest/userguide/retrieve-ami-id.html,
     https://github.com/awslabs/amazon-eks-ami/issues/559
     """
     processor = "arm64" if _has_arm_processor(size) else "x86_64"
     path = f"/aws/service/eks/optimized-ami/{version}/amazon-linux-2023/{processor}/standard/recommended"
-    found = ssm.get_parameter(name=f"{path}/release_version", opts=pulumi.InvokeOptions(parent=parent))
-    return str(found.insecure_value)
+    parameter = ssm.get_parameter(name=f"{path}/release_version", opts=pulumi.InvokeOptions(parent=parent))
+    return str(parameter.insecure_value)
 
 
 def _ami_type(size: str) -> str:

@@ -24,7 +24,7 @@ class ObservabilityArgs:
 
 
 class Observability(Component):
-    """Log groups with a key of their own, which does not open data; and a topic that receives alerts."""
+    """Log groups with their own key, which cannot decrypt other data, and a topic that receives alerts."""
 
     layer = "aws"
 
@@ -57,12 +57,12 @@ class Observability(Component):
     def create_log_group(self, name: str, path: str, opts: pulumi.ResourceOptions) -> cloudwatch.LogGroup:
         """A log group with the stack's key and retention.
 
-        Services that write logs create missing log groups themselves, unencrypted and without expiry, so theirs are
-        created first. A group that EKS or RDS has created anew, when it wrote the last logs of an earlier stack of the
-        same name, has to go before.
+        Services that write logs create missing log groups themselves, unencrypted and without expiry, so their groups
+        are created first. A group that EKS or RDS has created again, for the last logs of an earlier stack of the same
+        name, has to be deleted before.
         Source: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2763
 
-        Raises pulumi.RunError where there is such a group.
+        Raises pulumi.RunError if there is such a group.
         """
         self._require_no_orphan(path)
         days = self._context.settings.telemetry.retention_days
@@ -82,8 +82,8 @@ class Observability(Component):
         if not cloudwatch.get_log_group(name=path, opts=invoke).kms_key_id:
             region = self._context.settings.location
             raise pulumi.RunError(
-                f"The log group {path} exists already, without a key of this stack: an AWS service created it when it "
-                "wrote the last logs of an earlier stack of the same name. "
+                f"The log group {path} already exists, without a key of this stack: an AWS service created it for "
+                "the last logs of an earlier stack of the same name. "
                 f"Remedy: aws logs delete-log-group --log-group-name {path} --region {region}"
             )
 

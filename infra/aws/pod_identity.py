@@ -1,4 +1,4 @@
-"""Roles of pods: each for one service account of the cluster."""
+"""Roles of pods, each for one service account of the cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.aws.iam import Role, RoleArgs, Statement, trust_pods
 from infra.contract import Endpoint, Identity
 from infra.core.component import Component, StackContext
 
-# The address of EKS's agent on each node, which gives pods their credentials.
+# The address of EKS's agent on each node, which provides pods with credentials.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 _TOKENS = Endpoint(["169.254.170.23/32"], 80)
 
@@ -46,6 +46,6 @@ def create_pod_identity(
         tags=context.naming.tags,
         opts=parent.child_options(depends_on=[role]),
     )
-    # EKS gives credentials to pods that start after the association exists, and to no others.
+    # EKS provides credentials only to pods that start after the association exists.
     arn = pulumi.Output.all(role.arn, association.association_id).apply(lambda known: str(known[0]))
     return Identity(principal=arn, token_endpoint=_TOKENS)

@@ -1,4 +1,4 @@
-"""What people look up in the cloud's logs."""
+"""Saved queries of the cloud's logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infra.core.component import Component, StackContext
 from infra.core.query_files import describe_query, read_queries
 from infra.core.settings import Cloud
 
-# The log groups that each query searches: it is billed by what it scans.
+# The log groups that each query searches: queries are billed by the data that they scan.
 # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AnalyzingLogData.html
 LOG_GROUPS: Mapping[str, Sequence[str]] = {
     "ab-comparison": ("cluster",),
@@ -40,9 +40,9 @@ class QueriesArgs:
 
 
 class Queries(Component):
-    """Each query of platform/queries/aws, and a dashboard of what the cloud measures.
+    """Each query of platform/queries/aws, and a dashboard of the cloud's metrics.
 
-    The dashboard shows metrics only: with the queries, each look at it would be billed for all that they scan.
+    The dashboard does not include the queries: each look at it would be billed for all data that they scan.
     """
 
     layer = "aws"
@@ -87,12 +87,12 @@ def _build_widgets(args: QueriesArgs) -> Sequence[Mapping[str, Any]]:
             [("AWS/EKS", metric, *cluster) for metric in ("apiserver_request_total", "apiserver_request_total_5XX")],
         ),
         (
-            "Pods that fit on no node, in each minute added up",
+            "Unschedulable pods, summed over each minute",
             "Sum",
             [("AWS/EKS", "scheduler_pending_pods_UNSCHEDULABLE", *cluster)],
         ),
         (
-            "NAT gateways: connections, and those refused for want of a port",
+            "NAT gateways: connections, and connections refused for lack of a port",
             "Sum",
             [
                 ("AWS/NATGateway", metric, "NatGatewayId", gateway)

@@ -65,7 +65,7 @@ class Registry(Component):
 
 
 def _expire_untagged_images() -> str:
-    """A rollback may need any tagged image; an untagged one is left over from a failed push."""
+    """Expire untagged images: they are left over from failed pushes, while a rollback may need any tagged image."""
     selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
     rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
     return json.dumps({"rules": [rule]})

@@ -50,7 +50,7 @@ class Secrets(Component):
 
     @property
     def copy_key(self) -> Key | None:
-        """The key of what is copied to the second region; None where nothing is."""
+        """The key of data that is copied to the second region; None if nothing is copied."""
         return self._copy_key
 
     @property
@@ -59,7 +59,7 @@ class Secrets(Component):
         return SecretsContract(
             name=pulumi.Output.from_input(self._context.naming.prefix),
             endpoint=pulumi.Output.from_input(f"https://secretsmanager.{region}.amazonaws.com"),
-            # Without a form of authentication the operator uses its pod's identity.
+            # Without explicit authentication, the operator uses its pod's identity.
             store_provider={"aws": {"service": "SecretsManager", "region": region}},
             name_prefix=f"{self._context.naming.prefix}/",
         )
@@ -72,8 +72,8 @@ class Secrets(Component):
 
     def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
         """Store a secret value under `<prefix>/<name>-<suffix>`."""
-        # A deleted secret keeps its name until it cannot be restored any more. The suffix has eight digits, because
-        # Secrets Manager takes one of six for its own.
+        # A deleted secret keeps its name for as long as it can be restored. The suffix has eight digits, because
+        # Secrets Manager mistakes one of six for the suffix that it adds itself.
         suffix = RandomId(name, byte_length=4, opts=self.child_options())
         secret = secretsmanager.Secret(
             name,
@@ -106,8 +106,8 @@ def _node_disk_statements(account: pulumi.Output[str]) -> Sequence[Statement]:
     """EC2 Auto Scaling, EC2 Fleet and EC2 Spot start nodes with service-linked roles, whose policies cannot be changed.
 
     Without these statements every node fails at launch with `Client.InternalError: Client error on launch`. AWS creates
-    a role when the account first uses its service, and KMS refuses a principal that does not exist; so a condition
-    names the roles, which holds in an account that has used none of them too.
+    a role when the account first uses its service, and KMS rejects a principal that does not exist. The roles are
+    therefore named in a condition, which is also valid in an account that has not used these services yet.
     Sources: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html,
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html,
     https://github.com/hashicorp/terraform-provider-aws/issues/28644

@@ -13,8 +13,8 @@ from infra.core.component import Component, StackContext
 
 LOGS, TRACES = "logs", "traces"
 _NONCURRENT_DAYS = 7
-# Loki and Tempo delete what is older than the retention period, by their own indexes, some hours after its end. What is
-# still there after a week is in no index any more.
+# Loki and Tempo delete objects that are older than the retention period, using their own indexes, some hours after its
+# end. Objects that still exist after a week are no longer in any index.
 _GRACE_DAYS = 7
 
 

@@ -1,4 +1,4 @@
-"""The managed training service, beside the cluster."""
+"""The managed training service of the cloud."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class TrainingArgs:
 class Training(Component):
     """The role and the security group of SageMaker's training jobs.
 
-    They need no domain, and what SageMaker makes for one, a file system and its security groups, stays in the network
-    when the domain is deleted: the network could not be.
+    They do not need a domain. What SageMaker creates for one, a file system and its security groups, remains when the
+    domain is deleted, and would prevent the deletion of the network.
     Source: https://github.com/hashicorp/terraform-provider-aws/issues/20986
     """
 
@@ -89,7 +89,7 @@ class Training(Component):
         return [*granted, allow(["kms:CreateGrant"], [key], FOR_SERVICES), allow(["kms:DescribeKey"], [key])]
 
     def _job_statements(self) -> Sequence[Statement]:
-        """Jobs with the stack's name prefix and instance size, which run as this role; none if `maximumNodes` is 0.
+        """Permission for jobs with the stack's prefix and size, which run as this role; none if `maximumNodes` is 0.
 
         IAM cannot limit how many jobs run at the same time; a service quota does.
         """
@@ -128,7 +128,7 @@ class Training(Component):
                 interfaces,
                 [self._arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group", "subnet")],
             ),
-            allow([f"ec2:Describe{kind}" for kind in described], ["*"]),  # these actions support no resource
+            allow([f"ec2:Describe{kind}" for kind in described], ["*"]),  # without resource-level permissions
         ]
 
     def _log_statements(self) -> Sequence[Statement]:

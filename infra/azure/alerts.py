@@ -1,4 +1,4 @@
-"""Alerts of the cloud itself: of what Prometheus in the cluster cannot say when the cluster is what fails."""
+"""Alerts of the cloud itself, for failures that Prometheus cannot report because the cluster is affected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CRITICAL, _WARNING = 1, 2  # of Azure's severities, 0 to 4
 
 @dataclass(frozen=True)
 class MetricCondition:
-    """When a metric, over a quarter of an hour, is a reason to tell somebody."""
+    """When a metric, over a quarter of an hour, raises an alert."""
 
     metric: str
     aggregation: str
@@ -42,7 +42,7 @@ class AlertsArgs:
 
 
 class Alerts(Component):
-    """Alerts on metrics and on logs; none without somebody who receives them."""
+    """Alerts on metrics and on logs; nothing without a receiver."""
 
     layer = "azure"
 
@@ -57,7 +57,7 @@ class Alerts(Component):
             self._watch_cluster()
         else:
             self.warn(
-                "The cloud has no alerts of its own, which say that the cluster is away: nobody would receive them. "
+                "The cloud's own alerts, which report cluster failures, are not created: nobody would receive them. "
                 "Set telemetry.alertEmail."
             )
         self.register_outputs({})
@@ -67,7 +67,7 @@ class Alerts(Component):
         database = self._args.database.id
         self._create_metric_alert(
             "database-down",
-            "MLflow's database does not answer",
+            "MLflow's database does not respond",
             database,
             MetricCondition("is_db_alive", "Maximum", "LessThan", 1),
             _CRITICAL,
@@ -80,13 +80,13 @@ class Alerts(Component):
         )
         self._create_metric_alert(
             "database-disk-filling",
-            "The disk of MLflow's database is almost full, and has not grown by itself",
+            "The disk of MLflow's database is almost full, and has not grown automatically",
             database,
             MetricCondition("storage_percent", "Average", "GreaterThan", 90),
         )
         self._create_log_alert(
             "database-connections-refused",
-            "MLflow's database has as many connections as it takes, and refuses more",
+            "MLflow's database has reached its maximum number of connections, and refuses more",
             monitor.ConditionArgs(time_aggregation="Count", operator="GreaterThan", threshold=0),
         )
 
@@ -94,7 +94,7 @@ class Alerts(Component):
         """Source: https://learn.microsoft.com/azure/key-vault/general/alert"""
         self._create_metric_alert(
             "secrets-unavailable",
-            "The vault fails to answer requests for secrets and keys",
+            "Requests to the vault for secrets and keys fail",
             self._args.secrets.vault_id,
             MetricCondition("Availability", "Average", "LessThan", 99),
             _CRITICAL,
@@ -104,7 +104,7 @@ class Alerts(Component):
         """Source: https://learn.microsoft.com/azure/nat-gateway/nat-metrics"""
         self._create_metric_alert(
             "nat-ports-exhausted",
-            "Connections to the internet fail, because the NAT gateway has no port left for them",
+            "Connections to the internet fail, because the NAT gateway has no free ports",
             self._args.network.nat_gateway,
             MetricCondition("SNATConnectionCount", "Total", "GreaterThan", 0, ("ConnectionState", "Failed")),
             _CRITICAL,
@@ -115,7 +115,7 @@ class Alerts(Component):
         cluster = self._args.cluster
         self._create_log_alert(
             "api-server-errors",
-            "The Kubernetes API server fails to answer more than 5 % of the requests that change something",
+            "More than 5 % of the requests to the Kubernetes API server that change something fail",
             monitor.ConditionArgs(
                 time_aggregation="Average", metric_measure_column="Share", operator="GreaterThan", threshold=5
             ),
@@ -123,7 +123,7 @@ class Alerts(Component):
         )
         self._create_metric_alert(
             "pods-unschedulable",
-            "Pods have fit on no node for a quarter of an hour",
+            "Pods have been unschedulable for a quarter of an hour",
             cluster.id,
             MetricCondition("cluster_autoscaler_unschedulable_pods_count", "Average", "GreaterThanOrEqual", 1),
         )
@@ -208,10 +208,10 @@ class Alerts(Component):
             enabled=True,
             auto_mitigate=True,
             scopes=[self._args.observability.workspace_id],
-            # Alerts on logs are billed by how often they run: https://azure.microsoft.com/pricing/details/monitor/
+            # Alerts on logs are billed by their frequency: https://azure.microsoft.com/pricing/details/monitor/
             evaluation_frequency="PT15M",
             window_size="PT15M",
-            # A new workspace has a table only once something is in it.
+            # In a new workspace, a table exists only once it has data.
             skip_query_validation=True,
             criteria=monitor.ScheduledQueryRuleCriteriaArgs(all_of=[condition]),
             actions=monitor.ActionsArgs(action_groups=list(self._args.observability.alert_receivers)),

@@ -33,7 +33,7 @@ class ArtifactsArgs:
 
 
 class Artifacts(Component):
-    """A storage account with two containers: in one MLflow keeps its artifacts, in the other inferences expire."""
+    """A storage account with two containers: one for MLflow's artifacts, and one for inferences, which expire."""
 
     layer = "azure"
 
@@ -97,7 +97,7 @@ class Artifacts(Component):
         )
 
     def _list_expiry(self) -> Sequence[Expiry]:
-        """Replaced and deleted blobs can be restored for a limited time, after which they cost nothing."""
+        """Rules that delete replaced and deleted blobs after the time in which they can be restored."""
         settings = self._args.context.settings
         old = storage.DateAfterCreationArgs(days_after_creation_greater_than=settings.resilience.artifact_version_days)
         expired = storage.DateAfterModificationArgs(days_after_modification_greater_than=settings.drift.retention_days)

@@ -42,7 +42,7 @@ class AuditArgs:
 
 
 class Audit(Component):
-    """Audit logs of all services in the Log Analytics workspace, flow logs in a storage account of their own."""
+    """Audit logs of all services in the Log Analytics workspace, and flow logs in their own storage account."""
 
     layer = "azure"
 
@@ -62,7 +62,7 @@ class Audit(Component):
             args.artifacts.blob_service_id,
             ["StorageRead", "StorageWrite", "StorageDelete"],
         )
-        # Loki and Tempo read and write all the time, and say so themselves.
+        # Without Loki's and Tempo's stores: both read and write all the time, and have their own logs.
         self._create_diagnostic_setting(f"{name}-telemetry", args.telemetry_stores.blob_service_id, ["StorageDelete"])
         if args.secrets.copy_encryption:
             self._create_diagnostic_setting(f"{name}-copies", args.secrets.copy_encryption.vault, ["AuditEvent"])
@@ -98,7 +98,7 @@ class Audit(Component):
         )
 
     def _create_flow_log(self, name: str) -> None:
-        """Flow logs are created on the network. Since June 2025 Azure creates none on security groups."""
+        """Flow logs of the network. Since June 2025 they can no longer be created on security groups."""
         context, vnet = self._args.context, self._args.network
         storage.BlobServiceProperties(
             name,
@@ -120,7 +120,7 @@ class Audit(Component):
         write_role = assign_role(name, Role.BLOB_DATA_CONTRIBUTOR, self._account.id, identity.principal_id, self)
         network.FlowLog(
             name,
-            # Azure creates one watcher in each location in which a subscription has a network.
+            # Azure creates one network watcher in each location in which a subscription has a network.
             resource_group_name="NetworkWatcherRG",
             network_watcher_name=f"NetworkWatcher_{context.settings.location}",
             flow_log_name=context.naming.regional_name("flows", limit=80),

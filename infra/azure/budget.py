@@ -1,4 +1,4 @@
-"""The budget of a month."""
+"""The monthly budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class BudgetArgs:
 
 
 class Budget(Component):
-    """A budget of all that has the stack's tag, the nodes in AKS's own resource group too; none without the setting."""
+    """A budget for all resources with the stack's tag, including nodes in AKS's resource group; only if it is set."""
 
     layer = "azure"
 
@@ -36,7 +36,7 @@ class Budget(Component):
             category="Cost",
             time_grain="Monthly",
             amount=context.settings.cost.monthly_budget,
-            # Azure takes the first of the present month only, and keeps it.
+            # Azure accepts only the first day of the current month, which cannot be changed later.
             time_period=consumption.BudgetTimePeriodArgs(
                 start_date=datetime.now(UTC).strftime("%Y-%m-01T00:00:00Z"),
             ),

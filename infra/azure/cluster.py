@@ -27,14 +27,14 @@ from infra.azure.secrets import Secrets
 from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine, define_gpu_pool
 from infra.core.component import Component, StackContext
 
-# What Container Insights collects. Containers' output is excluded: Loki stores it in the cluster at lower cost.
+# The data that Container Insights collects. Container logs are excluded: Loki stores them at lower cost.
 _INSIGHTS_STREAMS = (
     "Microsoft-KubeEvents",
     "Microsoft-KubePodInventory",
     "Microsoft-KubeNodeInventory",
     "Microsoft-InsightsMetrics",
 )
-# Zone-redundant, so that a disk follows its pod into another zone; as in AKS's own classes.
+# Zone-redundant, so that a disk can follow its pod into another zone, as in AKS's own classes.
 # Source: https://learn.microsoft.com/azure/aks/concepts-storage#storage-classes
 _DISK_SKU = "StandardSSD_ZRS"
 
@@ -86,10 +86,10 @@ class Cluster(Component):
             oidc_issuer=self._oidc_issuer,
             node_pools=self._node_pools,
             gpu_pool=self._gpu_pool,
-            # The service `kubernetes`, always the first address, and the API server's subnet behind it.
+            # The service `kubernetes`, always the first address, and behind it the API server's subnet.
             api=Endpoint([f"{self._service_address(1)}/32", self._args.network.blocks.api], 443),
             network_policy_engine=NetworkPolicyEngine.CILIUM,
-            # Their calls have the address of a pod, also where the API server is in the network.
+            # Their calls have the address of a pod, even if the API server is in the network.
             # Source: https://github.com/tigera/operator/pull/5212, https://github.com/Azure/AKS/issues/4119
             api_tunnel={"app": "konnectivity-agent"},
             disks=DiskContract("disk.csi.azure.com", {"skuName": _DISK_SKU, "diskEncryptionSetID": self._disks.id}),
@@ -101,8 +101,9 @@ class Cluster(Component):
     def _kubeconfig(self) -> pulumi.Output[str]:
         """A kubeconfig without credentials: kubelogin signs its user in.
 
-        The server has its public name, which a private cluster has too: it resolves to the private address everywhere,
-        without links to AKS's private DNS zone. Source: https://learn.microsoft.com/azure/aks/private-clusters
+        It names the server by its public name, which a private cluster has too: it resolves to the private address
+        everywhere, without links to AKS's private DNS zone. Source:
+        https://learn.microsoft.com/azure/aks/private-clusters
         """
         login = self._args.context.settings.cluster.login
         credentials = containerservice.list_managed_cluster_user_credentials_output(
@@ -117,7 +118,7 @@ class Cluster(Component):
         )
 
     def _service_address(self, number: int) -> str:
-        """The address with this number in the block of Kubernetes services."""
+        """The n-th address in the block of Kubernetes services."""
         return str(ipaddress.IPv4Network(self._args.context.settings.network.service_cidr)[number])
 
     def _create_identity(self, name: str, suffix: str) -> managedidentity.UserAssignedIdentity:
@@ -207,7 +208,7 @@ class Cluster(Component):
         )
 
     def _api_server_access(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
-        """The API server is in a subnet of the network; from the internet, only authorized ranges can reach it."""
+        """Place the API server in a subnet of the network; from the internet, only authorized ranges can reach it."""
         ranges = self._args.context.settings.cluster.authorized_ranges
         return containerservice.ManagedClusterAPIServerAccessProfileArgs(
             enable_private_cluster=not ranges,
@@ -268,7 +269,7 @@ class Cluster(Component):
         }
 
     def _create_data_collection(self, name: str) -> None:
-        """The workspace accepts no keys, so the monitoring agent needs a data collection rule."""
+        """The data collection rule that the monitoring agent needs because the workspace accepts no keys."""
         naming = self._args.context.naming
         rule = monitor.DataCollectionRule(
             name,
@@ -304,7 +305,7 @@ class Cluster(Component):
         )
 
     def _grant_creator(self, name: str) -> authorization.RoleAssignment:
-        """The identity that creates the cluster administers it, as on EKS: the platform is installed by it."""
+        """Make the identity that creates the cluster its administrator, as on EKS: it installs the platform."""
         account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
         return authorization.RoleAssignment(
             name,

@@ -18,7 +18,7 @@ from infra.core.settings.versions import POSTGRESQL
 DATABASE = USERNAME = "mlflow"
 LIFECYCLE_DATABASE = "lifecycle"
 PORT = 5432
-# The service's name of each family of sizes, by the first letter of the size.
+# The service's name of each family of sizes, keyed by the first letter of the size.
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 
 
@@ -30,7 +30,7 @@ class DatabaseArgs:
 
 
 class Database(Component):
-    """A flexible server in a subnet of its own, which accepts connections over TLS only."""
+    """A flexible server in its own subnet, which accepts only connections over TLS."""
 
     layer = "azure"
 
@@ -67,7 +67,7 @@ class Database(Component):
         )
 
     def _create_password(self, name: str, secret: str) -> pulumi_random.RandomPassword:
-        """Letters and digits only, for a password becomes part of a URL. Azure requires three kinds of characters."""
+        """Only letters and digits, because the password is part of a URL. Azure requires three character classes."""
         password = pulumi_random.RandomPassword(
             name, length=32, special=False, min_lower=1, min_upper=1, min_numeric=1, opts=self.child_options()
         )
@@ -87,8 +87,8 @@ class Database(Component):
             sku=dbforpostgresql.SkuArgs(
                 name=settings.size, tier=_TIERS.get(settings.size.partition("_")[2][:1], "GeneralPurpose")
             ),
-            # A nearly full disk grows by itself, and Azure then refuses a server with the smaller size, which ignoring
-            # changes would still send. So the setting has to follow; docs/settings.md says so.
+            # A nearly full disk grows by itself. Azure then rejects updates with the smaller size, which
+            # `ignoreChanges` would still send, so the setting has to be raised; docs/settings.md says so.
             storage=dbforpostgresql.StorageArgs(storage_size_gb=settings.storage_gb, auto_grow="Enabled"),
             administrator_login=USERNAME,
             administrator_login_password=self._password.result,
@@ -127,7 +127,7 @@ class Database(Component):
         )
 
     def _create_database(self, name: str) -> None:
-        """MLflow's database, and TLS 1.2 as the minimum. One by one: the server refuses concurrent operations."""
+        """MLflow's database, and then TLS 1.2 as the minimum, since the server rejects concurrent operations."""
         parameters = {"require_secure_transport": "on", "ssl_min_protocol_version": "TLSv1.2"}
         server = {"resource_group_name": self._args.network.resource_group, "server_name": self._server.name}
         previous: pulumi.Resource = dbforpostgresql.Database(

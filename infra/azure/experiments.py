@@ -15,14 +15,14 @@ from infra.contract import ExperimentsContract
 from infra.core.component import Component, StackContext
 
 DATABASE = "experiments"
-# Partition keys: the assignments of one user are read at once; the results of one experiment are in several shards,
-# because a logical partition holds 20 GB: https://learn.microsoft.com/azure/cosmos-db/concepts-limits
+# Partition keys: the assignments of one user are read together; the results of one experiment are in several shards,
+# because a logical partition is limited to 20 GB: https://learn.microsoft.com/azure/cosmos-db/concepts-limits
 CONTAINERS: Mapping[str, Sequence[str]] = {
     "models": ("/name",),
     "assignments": ("/experiment", "/user"),
     "results": ("/shard",),
 }
-# Their items are deleted some time after they were written; models are not.
+# Containers whose items expire some time after they were written; models do not.
 _EXPIRING = ("assignments", "results")
 _DAY = 24 * 3600  # seconds
 # RU/s, the smallest maximum of autoscaling; the bill starts at a tenth of it.
@@ -47,7 +47,7 @@ class Experiments(Component):
         self._account = self._create_account(name)
         self._id: pulumi.Output[str] = self._account.id
         self._account_name: pulumi.Output[str] = self._account.name
-        # The account refuses a change while another is in progress, so one follows the other.
+        # The account rejects a change while another one is in progress, so they are created one after the other.
         endpoint = args.network.create_private_endpoint(name, self._id, "Sql", parent=self)
         self._database = cosmosdb.SqlResourceSqlDatabase(
             name,
@@ -90,7 +90,7 @@ class Experiments(Component):
 
     @property
     def _throughput(self) -> cosmosdb.CreateUpdateOptionsArgs | None:
-        """Provisioned throughput is shared by the containers; without it each request is paid for."""
+        """Provisioned throughput, which the containers share; None bills each request."""
         if not self._args.context.settings.resilience.provisioned_throughput:
             return None
         return cosmosdb.CreateUpdateOptionsArgs(

@@ -117,7 +117,7 @@ def create_foundation(context: StackContext) -> Foundation:
 
 
 def _list_endpoints(network: Network) -> Mapping[Store, Endpoint]:
-    """Databases are in a subnet of their own; storage, registry, Cosmos DB and vault have private endpoints."""
+    """Databases are in their own subnet; storage, registry, Cosmos DB and vault have private endpoints."""
     database = Endpoint([network.blocks.database], PORT)
     databases = {Store.TRACKING_DB: database, Store.LIFECYCLE_DB: database}
     return {store: databases.get(store, Endpoint([network.blocks.endpoints], 443)) for store in Store}

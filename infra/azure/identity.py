@@ -49,7 +49,7 @@ class CosmosRole(StrEnum):
     DATA_CONTRIBUTOR = "00000000-0000-0000-0000-000000000002"
 
 
-# Encrypted stores access the key with an identity of their own, so workloads need no role on it.
+# Encrypted stores access the key with their own identity, so workloads need no role on it.
 ROLES: Mapping[tuple[Store, Access], Role] = {
     (Store.ARTIFACTS, Access.READ): Role.BLOB_DATA_READER,
     (Store.ARTIFACTS, Access.WRITE): Role.BLOB_DATA_CONTRIBUTOR,
@@ -68,7 +68,7 @@ COSMOS_ROLES: Mapping[Access, CosmosRole] = {
     Access.WRITE: CosmosRole.DATA_CONTRIBUTOR,
 }
 
-# How long a role assignment can take to act, and a new principal to be known everywhere in Entra ID.
+# How long a role assignment can take to become effective, and a new principal to be known everywhere in Entra ID.
 # Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
 PROPAGATION = "10m"
 # The same for roles within a cluster. Source: https://learn.microsoft.com/azure/aks/entra-id-authorization
@@ -93,7 +93,7 @@ def assign_role(
         role_definition_id=role_definition_id(role, parent),
         scope=scope,
         principal_id=principal,
-        # With the type, Azure does not look up the principal, which may not have been replicated yet.
+        # With the type, Azure does not look up the principal, which may not be replicated yet.
         principal_type=principal_type,
         opts=pulumi.ResourceOptions(parent=parent),
     )
@@ -105,10 +105,10 @@ def wait_for_propagation(
     parent: pulumi.Resource,
     duration: str = PROPAGATION,
 ) -> pulumiverse_time.Sleep:
-    """Wait once after the creation of role assignments or identities; whatever uses them depends on the result.
+    """Wait once after the creation of role assignments or identities; resources that use them depend on the result.
 
-    Azure confirms a role assignment before it acts, and refuses meanwhile what it allows. Its provider does not repeat
-    such requests.
+    Azure confirms a role assignment before it is effective, and until then rejects the requests that it allows. The
+    provider does not retry such requests.
     """
     return pulumiverse_time.Sleep(
         f"{name}-propagation",
@@ -122,7 +122,7 @@ def wait_for_propagation(
 def assignment_name(
     scope: pulumi.Input[str], role: Role | CosmosRole, principal: pulumi.Input[str]
 ) -> pulumi.Output[str]:
-    """The GUID that names an assignment, derived from its content: another content is another assignment."""
+    """The GUID that names an assignment, derived from its content: different content is a different assignment."""
     content = pulumi.Output.format("{}|{}|{}", scope, role.value, principal)
     return content.apply(lambda text: str(uuid.uuid5(uuid.NAMESPACE_URL, text)))
 
@@ -156,7 +156,7 @@ class Identities(Component):
         self._args = args
         self._identities = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
         on_experiments = self._assign_cosmos_roles(name)
-        # What a pod needs in order to use its identity.
+        # The address that a pod needs in order to use its identity.
         self._grants: Mapping[str, Sequence[pulumi.CustomResource]] = {
             workload.name: [
                 self._trust_service_account(name, workload),
@@ -197,7 +197,7 @@ class Identities(Component):
         )
 
     def _trust_service_account(self, name: str, workload: Workload) -> managedidentity.FederatedIdentityCredential:
-        """Exactly one service account of the cluster can use a workload's identity."""
+        """Allow exactly one service account of the cluster to use a workload's identity."""
         identity = self._identities[workload.name]
         return managedidentity.FederatedIdentityCredential(
             f"{name}-{workload.name}",
@@ -225,12 +225,12 @@ class Identities(Component):
         ]
 
     def _assign_cosmos_roles(self, name: str) -> Mapping[str, Sequence[pulumi.CustomResource]]:
-        """Roles on containers of Cosmos DB by workload, one by one: the account refuses a change during another.
+        """Roles on Cosmos DB containers, keyed by workload; one after another, as the account requires.
 
-        A role on a container lets its clients read the metadata of that container only, which they need.
+        A role on a container allows clients to read the metadata of only that container, which they need.
         Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security#metadata-requests
 
-        Unlike Azure's roles these are assigned only to a principal that Entra ID already finds.
+        Unlike Azure roles, these can be assigned only to a principal that Entra ID already finds.
         Sources: https://github.com/hashicorp/terraform-provider-azurerm/issues/15842 and
         https://github.com/hashicorp/terraform-provider-azurerm/issues/17233
         """

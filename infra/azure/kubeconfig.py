@@ -10,7 +10,7 @@ from kernel.kubelogin import list_token_arguments
 
 
 def set_login(kubeconfig: str, login: str) -> str:
-    """The kubeconfig that AKS returns in the format `exec`, with another login of kubelogin than `devicecode`.
+    """The kubeconfig that AKS returns in the format `exec`, with the login of kubelogin changed from `devicecode`.
 
     login  a value of the setting `cluster.login`
     """

@@ -16,7 +16,7 @@ from infra.core.component import Component, StackContext
 
 ZONES = ("1", "2", "3")
 
-# The zones in which a service's public name resolves to its private endpoint, by the endpoint's group ID.
+# The DNS zones in which a service's public name resolves to its private endpoint, keyed by the endpoint's group ID.
 # Source: https://learn.microsoft.com/azure/private-link/private-endpoint-dns
 PRIVATE_ZONES: Mapping[str, Sequence[str]] = {
     "vault": ("privatelink.vaultcore.azure.net",),
@@ -31,8 +31,8 @@ PRIVATE_ZONES: Mapping[str, Sequence[str]] = {
 class SubnetBlocks:
     """Address blocks of the subnets.
 
-    Pods have addresses of their own (overlay), so a quarter of the smallest network, a /22, holds more nodes than
-    both pools can have. The other three subnets need a few dozen addresses each.
+    Pods have addresses outside of the network (overlay), so a quarter of the smallest network, a /22, has room for more
+    nodes than both pools can have. The other three subnets need a few dozen addresses each.
     """
 
     nodes: str
@@ -127,7 +127,7 @@ class Network(Component):
     def create_private_endpoint(
         self, name: str, target: pulumi.Input[str], group: str, parent: pulumi.Resource
     ) -> network.PrivateEndpoint:
-        """Make `target` reachable under its public name at an address of this network."""
+        """Make `target` reachable by its public name at an address of this network."""
         endpoint = network.PrivateEndpoint(
             name,
             resource_group_name=self.resource_group,
@@ -166,7 +166,7 @@ class Network(Component):
             virtual_network_peering_name="hub",
             remote_virtual_network=network.SubResourceArgs(id=hub),
             allow_virtual_network_access=True,
-            # What a firewall or gateway in the hub passes on, such as a VPN's traffic.
+            # Traffic that a firewall or gateway in the hub forwards, such as a VPN's.
             allow_forwarded_traffic=True,
             opts=self.child_options(),
         )
@@ -202,10 +202,10 @@ class Network(Component):
         return {"nodes": nodes, "endpoints": endpoints, "database": database, "api": api}
 
     def _define_api_rules(self) -> Sequence[network.SecurityRuleArgs]:
-        """Who reaches a private API server: the nodes, Azure's load balancer in front of it, and whom settings name.
+        """Rules for access to a private API server: from nodes, from its Azure load balancer, and as the settings say.
 
-        By default a whole peered network does. How requests from authorized ranges reach a public API server in the
-        subnet is not documented, so there is no rule then; AKS itself admits these ranges only.
+        By default a whole peered network has access. How requests from authorized ranges reach a public API server in
+        the subnet is not documented, so it has no rules; AKS itself admits only these ranges.
         Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration#nsg-security-rules
         """
         sources = self._context.settings.cluster.private_access_from
@@ -225,7 +225,7 @@ class Network(Component):
         ]
 
     def _create_nat_gateway(self, name: str) -> network.NatGateway:
-        """Outbound traffic of the nodes, from one fixed address that partners can allow."""
+        """A gateway for outbound traffic of the nodes, with one fixed address that partners can allow."""
         address = network.PublicIPAddress(
             name,
             resource_group_name=self.resource_group,
@@ -275,7 +275,7 @@ class Network(Component):
             nat_gateway=network.SubResourceArgs(id=gateway.id) if gateway else None,
             delegations=[network.DelegationArgs(name="service", service_name=delegation)] if delegation else None,
             default_outbound_access=False,
-            # Without this the security group is not applied to private endpoints.
+            # Without this, the security group is not applied to private endpoints.
             private_endpoint_network_policies="Enabled",
             # Azure changes one subnet of a network at a time and rejects the others (AnotherOperationInProgress).
             opts=self.child_options(depends_on=[after] if after else []),
@@ -318,7 +318,7 @@ def _allow_rule(name: str, *, blocks_from: str, port: str, priority: int = 100) 
     )
 
 
-# Azure's default rules allow the whole network; this rule, the last before them (4096), denies the rest.
+# Azure's default rules allow the whole network; this rule, the last one before them (4096), denies the rest.
 _DENY_RULE = network.SecurityRuleArgs(
     name="deny-the-rest",
     priority=4096,

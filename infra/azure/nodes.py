@@ -29,7 +29,7 @@ def define_node_pools(context: StackContext) -> tuple[NodePool, NodePool]:
 def define_system_profile(
     pool: NodePool, context: StackContext, network: Network
 ) -> containerservice.ManagedClusterAgentPoolProfileArgs:
-    """The pool that a cluster is created with."""
+    """The profile of the pool that a cluster is created with."""
     return containerservice.ManagedClusterAgentPoolProfileArgs(
         name=pool.name, mode="System", **_pool_args(pool, context, network)
     )
@@ -43,7 +43,7 @@ def create_pool(
     cluster: containerservice.ManagedCluster,
     parent: Component,
 ) -> containerservice.AgentPool:
-    """A pool beside the one that the cluster was created with."""
+    """A pool in addition to the one that the cluster was created with."""
     return containerservice.AgentPool(
         name,
         resource_group_name=network.resource_group,
@@ -52,8 +52,8 @@ def create_pool(
         mode="User",
         **_pool_args(pool, context, network),
         opts=parent.child_options(
-            depends_on=[cluster],  # AKS refuses a pool of a newer version than the control plane's
-            # AKS cannot resize a pool, but the provider asks it to. Both have one name, so the old pool goes first.
+            depends_on=[cluster],  # AKS rejects a pool of a newer version than the control plane's
+            # AKS cannot resize a pool, but the provider tries to. Both have one name, so the old pool is deleted first.
             replace_on_changes=["vmSize"],
             delete_before_replace=True,
         ),
@@ -61,11 +61,11 @@ def create_pool(
 
 
 def _pool_args(pool: NodePool, context: StackContext, network: Network) -> dict[str, object]:
-    """The arguments that all pools have. AKS' image has the drivers of a size's GPUs, unless a pool declines them.
+    """The arguments that all pools have. AKS installs the drivers of a size's GPUs, unless a pool opts out.
 
-    Not the number of nodes: AKS starts with the minimum, and whoever states a number sets it back to that with every
-    other change, against the autoscaler. Sources: https://github.com/Azure/AKS/issues/1627 and
-    https://github.com/Azure/ARO-HCP/pull/3659, where Microsoft's own clusters leave it out. Of the drivers:
+    They do not include the number of nodes: AKS starts with the minimum, and a number here would reset the autoscaler's
+    with every other change. Sources: https://github.com/Azure/AKS/issues/1627 and
+    https://github.com/Azure/ARO-HCP/pull/3659, where Microsoft's own clusters leave it out; for the drivers
     https://learn.microsoft.com/azure/aks/use-nvidia-gpu
     """
     return {
@@ -77,7 +77,7 @@ def _pool_args(pool: NodePool, context: StackContext, network: Network) -> dict[
         "enable_auto_scaling": True,
         "min_count": pool.minimum,
         "max_count": pool.maximum,
-        # Without it a pool keeps its version when the control plane is upgraded.
+        # Without it, a pool keeps its version when the control plane is upgraded.
         "orchestrator_version": context.settings.cluster.kubernetes_version,
         "node_labels": pool.labels,
         "node_taints": _format_taints(pool.taints),

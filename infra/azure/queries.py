@@ -1,4 +1,4 @@
-"""What people look up in the cloud's logs."""
+"""Saved queries of the cloud's logs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from infra.core.settings import Cloud
 
 _DAY = 24 * 60 * 60 * 1000  # milliseconds
 _INTRODUCTION = (
-    "What the cloud itself knows of this stack, also while its cluster is away. Requests to models, their logs and "
-    "traces are in Grafana."
+    "The cloud's own data on this stack, which is available even if the cluster is not. Requests to models, their logs "
+    "and traces are in Grafana."
 )
 
 

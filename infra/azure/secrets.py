@@ -34,7 +34,7 @@ class Encryption:
 
 @dataclass(frozen=True)
 class CopyEncryption:
-    """What a service needs in order to encrypt what it keeps in the second region."""
+    """What a service needs in order to encrypt its data in the second region."""
 
     vault: pulumi.Output[str]  # ID
     identity: pulumi.Output[str]  # ID; known once the identity can use the key
@@ -50,8 +50,8 @@ class SecretsArgs:
 class Secrets(Component):
     """A vault, the platform's key in it, and the identity with which services use the key.
 
-    Keys and secrets are never deleted by themselves, but with their vault: the provider deletes them in the data plane,
-    where it has no role and which it does not reach from outside the network.
+    Keys and secrets are deleted only with their vault: the provider would delete them in the data plane, where it has
+    no role, and which it cannot reach from outside of the network.
     Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/resources/customresources/custom_keyvault.go
     """
 
@@ -88,7 +88,7 @@ class Secrets(Component):
     @property
     def encryption(self) -> Encryption:
         return Encryption(
-            # The triggers are inputs: a preview that assigns no other role knows the ID.
+            # The triggers are inputs, so that a preview that does not change the role assignment knows the ID.
             identity=pulumi.Output.all(self._identity.id, self._propagation.triggers).apply(lambda ids: str(ids[0])),
             client=self._identity.client_id,
             vault=self._vault.id,
@@ -100,7 +100,7 @@ class Secrets(Component):
 
     @property
     def copy_encryption(self) -> CopyEncryption | None:
-        """None where nothing is copied to a second region."""
+        """None if nothing is copied to a second region."""
         return self._copy_encryption
 
     @property
@@ -146,7 +146,7 @@ class Secrets(Component):
         )
 
     def _create_copy_encryption(self, name: str) -> CopyEncryption | None:
-        """A vault, a key and an identity in the second region, where nothing of the first can be relied on."""
+        """A vault, a key and an identity in the second region, which must not depend on anything in the first."""
         context, network = self._args.context, self._args.network
         location = context.settings.resilience.second_location
         if not location:
@@ -193,10 +193,10 @@ def create_private_vault(
 ) -> keyvault.Vault:
     """A vault that only the network and trusted Azure services can reach, with purge protection.
 
-    `location` is another than the stack's own.
+    `location` is set if it is not the stack's own.
 
-    A deleted vault keeps its name for 90 days, within which nobody can purge it. The name of each new vault ends with
-    digits of its own, so that a stack can be destroyed and brought up again.
+    A deleted vault keeps its name for 90 days, during which it cannot be purged. The name of each new vault ends with
+    random digits, so that a stack can be destroyed and deployed again.
     """
     digits = RandomId(f"{name}-vault", byte_length=4, opts=parent.child_options())
     account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=parent))

@@ -1,4 +1,4 @@
-"""Storage accounts, their containers, and what is kept of replaced and deleted blobs."""
+"""Storage accounts, their containers, and the retention of replaced and deleted blobs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from infra.core.component import Component, StackContext
 
 @dataclass(frozen=True)
 class Expiry:
-    """A rule by which blobs of an account are deleted.
+    """A rule that deletes blobs of an account.
 
-    prefix  of their names, which starts with their container's; empty for all blobs
+    prefix  prefix of the blobs' names, which starts with the container's name; empty for all blobs
     """
 
     name: str
@@ -36,7 +36,7 @@ def create_private_account(
 ) -> storage.StorageAccount:
     """A storage account without access keys or public access, encrypted with the platform's key.
 
-    A copied one can be read in the paired region, too.
+    If it is copied, it can also be read in the paired region.
     """
     encryption = secrets.encryption
     account = storage.StorageAccount(
@@ -103,7 +103,7 @@ def create_soft_delete(
     *,
     is_versioned: bool | None = None,
 ) -> storage.BlobServiceProperties:
-    """Deleted blobs and containers of an account can be restored for some days; with versions, replaced blobs too."""
+    """Make deleted blobs and containers of an account restorable for some days; with versions, replaced blobs too."""
     return storage.BlobServiceProperties(
         name,
         resource_group_name=network.resource_group,
@@ -123,7 +123,7 @@ def create_expiry(
     network: Network,
     parent: Component,
 ) -> None:
-    """Delete blobs of an account by rules; it has one policy, which has all of them."""
+    """Delete blobs of an account by rules; an account has only one policy, which contains all rules."""
     storage.ManagementPolicy(
         name,
         resource_group_name=network.resource_group,

@@ -21,8 +21,8 @@ from infra.core.component import Component, StackContext
 
 LOGS, TRACES = "logs", "traces"
 _SOFT_DELETE_DAYS = 7
-# Loki and Tempo delete what is older than the retention period, by their own indexes, some hours after its end. What is
-# still there after a week is in no index any more.
+# Loki and Tempo delete objects that are older than the retention period, using their own indexes, some hours after its
+# end. Objects that still exist after a week are no longer in any index.
 _GRACE_DAYS = 7
 
 
@@ -70,7 +70,7 @@ class TelemetryStores(Component):
         return BlobContainer(self._containers[kind].name, self._account.name, "blob.core.windows.net")
 
     def _delete_expired(self) -> storage.ManagementPolicyActionArgs:
-        """Blobs that outlived the retention period are deleted."""
+        """Delete blobs that are older than the retention period."""
         days = self._args.context.settings.telemetry.retention_days + _GRACE_DAYS
         expired = storage.DateAfterModificationArgs(days_after_modification_greater_than=days)
         return storage.ManagementPolicyActionArgs(base_blob=storage.ManagementPolicyBaseBlobArgs(delete=expired))

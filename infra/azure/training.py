@@ -1,4 +1,4 @@
-"""The managed training service, beside the cluster."""
+"""The managed training service of the cloud."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Training(Component):
     def __init__(self, name: str, args: TrainingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        # A workspace administers its vault, so it has a vault of its own rather than the platform's.
+        # A workspace administers its vault, so it has its own vault rather than the platform's.
         self._vault = create_private_vault(name, "ml", args.context, args.network, parent=self)
         self._identity = managedidentity.UserAssignedIdentity(
             name,
@@ -108,7 +108,7 @@ class Training(Component):
             key_vault=self._vault.id,
             container_registry=args.registry.id,
             application_insights=args.observability.insights_id,
-            # The registry's own builds cannot reach a private registry.
+            # The registry's own build service cannot reach a private registry.
             # Source: https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
             image_build_compute=_COMPUTE,
             public_network_access="Disabled",

@@ -1,4 +1,4 @@
-"""The platform in the cluster, on whichever cloud the foundation was created."""
+"""The platform in the cluster, on the foundation of any cloud."""
 
 from infra.cluster.mlflow import URL as MLFLOW_URL
 from infra.cluster.platform import create_platform

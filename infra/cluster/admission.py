@@ -3,9 +3,9 @@
 The pack evaluates what a program or a chart declares. Only the API server sees what Argo CD, operators and people
 create, and what defaults and webhooks change. Each rule is named after a control of the pack and states it in CEL;
 tests run the control's cases against both. The rules apply to pods rather than to workloads: only pods contain the
-limits that a LimitRange sets and the containers that an operator adds. InferenceServices, which bring models, have
-rules of their own. They hold in every namespace with a level of the Pod Security Standards, and a namespace without one
-is refused.
+limits that a LimitRange sets and the containers that an operator adds. InferenceServices, which deploy models, have
+their own rules. The rules apply in every namespace with a level of the Pod Security Standards, and a namespace without
+one is rejected.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 """
@@ -43,7 +43,7 @@ class Admission(Component):
         registries = args.registry.server.apply(partial(list_registries, args.context.settings.images.registries))
         for control in RULES:
             metadata = ObjectMetaArgs(name=control)
-            # The others' specifications are known in a preview, in which the registry's name is not.
+            # The other rules' specifications are known in a preview; the registry's name is not.
             spec = (
                 registries.apply(partial(build_policy_spec, control))
                 if control in REGISTRY_RULES
@@ -60,7 +60,7 @@ class Admission(Component):
 
 
 def list_registries(additional: Sequence[str], server: str) -> Sequence[str]:
-    """What the pack allows on a stack whose registry is `server`, and no other registry of a cloud.
+    """The registries that the pack allows on a stack whose registry is `server`, and no other registry of a cloud.
 
     `additional` are those of the stack's setting.
     """
@@ -69,7 +69,7 @@ def list_registries(additional: Sequence[str], server: str) -> Sequence[str]:
 
 
 def build_policy_spec(control: str, registries: Sequence[str] = IMAGE_REGISTRIES) -> Mapping[str, Any]:
-    """The specification of a rule's ValidatingAdmissionPolicy, where images may come from these registries."""
+    """The specification of a rule's ValidatingAdmissionPolicy, with the registries that images may come from."""
     rule, source = build_rules(registries)[control], get_control(control)
     message = source.violation_message(source.title)
     resource_rule = {
@@ -81,7 +81,7 @@ def build_policy_spec(control: str, registries: Sequence[str] = IMAGE_REGISTRIES
     return {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": [resource_rule]},
-        # Objects that are older than a rule can still be deleted: removing a finalizer is an update.
+        # Objects that are older than a rule can still be deleted, although removing a finalizer is an update.
         "matchConditions": [{"name": "stays", "expression": "!has(object.metadata.deletionTimestamp)"}],
         "variables": [{"name": name, "expression": expression} for name, expression in rule.variables.items()],
         "validations": [{"expression": rule.expression, "message": message, "reason": "Forbidden"}],
@@ -89,7 +89,7 @@ def build_policy_spec(control: str, registries: Sequence[str] = IMAGE_REGISTRIES
 
 
 def build_binding_spec(control: str) -> Mapping[str, Any]:
-    """The specification of the ValidatingAdmissionPolicyBinding that puts a rule in force."""
+    """The specification of the ValidatingAdmissionPolicyBinding that enforces a rule."""
     binding = {"policyName": control, "validationActions": ["Deny", "Audit"]}
     levels = RULES[control].levels
     if not levels:  # the selector would select namespaces by their own labels

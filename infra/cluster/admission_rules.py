@@ -15,8 +15,8 @@ from policies import CONTAINER_FIELDS, IMAGE_REGISTRIES, INTERNAL_LOAD_BALANCER_
 # The label by which Pod Security and these rules select namespaces, and its values: the Pod Security Standards.
 LEVEL_LABEL = "pod-security.kubernetes.io/enforce"
 LEVELS = ("restricted", "baseline", "privileged")
-# The namespaces that may have the last level, each of pods which need their node; and those that Kubernetes and the
-# clouds create without a level. Sources: https://learn.microsoft.com/azure/aks/ (each add-on's page),
+# The namespaces that may have the last level, each for pods which need access to their node; and those that Kubernetes
+# and the clouds create without a level. Sources: https://learn.microsoft.com/azure/aks/ (each add-on's page),
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/install-CloudWatch-Observability-EKS-addon.html
 PRIVILEGED_NAMESPACES = (NODE_EXPORTER, DEVICE_PLUGIN)
 CLOUD_NAMESPACES = (
@@ -25,7 +25,7 @@ CLOUD_NAMESPACES = (
     *("calico-system", "dapr-system", "flux-system", "gatekeeper-system", "tigera-operator"),
     *("amazon-cloudwatch", "amazon-guardduty", "aws-observability"),
 )
-# What single namespaces pull besides, as the policy pack's exceptions say with their reasons.
+# Additional registries of single namespaces; the policy pack's exceptions give the reasons.
 NAMESPACE_REGISTRIES: Mapping[str, Sequence[str]] = {
     PIPELINES: ("gcr.io/tfx-oss-public/*",),
     DEVICE_PLUGIN: ("nvcr.io/nvidia/*",),
@@ -34,9 +34,9 @@ NAMESPACE_REGISTRIES: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A CEL expression, with its variables, that has to be true of every object of some resources.
+    """A CEL expression, with its variables, that has to be true for every object of some resources.
 
-    It applies in the namespaces of some levels; with none, to objects without a namespace.
+    It applies in the namespaces of some levels; without levels, to objects without a namespace.
     """
 
     group: str
@@ -48,10 +48,10 @@ class Rule:
 
 
 def build_rules(registries: Sequence[str]) -> Mapping[str, Rule]:
-    """The rules by control, where images may come from registries that these patterns match."""
+    """The rules, keyed by control; images may come from registries that these patterns match."""
     is_allowed = f"({_FULL_NAME}).matches(r'{_match_images(registries)}')"
     return {
-        # Not where the level is `baseline`: runs of Kubeflow Pipelines have containers that write into their own files.
+        # Not in the level `baseline`: runs of Kubeflow Pipelines have containers that write to their own filesystem.
         "k8s-pod-read-only-root": _pod_rule(
             "object.spec.?os.?name.orValue('') == 'windows' || "
             "variables.containers.all(c, c.?securityContext.?readOnlyRootFilesystem.orValue(false))",
@@ -61,12 +61,12 @@ def build_rules(registries: Sequence[str]) -> Mapping[str, Rule]:
         "k8s-pod-image-registry": _pod_rule(
             f"variables.containers.all(c, {is_allowed} || {_allow_in_namespaces(NAMESPACE_REGISTRIES)})"
         ),
-        # Kubernetes rejects resources of ephemeral containers, so the rule cannot require them. The API server has put
-        # limits in the place of requests that are not set. It does not know the type of the pod's own before 1.34.
+        # Kubernetes rejects resources of ephemeral containers, so the rule cannot require them. The API server has
+        # already defaulted requests to limits. It does not know the type of the pod's own resources before 1.34.
         "k8s-pod-resources": _pod_rule(f"variables.lasting.all(c, {_require_resources('c', 'dyn(object.spec)')})"),
         "k8s-namespace-pod-security": Rule("", ("namespaces",), _HAS_LEVEL, levels=()),
         "k8s-inference-service-lineage": _inference_service_rule(_HAS_LINEAGE),
-        # A container without an image has that of its ServingRuntime, which the rules of pods see.
+        # A container without an image gets that of its ServingRuntime, which the rules for pods check.
         "k8s-inference-service-image-tag": _container_rule(f"!has(c.image) || {_HAS_FIXED_TAG}"),
         "k8s-inference-service-image-registry": _container_rule(f"!has(c.image) || {is_allowed}"),
         "k8s-inference-service-resources": _container_rule(_require_resources("c")),
@@ -96,11 +96,11 @@ def _inference_service_rule(expression: str, variables: Mapping[str, str] | None
 
 
 def _container_rule(expression: str) -> Rule:
-    """A rule for every container `c` of an InferenceService. CEL cannot flatten a list of lists, so that it nests."""
+    """A rule for every container `c` of an InferenceService. It is nested, since CEL cannot flatten a list of lists."""
     return _inference_service_rule(
         f"variables.pods.all(pod, ({_CONTAINERS}).all(c, {expression}))",
         {
-            # Without types: those of a predictor and of its canaries differ, and CEL would not put both into one list.
+            # Without types: a predictor and its canaries have different ones, which CEL would not put into one list.
             "spec": "dyn(object.spec)",
             "components": "[?variables.spec.?predictor, ?variables.spec.?transformer, ?variables.spec.?explainer] + "
             "variables.spec.?canary.orValue([]).map(canary, canary.predictor)",
@@ -111,7 +111,7 @@ def _container_rule(expression: str) -> Rule:
 
 
 def _require_resources(*owners: str) -> str:
-    """That each quantity is set by one of the owners: a container, or its pod. A limit stands for a request."""
+    """Require that a container or its pod, the owners, set each quantity. A limit counts as a request."""
     quantities = (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
     alternatives = (
         [
@@ -132,7 +132,7 @@ def _allow_in_namespaces(registries: Mapping[str, Sequence[str]]) -> str:
 
 
 def _match_images(patterns: Sequence[str]) -> str:
-    """An RE2 expression for names of images. A star in a host does not match a slash."""
+    """An RE2 expression for image names. A star in a host does not match a slash."""
     split = (pattern.split("/", 1) for pattern in patterns)
     each = (f"{_glob(host, '[^/]*')}/{_glob(path, '.*')}" for host, path in split)
     return f"^({'|'.join(each)})$"
@@ -155,7 +155,7 @@ _CONTAINERS = (
     "pod.?containers.orValue([]) + pod.?initContainers.orValue([]) + "
     f"[{', '.join(f'?pod.?{name}' for name in CONTAINER_FIELDS)}]"
 )
-# One annotation has to say so, and none, which may be that of the service's cloud, the opposite.
+# One annotation has to make the load balancer internal, and no annotation, such as another cloud's, may make it public.
 _INTERNAL = "({}) && {}".format(
     " || ".join(f"object.metadata.?annotations[?'{key}'].hasValue()" for key in INTERNAL_LOAD_BALANCER_ANNOTATIONS),
     " && ".join(
@@ -163,7 +163,7 @@ _INTERNAL = "({}) && {}".format(
         for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()
     ),
 )
-# An older namespace may be changed in other respects.
+# A namespace that was created before the rule may still be changed in other respects.
 _LEVEL = f"metadata.?labels[?'{LEVEL_LABEL}'].orValue('')"
 _HAS_LEVEL = (
     f"object.{_LEVEL} in ['restricted', 'baseline'] || "
@@ -174,5 +174,5 @@ _HAS_LEVEL = (
 
 
 RULES = build_rules(IMAGE_REGISTRIES)
-# Those that depend on the registries.
+# The rules that depend on the registries.
 REGISTRY_RULES = frozenset(control for control, rule in build_rules(()).items() if rule != RULES[control])

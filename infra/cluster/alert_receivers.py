@@ -1,7 +1,7 @@
 """Where alerts go: Alertmanager's configuration, from the settings of `alerting`, and the secrets that it reads.
 
-Alertmanager reads each secret from a file when it notifies, so that it starts before External Secrets has brought them,
-and keeps running when one is replaced.
+Alertmanager reads each secret from a file when it notifies. It can therefore start before External Secrets has synced
+them, and keeps running when one is replaced.
 Source: https://prometheus.io/docs/alerting/latest/configuration/
 """
 
@@ -27,7 +27,7 @@ _SECRET = "alert-receivers"  # noqa: S105 the Secret's name
 _FOLDER = "/etc/alertmanager/receivers"
 _TEAM, _PAGE, _HEARTBEAT, _RETRAINING = "team", "page", "heartbeat", "retraining"
 _TOKEN_FOLDER = "/etc/alertmanager/retraining"  # noqa: S105
-# What a person needs to begin: what is wrong, where, how to look at it, and what to do.
+# What a person needs to start: what is wrong, where, how to look at it, and what to do.
 _TEXT = (
     "{{ range .Alerts }}{{ .Annotations.description }}\n"
     "Stack {{ .Labels.stack }}, severity {{ .Labels.severity }}, owner {{ .Labels.owner }}\n"
@@ -44,7 +44,7 @@ class AlertReceiversArgs:
 
 
 class AlertReceivers(Component):
-    """A Secret with the URLs and keys of the receivers, from the stack's store; none where no receiver has one."""
+    """A Secret with the URLs and keys of the receivers, from the stack's store, if any receiver has one."""
 
     layer = "cluster"
 
@@ -56,20 +56,20 @@ class AlertReceivers(Component):
             create_external_secret(args.secrets, _SECRET, MONITORING, keys, setting, self.child_options())
         if not has_receivers(args.context.settings):
             self.warn(
-                "Alerts are shown in Grafana and sent to nobody: no receiver is set. Set alerting.slack, "
+                "Alerts are shown only in Grafana and sent to nobody: no receiver is set. Set alerting.slack, "
                 "alerting.teams, alerting.pagerduty or alerting.smtpHost."
             )
         self.register_outputs({})
 
 
 def has_receivers(settings: Settings) -> bool:
-    """Whether a person gets alerts. A heartbeat alone says only that nobody would."""
+    """Whether alerts are sent to people. A heartbeat alone does not count: it only shows that alerting works."""
     alerting = settings.alerting
     return bool(alerting.slack or alerting.teams or alerting.pagerduty or alerting.smtp_host)
 
 
 def list_flows(settings: Settings) -> Iterator[Flow]:
-    """Of Alertmanager to its receivers, which may be in a connected network."""
+    """Flows from Alertmanager to its receivers, which may be in a connected network."""
     if not has_receivers(settings):
         return
     alerting = settings.alerting
@@ -82,7 +82,7 @@ def list_flows(settings: Settings) -> Iterator[Flow]:
 
 
 def mount_secrets(settings: Settings) -> Mapping[str, Any]:
-    """Values of the chart's `alertmanagerSpec` that put the secrets into files; optional, since they come later."""
+    """Values of the chart's `alertmanagerSpec` that mount the secrets as files; optional, since they exist later."""
     folders = {_SECRET: _FOLDER, **({TOKEN_SECRET: _TOKEN_FOLDER} if is_deployed(settings) else {})}
     return {
         "volumes": [{"name": name, "secret": {"secretName": name, "optional": True}} for name in folders],
@@ -91,9 +91,9 @@ def mount_secrets(settings: Settings) -> Mapping[str, Any]:
 
 
 def list_unsent(settings: Settings) -> Sequence[Mapping[str, Any]]:
-    """Prometheus' relabeling of alerts: those that are shown and sent to nobody.
+    """Prometheus' relabeling that drops alerts: these are shown, but not sent to Alertmanager.
 
-    The chart's alerts of severity `info` explain others. Without a heartbeat nobody waits for what always fires.
+    The chart's alerts of severity `info` explain others. The alert that always fires is sent only with a heartbeat.
     """
     unsent = [{"source_labels": ["severity"], "regex": "info", "action": "drop"}]
     if not settings.alerting.heartbeat:
@@ -102,15 +102,15 @@ def list_unsent(settings: Settings) -> Sequence[Mapping[str, Any]]:
 
 
 def build_configuration(settings: Settings) -> Mapping[str, Any]:
-    """Alertmanager's configuration: by severity to the team or to a pager, and the heartbeat outside of the cluster.
+    """Alertmanager's configuration: alerts go to the team or to a pager by severity, the heartbeat out of the cluster.
 
-    What retraining acts on goes there, and on to people.
+    Alerts that start a retraining go to the retraining service as well as to people.
     """
     team, page = _list_channels(settings), _list_pagers(settings)
     routes: list[Mapping[str, Any]] = []
     receivers = [{"name": _TEAM, **(team or page)}]
     if settings.alerting.heartbeat:
-        # Whoever is called raises an alert when it is not called for longer.
+        # The receiver of the heartbeat raises an alert if the calls stop for longer than this.
         every = {"group_wait": "0s", "group_interval": "1m", "repeat_interval": "5m"}
         routes.append({"receiver": _HEARTBEAT, "matchers": ['severity="none"'], **every})
         call = {"url_file": _file("heartbeat"), "send_resolved": False}
@@ -137,12 +137,12 @@ def build_configuration(settings: Settings) -> Mapping[str, Any]:
 
 
 def _build_retraining_call() -> Mapping[str, Any]:
-    """Alertmanager repeats it where the answer is 5xx. That a model drifts no more starts nothing."""
+    """The webhook of retraining. Alertmanager retries it if the response is 5xx; a resolved alert starts nothing."""
     token = {"type": "Bearer", "credentials_file": f"{_TOKEN_FOLDER}/{TOKEN_KEY}"}
     return {"url": f"{URL}/alerts", "send_resolved": False, "http_config": {"authorization": token}}
 
 
-# What follows from something worse is not said again.
+# An alert that follows from a more severe one is not sent.
 _INHIBITIONS: Sequence[Mapping[str, Any]] = (
     {
         "source_matchers": ['severity="critical"'],
@@ -171,7 +171,7 @@ _INHIBITIONS: Sequence[Mapping[str, Any]] = (
 
 
 def _list_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Files of the Secret, which have the names of the settings, and the names of the secrets in the store."""
+    """The files of the Secret, named after the settings, each with the name of its secret in the store."""
     alerting = settings.alerting
     secrets = {
         "slack": alerting.slack,
@@ -184,7 +184,7 @@ def _list_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _list_channels(settings: Settings) -> dict[str, Any]:
-    """Where people read when they are at work."""
+    """The receivers that people read during working hours."""
     alerting, message = settings.alerting, {"send_resolved": True, "title": _TITLE, "text": _TEXT}
     channels: dict[str, Any] = {}
     if alerting.slack:
@@ -198,7 +198,7 @@ def _list_channels(settings: Settings) -> dict[str, Any]:
 
 
 def _list_pagers(settings: Settings) -> dict[str, Any]:
-    """What wakes somebody up."""
+    """The receivers that wake somebody up."""
     if not settings.alerting.pagerduty:
         return {}
     details = {"text": _TEXT}

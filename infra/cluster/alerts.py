@@ -27,7 +27,7 @@ class AlertsArgs:
 
 
 class Alerts(Component):
-    """One PrometheusRule for each file, and one with the bounds that this stack's settings give its rules."""
+    """One PrometheusRule for each file, and one with the limits that the rules take from this stack's settings."""
 
     layer = "cluster"
 
@@ -61,7 +61,7 @@ class Alerts(Component):
         return {**group, "rules": [self._link_rule(rule) for rule in group["rules"]]}
 
     def _link_rule(self, rule: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Paths in a rule's annotations become addresses."""
+        """Replace paths in a rule's annotations by URLs."""
         if "annotations" not in rule:
             return rule
         annotations = dict(rule["annotations"])

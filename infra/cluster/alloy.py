@@ -22,7 +22,7 @@ _PODS = Pods(MONITORING, "alloy", {"app.kubernetes.io/name": "alloy"})
 _OTLP_PORTS: Mapping[str, int] = {"otlp-grpc": 4317, "otlp-http": 4318}
 OTLP_URL = f"http://alloy.{MONITORING}.svc.cluster.local:{_OTLP_PORTS['otlp-http']}"
 _CONFIGURATION = Path(__file__).with_name("telemetry.alloy").read_text()
-_USER = 473  # that of the image
+_USER = 473  # of the image
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Alloy(Component):
     """The collector.
 
     It reads logs through the Kubernetes API rather than from the nodes' disks: that costs the kubelets some processor
-    time, but needs neither the host's files, which only a privileged namespace admits, nor a pod on every node.
+    time, but needs neither host paths, which only a privileged namespace allows, nor a pod on every node.
     """
 
     layer = "cluster"
@@ -43,7 +43,7 @@ class Alloy(Component):
         Flow(_PODS, Place.API_SERVER, reason="watches pods and events, and reads logs"),
         Flow(_PODS, loki.LOKI_PODS, loki.PORT, "writes logs"),
         Flow(_PODS, tempo.TEMPO_PODS, tempo.OTLP_PORT, "writes traces"),
-        Flow(_PODS, _PODS, _PORT, "shares the pods out with the other replicas"),
+        Flow(_PODS, _PODS, _PORT, "divides the pods among the replicas"),
     )
 
     def __init__(self, name: str, args: AlloyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -87,7 +87,7 @@ def _values(replicas: int) -> Mapping[str, Any]:
         },
         # The configuration changes with the release, which restarts the pods.
         "configReloader": {"enabled": False},
-        # The chart's own can also read the secrets of all namespaces.
+        # The chart's own role can also read the secrets of all namespaces.
         "rbac": {
             "rules": [
                 {"apiGroups": [""], "resources": ["pods", "pods/log", "events"], "verbs": ["get", "list", "watch"]}

@@ -1,6 +1,6 @@
 """Argo CD, which applies what is in git: models, their routes, and the applications of the platform's users.
 
-Its controllers may read what they show, and write only where `gitops.py` lets them. Nobody signs in anonymously.
+Its controllers may read what they show, and write only what `gitops.py` allows. There is no anonymous access.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _pods(component: str) -> Pods:
 _CONTROLLER_PODS, _SERVER_PODS = _pods(CONTROLLER), _pods(SERVER)
 _REPOSITORY_SERVER_PODS, _REDIS_PODS = _pods("argocd-repo-server"), _pods("argocd-redis")
 
-# Argo CD gives an Application, as an object of another one, no health of its own: the parent would be healthy while a
+# By default Argo CD does not assess the health of Applications within another one: the parent would be healthy while a
 # child is not. Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/health/#argocd-app
 _APPLICATION_HEALTH = """\
 local health = obj.status and obj.status.health or {}
@@ -56,14 +56,14 @@ class ArgoCdArgs:
 
 
 class ArgoCd(Component):
-    """The controllers, their API and user interface, and the secrets that these would else create by themselves."""
+    """The controllers, their API and user interface, and the secrets that they would otherwise create themselves."""
 
     layer = "cluster"
     flows = (
         Flow(_CONTROLLER_PODS, Place.API_SERVER, reason="applies manifests, and watches what it applied"),
         Flow(_SERVER_PODS, Place.API_SERVER, reason="reads Applications and settings, and shows objects"),
         *(
-            Flow(client, _REPOSITORY_SERVER_PODS, _REPOSITORY_PORT, "gets manifests rendered")
+            Flow(client, _REPOSITORY_SERVER_PODS, _REPOSITORY_PORT, "requests rendered manifests")
             for client in (_CONTROLLER_PODS, _SERVER_PODS)
         ),
         *(
@@ -94,7 +94,7 @@ class ArgoCd(Component):
         )
 
     def _create_redis_secret(self) -> Secret:
-        """In place of the chart's job, which needs the permission to create secrets."""
+        """Replaces the chart's job, which needs the permission to create secrets."""
         password = random.RandomPassword("argocd-redis-password", length=32, special=False, opts=self.child_options())
         return self._create_secret(_REDIS_SECRET, {"auth": password.result})
 
@@ -115,16 +115,16 @@ def _values(context: StackContext) -> Mapping[str, Any]:
         "global": {
             "domain": f"{Service.ARGO_CD}.{context.naming.domain}",
             "image": {"tag": ARGO_CD_IMAGE_TAG},
-            # Those of the chart admit everybody; flows.py has what is needed.
+            # The chart's network policies admit all clients; flows.py declares the connections that are needed.
             "networkPolicy": {"create": False},
         },
-        # The chart's roles may do everything in the cluster, see gitops.py.
+        # The chart's roles may do everything in the cluster; gitops.py has narrower ones.
         "createClusterRoles": False,
         "configs": {
             "cm": {
                 "users.anonymous.enabled": "false",
                 "exec.enabled": "false",
-                # Only kinds that the controller may read are watched, which are those that it applies.
+                # Watch only the kinds that the controller may read, which are those that it applies.
                 "resource.respectRBAC": "normal",
                 "resource.customizations.health.argoproj.io_Application": _APPLICATION_HEALTH,
                 **_sign_in(context.settings.sso),
@@ -134,7 +134,7 @@ def _values(context: StackContext) -> Mapping[str, Any]:
             "rbac": {"policy.default": "", "policy.csv": _format_roles(context.settings.sso), "scopes": "[groups]"},
             "secret": {"createSecret": False},
         },
-        # One controller, which works on one cluster: more would share clusters out, not stand in for each other.
+        # One controller for the one cluster: replicas would divide clusters among themselves, not replace each other.
         "controller": {
             "resources": resources("100m", "512Mi", "1Gi"),
             "metrics": {"enabled": True, "serviceMonitor": {"enabled": True}},
@@ -152,14 +152,14 @@ def _values(context: StackContext) -> Mapping[str, Any]:
             # The chart's own registry is an alias of this one.
             "image": {"repository": "public.ecr.aws/docker/library/redis"},
             "resources": resources("50m", "64Mi", "256Mi"),
-            # Off by default in the chart; a cache that hangs would stop Argo CD.
+            # Off by default in the chart, but a hanging cache would stop Argo CD.
             "livenessProbe": {"enabled": True},
             "readinessProbe": {"enabled": True, "initialDelaySeconds": 5},
             "automountServiceAccountToken": False,
         },
         "redisSecretInit": {"enabled": False},
         # People sign in at their issuer without Dex in between, the platform generates no Applications, and
-        # promotions and rollouts notify by themselves.
+        # promotions and rollouts send their own notifications.
         "dex": {"enabled": False},
         "applicationSet": {"replicas": 0, "resources": resources("50m", "64Mi", "256Mi")},
         "notifications": {"enabled": False},
@@ -167,12 +167,12 @@ def _values(context: StackContext) -> Mapping[str, Any]:
 
 
 def _wait_for_rendering(context: StackContext) -> Mapping[str, str]:
-    """Kustomize fetches the repositories of Kubeflow Pipelines, which takes longer than the 60 s of the default."""
+    """Kustomize fetches the repositories of Kubeflow Pipelines, which takes longer than the default of 60 s."""
     return {"controller.repo.server.timeout.seconds": "300"} if context.settings.pipelines.enabled else {}
 
 
 def _sign_in(sso: SsoSettings) -> Mapping[str, str]:
-    """With an issuer nobody has a password. A public client with PKCE needs no secret."""
+    """With an issuer, there are no passwords. A public client with PKCE needs no secret."""
     if not sso.issuer:
         return {"admin.enabled": "true"}
     client = {

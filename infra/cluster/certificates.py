@@ -22,7 +22,7 @@ from infra.contract import Endpoint
 from infra.core.component import Component, StackContext
 
 API_VERSION = "cert-manager.io/v1"
-ISSUER = "platform"  # the ClusterIssuer of all certificates, whichever authority is behind it
+ISSUER = "platform"  # the ClusterIssuer of all certificates, for either kind of authority
 _ROOT = "platform-ca"
 _CONTROLLER = Pods(NAMESPACE, "controller", {"app.kubernetes.io/component": "controller"})
 _WEBHOOK = Pods(NAMESPACE, "webhook", {"app.kubernetes.io/component": "webhook"})
@@ -36,7 +36,7 @@ class CertificatesArgs:
 
 
 class Certificates(Component):
-    """cert-manager, with one ClusterIssuer: an authority of the stack's own, or one that speaks ACME."""
+    """cert-manager, with one ClusterIssuer: the stack's own certificate authority, or an ACME server."""
 
     layer = "cluster"
     flows = (
@@ -44,8 +44,8 @@ class Certificates(Component):
         Flow(Place.API_SERVER, _WEBHOOK, 10250, "calls the webhook"),
     )
     acme_flows = (
-        Flow(_CONTROLLER, Endpoint(["0.0.0.0/0"], 443), reason="calls the ACME server, wherever that is"),
-        Flow(_CONTROLLER, PROXIES, 10080, "looks whether a challenge is answered"),
+        Flow(_CONTROLLER, Endpoint(["0.0.0.0/0"], 443), reason="calls the ACME server, which may be anywhere"),
+        Flow(_CONTROLLER, PROXIES, 10080, "checks whether a challenge is answered"),
     )
 
     def __init__(self, name: str, args: CertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -60,7 +60,7 @@ class Certificates(Component):
         self.register_outputs({"issuer": ISSUER})
 
     def _create_authority(self, release: Release) -> None:
-        """A certificate authority whose key is made in the cluster, and never leaves it."""
+        """A certificate authority whose key is generated in the cluster and never leaves it."""
         self_signed = self._create_issuer("self-signed", {"selfSigned": {}}, release)
         root = CustomResource(
             _ROOT,
@@ -91,7 +91,7 @@ class Certificates(Component):
 
 
 def _acme(args: CertificatesArgs) -> Mapping[str, Any]:
-    """Names are verified over HTTP, by routes that cert-manager attaches to the gateway's listener for that."""
+    """An ACME issuer. It validates names over HTTP: cert-manager attaches routes to the gateway's listener `http`."""
     settings = args.context.settings.gateway
     gateway = {"kind": "Gateway", "namespace": GATEWAY, "name": args.gateway, "sectionName": "http"}
     return {
@@ -105,7 +105,7 @@ def _acme(args: CertificatesArgs) -> Mapping[str, Any]:
 def _values(context: StackContext) -> Mapping[str, Any]:
     replicas = context.settings.resilience.replicas
     return {
-        # They stay when the chart is uninstalled, because deleting them would delete every certificate.
+        # They remain when the chart is uninstalled, because deleting them would delete every certificate.
         "crds": {"enabled": True},
         # By default its leases are in kube-system, to which it would need access.
         "global": {"leaderElection": {"namespace": NAMESPACE}},
@@ -113,7 +113,7 @@ def _values(context: StackContext) -> Mapping[str, Any]:
         **_deployment("controller", replicas, resources("50m", "96Mi", "256Mi")),
         "webhook": _deployment("webhook", replicas, resources("20m", "48Mi", "128Mi")),
         "cainjector": _deployment("cainjector", replicas, resources("50m", "128Mi", "384Mi")),
-        # A hook that waits until the webhook answers, so that issuers can be created once the release is ready.
+        # A hook that waits until the webhook responds, so that issuers can be created once the release is ready.
         "startupapicheck": {"resources": resources("10m", "32Mi", "64Mi")},
         "prometheus": {"podmonitor": {"enabled": True}},
     }

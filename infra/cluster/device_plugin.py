@@ -1,6 +1,6 @@
-"""NVIDIA's device plugin, which makes the GPUs of nodes a resource that pods request: `nvidia.com/gpu`.
+"""NVIDIA's device plugin, which exposes the GPUs of nodes as a resource that pods can request: `nvidia.com/gpu`.
 
-Not the chart, but its static manifest as an object of the program, for the reasons in docs/adr/0027-gpu-pool.md.
+The program declares its static manifest instead of its chart, for the reasons in docs/adr/0027-gpu-pool.md.
 Source: https://github.com/NVIDIA/k8s-device-plugin/blob/v0.20.0/deployments/static/nvidia-device-plugin.yml
 """
 
@@ -23,7 +23,7 @@ from kernel.annotations import NODES_ON_DEMAND
 
 _NAME = "nvidia-device-plugin"
 _LABELS = {"app.kubernetes.io/name": _NAME}
-# Where a kubelet listens for device plugins, and they for it.
+# The folder in which a kubelet and its device plugins have their sockets.
 # Source: https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/
 _SOCKETS = "/var/lib/kubelet/device-plugins"
 
@@ -34,7 +34,7 @@ class DevicePluginArgs:
 
 
 class DevicePlugin(Component):
-    """A pod on each node of the pool with GPUs. It has no flows: it speaks with the kubelet alone, by sockets."""
+    """A pod on each node of the pool with GPUs. It has no flows: it talks only to the kubelet, through sockets."""
 
     layer = "cluster"
     namespace = NAMESPACE
@@ -56,7 +56,7 @@ class DevicePlugin(Component):
 
 
 def _build_pod(pool: NodePool) -> Mapping[str, Any]:
-    """As root, which alone may write into the kubelet's folder, and with nothing else that root may do."""
+    """It runs as root, because only root may write to the kubelet's folder, and without any of root's capabilities."""
     container = {
         "name": _NAME,
         "image": NVIDIA_DEVICE_PLUGIN_IMAGE,
@@ -77,7 +77,7 @@ def _build_pod(pool: NodePool) -> Mapping[str, Any]:
             {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": str(taint.effect)}
             for taint in pool.taints
         ],
-        # Without it a node has no GPUs for anybody, so that it may displace other pods.
+        # Without it, a node has no GPUs to offer, so it may preempt other pods.
         "priorityClassName": "system-node-critical",
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],

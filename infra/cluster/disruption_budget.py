@@ -1,4 +1,4 @@
-"""The PodDisruptionBudgets of workloads whose charts have none."""
+"""PodDisruptionBudgets for workloads whose charts do not have one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudget
 def create_disruption_budget(
     name: str, namespace: str, replicas: int, labels: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> None:
-    """Let one of several replicas be evicted at a time.
+    """Allow the eviction of one replica at a time, if there are several.
 
-    One for a single replica would keep its node from being drained.
+    A budget for a single replica would prevent its node from being drained.
     """
     if replicas > 1:
         PodDisruptionBudget(

@@ -1,7 +1,7 @@
-"""Drift: the collector, which takes the inference log from serving, and the check of all champions each night.
+"""Drift: the collector, which receives the inference log from serving, and the nightly check of all champions.
 
-Both run the image `drift` of platform/lifecycle. The metrics of a check are the collector's: it reads the last report
-on each model, which the check leaves beside the log.
+Both run the image `drift` of platform/lifecycle. The collector exposes the metrics of checks: it reads the last report
+on each model, which the check stores beside the log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from infra.core.component import Component, StackContext
 
 IMAGE = "drift"
 PORT = 8080
-SCHEDULE = "0 2 * * *"  # at night, when a window of 24 hours has the whole of a day, and before people come
+SCHEDULE = "0 2 * * *"  # at night, when a window of 24 hours covers a whole day, and before working hours
 
 COLLECTOR, CHECK = get_workload("drift-collector"), get_workload("drift-check")
 _NAMESPACE = COLLECTOR.namespace
@@ -50,7 +50,7 @@ class DriftArgs:
 
 
 class Drift(Component):
-    """The collector with its Service, budget and monitor, and the CronJob; none without an image."""
+    """The collector with its Service, budget and monitor, and the CronJob; nothing if the image is not set."""
 
     layer = "cluster"
     flows = (Flow(MODELS, select_workload(COLLECTOR), PORT, "sends the inference log"),)
@@ -80,7 +80,7 @@ class Drift(Component):
             "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
             **pod_values.probe("http"),
         }
-        # As long as the pod exists, events wait there for the store.
+        # Events wait there for the store, for as long as the pod exists.
         spool = {"name": "spool", "emptyDir": {"sizeLimit": "1Gi"}}
         settings = self._args.context.settings
         mounts = [{"name": "spool", "mountPath": _SPOOL}, *process_telemetry.list_mounts(settings)]
@@ -115,7 +115,7 @@ class Drift(Component):
                 "concurrencyPolicy": "Forbid",
                 "startingDeadlineSeconds": 3600,
                 "jobTemplate": {
-                    # A model that cannot be checked fails again; what may pass is tried once more.
+                    # A model that cannot be checked fails again; a temporary failure is retried once.
                     "spec": {"backoffLimit": 1, "activeDeadlineSeconds": 6 * 3600, "template": pod}
                 },
             },
@@ -143,7 +143,7 @@ class Drift(Component):
                 "serviceAccountName": workload.service_account,
                 "automountServiceAccountToken": False,
                 "securityContext": pod_values.restrict_pod(IMAGE_USER),
-                "terminationGracePeriodSeconds": 60,  # for what waits, which the collector writes at its end
+                "terminationGracePeriodSeconds": 60,  # to write waiting events, which the collector does when it stops
                 "containers": [container],
                 "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "8Gi"}}],  # the downloaded log of a window
             },
@@ -163,7 +163,7 @@ class Drift(Component):
         }
 
     def _describe_sink(self) -> Mapping[str, str]:
-        """Where the event of drift goes: to what retrains models, if that is there."""
+        """Where drift events are sent: to the retraining service, if it is deployed."""
         if not is_deployed(self._args.context.settings):
             return {}
         return {"DRIFT_EVENT_SINK": f"{URL}/events", "PROMOTION_SECRETS_DIR": _SECRETS}

@@ -1,4 +1,4 @@
-"""Envoy Gateway, the Gateway API's kinds, and how the proxies of a Gateway run."""
+"""Envoy Gateway, the Gateway API's custom resource definitions, and the deployment of a Gateway's proxies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from infra.core.component import Component, StackContext
 
 GATEWAY_CLASS = "envoy"
 _CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
-# Of the proxies' pods. Source: EnvoyAppLabel in internal/infrastructure/kubernetes/proxy/resource.go of Envoy Gateway.
+# Label of the proxies' pods. Source: EnvoyAppLabel in internal/infrastructure/kubernetes/proxy/resource.go of Envoy
+# Gateway.
 _PROXY_LABELS = {"app.kubernetes.io/component": "proxy", "app.kubernetes.io/managed-by": "envoy-gateway"}
 PROXIES = Pods(NAMESPACE, "proxies", _PROXY_LABELS)
 _LABELS = {"control-plane": "envoy-gateway"}
@@ -40,7 +41,7 @@ class EnvoyGateway(Component):
     flows = (
         Flow(Pods(NAMESPACE), Place.API_SERVER, reason="watches gateways and routes, and creates proxies"),
         Flow(Place.API_SERVER, _ENVOY_GATEWAY, 9443, "calls the webhook that tells a proxy its zone"),
-        Flow(PROXIES, _ENVOY_GATEWAY, 18000, "gets its configuration"),
+        Flow(PROXIES, _ENVOY_GATEWAY, 18000, "receives its configuration"),
         # Envoy Gateway adds 10000 to the ports of a Gateway below 1024.
         # Source: https://github.com/envoyproxy/gateway/blob/v1.9.0/internal/gatewayapi/helpers.go
         Flow(Place.LOAD_BALANCER, PROXIES, 10080, "is redirected to HTTPS"),
@@ -91,7 +92,7 @@ class EnvoyGateway(Component):
         )
 
     def _create_monitor(self, release: Release) -> None:
-        """The chart has none."""
+        """The chart does not have a monitor."""
         CustomResource(
             "gateway-monitor",
             api_version="monitoring.coreos.com/v1",
@@ -123,8 +124,8 @@ _SECURITY_CONTEXT: Mapping[str, Any] = {
     "runAsGroup": 65532,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-# Both containers write to /tmp: the shutdown manager notes there that connections are drained. It has the security
-# context of the proxy, but neither its volumes nor its limits.
+# Both containers write to /tmp: the shutdown manager records there that connections are drained. It inherits the
+# security context of the proxy, but neither its volumes nor its limits.
 # Source: internal/infrastructure/kubernetes/proxy/resource.go of Envoy Gateway.
 _TMP = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
 _PATCH: Mapping[str, Any] = {

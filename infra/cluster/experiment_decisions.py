@@ -1,6 +1,6 @@
-"""Decisions on experiments: a CronJob that writes to challengers' versions what the rollout shall do with them.
+"""Decisions on experiments: a CronJob that tells the rollout, in challengers' versions, what to do with them.
 
-It runs the router's image. Looking so often is allowed, since verdicts hold at any time.
+It runs the router's image. It may run often, since verdicts are valid at any number of looks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NOTIFICATIONS = "notifications"  # the Secret's name
 
 @dataclass(frozen=True)
 class ExperimentDecisionsArgs:
-    """config_map: with the key `experiments.yaml`, in the router's namespace"""
+    """config_map: name of a ConfigMap with the key `experiments.yaml`, in the router's namespace"""
 
     context: StackContext
     foundation: Foundation
@@ -40,7 +40,7 @@ class ExperimentDecisionsArgs:
 
 
 class ExperimentDecisions(Component):
-    """The CronJob, and the address that notifications are sent to where a stack has one."""
+    """The CronJob, and the address that notifications are sent to, if the stack has one."""
 
     layer = "cluster"
     flows = tuple(
@@ -60,7 +60,7 @@ class ExperimentDecisions(Component):
                 "timeZone": "Etc/UTC",
                 "concurrencyPolicy": "Forbid",
                 "startingDeadlineSeconds": 600,
-                # The next run tries again.
+                # No retry: the next run does the same.
                 "jobTemplate": {"spec": {"backoffLimit": 0, "activeDeadlineSeconds": 3600, "template": self._pod}},
             },
             opts=self.child_options(depends_on=after),
@@ -68,7 +68,7 @@ class ExperimentDecisions(Component):
         self.register_outputs({})
 
     def _create_notifications(self, secret: str) -> pulumi.Resource:
-        """As promotion and rollout have it, in their namespace."""
+        """A copy of the Secret that promotion and rollout have in their namespace."""
         keys, store = {"notify_slack_url": secret}, self._args.foundation.secrets
         created: pulumi.Resource = create_external_secret(
             store, _NOTIFICATIONS, _NAMESPACE, keys, "lifecycle.notifications", self.child_options()

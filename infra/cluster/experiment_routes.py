@@ -1,8 +1,8 @@
-"""How clients reach the router of experiments: a host of its own at the gateway.
+"""How clients reach the router of experiments: its own host at the gateway.
 
-/v2/models/...      predictions, which are as open as the models' own hosts are
+/v2/models/...      predictions, which are as open as the models' own hosts
 /ab-test/outcomes   outcomes, which programs report with a generated password
-/ab-test/...        what people look at; they sign in, or have the same password where there is no issuer
+/ab-test/...        pages for people, who sign in, or use the same password if there is no issuer
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ExperimentRoutes(Component):
         sso = args.context.settings.sso
         self._host = f"{Service.EXPERIMENTS}.{args.context.naming.domain}"
         passwords = create_passwords(self, "experiments", _LOGIN, _PASSWORDS, _NAMESPACE)
-        # An issuer's token, or a password for its place, is nothing that a program should have to ask a person for.
+        # A program should not need a person to sign in at the issuer for it, so it uses a password.
         outcomes = create_policy(self, _OUTCOMES, _NAMESPACE, require_password(_PASSWORDS), passwords)
         self._create_route(_OUTCOMES, [_exact("/ab-test/outcomes")], [outcomes])
         if sso.issuer:
@@ -57,7 +57,7 @@ class ExperimentRoutes(Component):
             api = create_policy(self, _API, _NAMESPACE, spec, secret)
         else:
             api = create_policy(self, _API, _NAMESPACE, require_password(_PASSWORDS), passwords)
-        # The issuer leads people back to /oauth2, which the policy answers.
+        # The issuer redirects people back to /oauth2, where the policy responds.
         callback = [_below("/oauth2")] if sso.issuer else []
         self._create_route(_API, [_below("/ab-test"), *callback], [api])
         self._create_route(_PREDICTIONS, [_below("/v2/models")], [])

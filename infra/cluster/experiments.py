@@ -1,8 +1,8 @@
 """Experiments: the router, which answers for champion and challenger, the writer of what it records, and decisions.
 
 Router and writer run in one pod of a StatefulSet: the router adds records to a spool on the pod's own volume, and the
-writer moves them to the stack's store. While that is away they wait on the volume, which outlives the pod. The
-experiments themselves are a file in the GitOps repository, which Argo CD brings as a ConfigMap.
+writer moves them to the stack's store. While the store is not available, they wait on the volume, which outlives the
+pod. The experiments themselves are a file in the GitOps repository, which Argo CD applies as a ConfigMap.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from infra.contract import Foundation
 from infra.core.component import Component, StackContext
 
 IMAGE = "experiment"
-CONFIG_MAP = "experiments"  # with the key `experiments.yaml`; the GitOps repository's
+CONFIG_MAP = "experiments"  # with the key `experiments.yaml`; from the GitOps repository
 ROUTER_PORT, WRITER_PORT = 8000, 8080
 _WRITER = {"name": "writer", "port": WRITER_PORT, "targetPort": "writer", "protocol": "TCP"}
 
@@ -40,7 +40,7 @@ _NAME, _NAMESPACE, _LABELS = _WORKLOAD.name, _WORKLOAD.namespace, _WORKLOAD.pod_
 USER_ID_KEY = "user-id-key"  # the Secret's name; its key is the name of the file that processes read
 _FILES, _SECRETS, _SPOOL = "/etc/experiments", "/run/secrets/groundwork", "/var/spool/experiment"
 _SPOOL_SIZE = "1Gi"
-# Of the volume, with room for the journal and for a damaged spool that was moved aside.
+# Size of the volume, with room for the journal and for a damaged spool that was moved aside.
 _SPOOL_BYTES = 640 << 20
 
 
@@ -51,7 +51,7 @@ class ExperimentsArgs:
 
 
 class Experiments(Component):
-    """The StatefulSet with its Service, budget, monitor and routes; without an image only the key of users' IDs."""
+    """The StatefulSet with its Service, budget, monitor and routes; without an image, only the key of users' IDs."""
 
     layer = "cluster"
     flows = (
@@ -63,19 +63,19 @@ class Experiments(Component):
     def __init__(self, name: str, args: ExperimentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        # Serving has it too, so that a user is the same one in its inference log.
+        # Serving uses it too, so that a user has the same ID in its inference log.
         key = self._create_key()
         if not args.context.settings.images.experiment:
             # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
             self.warn(
-                "The router of experiments is not deployed, and nothing decides on them: images.experiment is not set. "
+                "The router of experiments is not deployed, and no decisions are made: images.experiment is not set. "
                 "Build platform/lifecycle/images/experiment, push it to the stack's registry, and set "
                 "images.experiment to its digest."
             )
             self.register_outputs({})
             return
         replicas = args.context.settings.resilience.replicas
-        # Each waits for the other: a Service is there once it has endpoints.
+        # No dependency, since each would wait for the other: a Service is ready once it has endpoints.
         service = create_service(_NAME, _NAMESPACE, _LABELS, self.child_options(), (HTTP, _WRITER))
         self._create_stateful_set(replicas, key)
         create_disruption_budget(_NAME, _NAMESPACE, replicas, _LABELS, self.child_options())
@@ -110,7 +110,7 @@ class Experiments(Component):
             spec={
                 "replicas": replicas,
                 "serviceName": _NAME,
-                "podManagementPolicy": "Parallel",  # the routers know nothing of each other
+                "podManagementPolicy": "Parallel",  # the routers are independent of each other
                 "selector": {"matchLabels": dict(_LABELS)},
                 "template": self._build_pod(replicas),
                 "volumeClaimTemplates": [claim],
@@ -131,7 +131,7 @@ class Experiments(Component):
                 "containers": [self._build_router(), self._build_writer()],
                 "volumes": [
                     {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
-                    # It may be synced after the router has started, which then reads it.
+                    # It may be synced only after the router has started, which reads it then.
                     {"name": "experiments", "configMap": {"name": CONFIG_MAP, "optional": True}},
                     {"name": "secrets", "secret": {"secretName": USER_ID_KEY, "defaultMode": 0o440}},
                     *process_telemetry.list_volumes(self._args.context.settings),

@@ -1,4 +1,4 @@
-"""External Secrets, which brings the values of the cloud's secrets into the cluster."""
+"""External Secrets, which copies the values of the cloud's secrets into the cluster."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ExternalSecrets(Component):
         self.register_outputs({"store": SECRET_STORE})
 
     def _allow_own_tokens(self) -> pulumi.Resource:
-        """Let the operator create tokens of its own service account, which a store may name as its identity."""
+        """Allow the operator to create tokens of its own service account, which a store may name as its identity."""
         name = "external-secrets-tokens"
         metadata = ObjectMetaArgs(name=name, namespace=_WORKLOAD.namespace)
         rule = {
@@ -89,11 +89,11 @@ def create_external_secret(
 ) -> CustomResource:
     """A Secret of this name with values of the stack's store.
 
-    keys      names of secrets in the store, as people gave them, by key of the Secret
+    keys      names of secrets in the store, as people chose them, keyed by the Secret's keys
     setting   path of the setting that has these names
-    template  what the Secret is made of instead of these keys, which its text refers to
+    template  content of the Secret that refers to these keys, instead of the keys themselves
 
-    Whatever depends on it waits until the store has them all.
+    Resources that depend on it wait until the store has all of them.
     """
     data = [{"secretKey": key, "remoteRef": {"key": f"{store.name_prefix}{name}"}} for key, name in keys.items()]
     return CustomResource(
@@ -119,11 +119,11 @@ def _values(args: ExternalSecretsArgs) -> Mapping[str, Any]:
     return {
         **_deployment("external-secrets", replicas, resources("50m", "96Mi", "256Mi")),
         "leaderElect": replicas > 1,
-        # Off by default in the chart. Its webhook and certificate controller answer /readyz only, which is on.
+        # Off by default in the chart. Its webhook and certificate controller serve only /readyz, which is on.
         "livenessProbe": {"enabled": True},
         "readinessProbe": {"enabled": True},
         "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
-        # The chart's default lets the operator act as any service account; it may act as its own, by a role beside it.
+        # By default the chart allows the operator to act as any service account; a separate role allows only its own.
         "rbac": {"serviceAccountTokenCreate": False},
         "podLabels": dict(identity.pod_labels),
         "serviceMonitor": {"enabled": True},

@@ -1,6 +1,6 @@
 """Flows: who connects to whom, on which port, and why. The network policies of a stack derive from them.
 
-A component's class states its flows, and `platform.py` collects those of the components that it creates:
+A component's class declares its flows, and `platform.py` collects those of the components that it creates:
 
     _CONTROLLER = Pods("karpenter", "controller", {"app.kubernetes.io/name": "karpenter"})
 
@@ -12,9 +12,9 @@ A component's class states its flows, and `platform.py` collects those of the co
             Flow(_CONTROLLER, Place.PRIVATE_NETWORK, 443, "calls EC2 and SQS by their private endpoints"),
         )
 
-Both ends of a flow between pods are opened. A port is that of the pod or node: network policies do not apply to the
-ports of services. Four kinds of flow have no row, because every stack has them: DNS, Prometheus to the pods of all
-namespaces, and what follows from the access table (stores, token endpoints, and calls of the tracking server).
+A flow between pods opens both ends. A port is the port of the pod or node, because network policies do not apply to the
+ports of services. Some flows are not declared, because every stack has them: DNS, Prometheus to the pods of all
+namespaces, and those that follow from the access table (stores, token endpoints, and calls to the tracking server).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from infra.contract import Endpoint
 
 @dataclass(frozen=True)
 class Pods:
-    """Pods of one namespace with these labels; all of the namespace without any. `name` is that of their policy."""
+    """Pods of one namespace with these labels, or all of them without labels. `name` is the name of their policy."""
 
     namespace: str
     name: str = "default"
@@ -41,14 +41,14 @@ class Pods:
 
 
 class Place(StrEnum):
-    """Where a flow begins or ends other than at the pods of one namespace.
+    """An end of a flow other than the pods of one namespace.
 
     ALL_PODS         pods of every namespace
     NODES            the nodes themselves, and pods in their network: kubelets, node exporters
-    API_SERVER       its address as a server; as a client of webhooks, wherever its connections arrive from
-    PRIVATE_NETWORK  the stack's own network: private endpoints of the cloud's services. As servers only
-    INTERNET         public addresses. As servers only
-    LOAD_BALANCER    clients of a load balancer, under their own address or that of a node. As clients only
+    API_SERVER       as a server, its address; as a client of webhooks, any source of its connections
+    PRIVATE_NETWORK  the stack's own network: private endpoints of the cloud's services. Only as servers
+    INTERNET         public addresses. Only as servers
+    LOAD_BALANCER    clients of a load balancer, with their own address or that of a node. Only as clients
     """
 
     ALL_PODS = "all pods"
@@ -77,7 +77,7 @@ class Flow:
 
 
 def select_workload(workload: Workload) -> Pods:
-    """The pods of a workload: those with its labels, or all of its namespace where it has none."""
+    """The pods of a workload: those with its labels, or all of its namespace if it has no labels."""
     return (
         Pods(workload.namespace, workload.name, workload.pod_labels)
         if workload.pod_labels

@@ -1,4 +1,4 @@
-"""The gateway: the way into the cluster for people and for those who call models."""
+"""The gateway: the entry to the cluster for people and for clients of models."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Gateway(Component):
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         domain = args.context.naming.domain
-        # Neither waits for the other: an ACME server verifies the names through the gateway.
+        # Gateway and certificate do not wait for each other: an ACME server validates the names through the gateway.
         self._create_certificate(args)
         gateway = self._create(
             "Gateway",
             GATEWAY,
             {"gatewayClassName": GATEWAY_CLASS, "listeners": _listeners(domain)},
-            # Programmed once its load balancer has an address.
+            # It is `Programmed` once its load balancer has an address.
             annotations={"pulumi.com/waitFor": "condition=Programmed"},
         )
         redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}

@@ -1,4 +1,4 @@
-"""Routes at the gateway, and policies that say who may use them."""
+"""Routes at the gateway, and policies that decide who may use them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def create_route(
     rules: Sequence[Mapping[str, Any]],
     policies: Sequence[pulumi.Resource],
 ) -> None:
-    """A route for requests to a host, after the policies of it: in between, it would be open."""
+    """A route for requests to a host. It is created after its policies, since it would be open until they exist."""
     CustomResource(
         f"{name}-route",
         api_version=gateway.API_VERSION,
@@ -44,7 +44,7 @@ def create_route(
 def create_policy(
     parent: Component, name: str, namespace: str, spec: Mapping[str, Any], after: pulumi.Resource
 ) -> CustomResource:
-    """A policy of Envoy Gateway for the route of this name, which need not exist yet."""
+    """A policy of Envoy Gateway for the route of this name, which does not have to exist yet."""
     target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}
     return CustomResource(
         f"{name}-sign-in",
@@ -57,7 +57,7 @@ def create_policy(
 
 
 def create_passwords(parent: Component, user: str, login: str, passwords: str, namespace: str) -> Secret:
-    """A generated password of one user, as the gateway compares it; another Secret, `login`, has it as it is typed."""
+    """A Secret with the hash of a generated password, for the gateway; another Secret, `login`, has the password."""
     password = random.RandomPassword(f"{login}-password", length=32, special=False, opts=parent.child_options())
     Secret(
         login,
@@ -74,12 +74,12 @@ def create_passwords(parent: Component, user: str, login: str, passwords: str, n
 
 
 def require_password(passwords: str) -> Mapping[str, Any]:
-    """What of a policy lets those in whose names and passwords are in this Secret."""
+    """The part of a policy that admits the users whose names and password hashes are in this Secret."""
     return {"basicAuth": {"users": {"name": passwords}}}
 
 
 def format_password(user: str, password: str) -> str:
-    """A line of a password file, in the one form that Envoy reads: SHA-1. The password is too long to be guessed.
+    """A line of a password file in the only form that Envoy reads, SHA-1. The password is too long to be guessed.
 
     Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/basic_auth_filter
     """

@@ -1,8 +1,8 @@
-"""What Argo CD deploys: projects, which bound what it may apply where, and the app of apps.
+"""What Argo CD deploys: projects, which limit what it may apply and where, and the app of apps.
 
-That one Application has the manifests of all others, from the folder `applications` of the GitOps repository, with the
-repository, the revision and the folder of this stack put into them. Pulumi declares it and no other: a new Application
-is a commit.
+That one Application applies the manifests of all others, from the folder `applications` of the GitOps repository, and
+inserts the repository, the revision and the folder of this stack into them. It is the only Application that Pulumi
+declares: any other one is added by a commit.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _FINALIZER = "resources-finalizer.argocd.argoproj.io"  # deletes what an Applica
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of objects, and the name of its resource in roles."""
+    """A kind of object, and the name of its resource in roles."""
 
     group: str
     kind: str
     resource: str
 
 
-# What promotions write for a model, and what all models of a stack share.
+# The objects that promotions write for a model, and those that all models of a stack share.
 MODEL_KINDS = (
     Kind("serving.kserve.io", "InferenceService", "inferenceservices"),
     Kind("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
@@ -54,12 +54,12 @@ MODEL_KINDS = (
     Kind("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
     Kind("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
 )
-# The experiments' file, and routes of models' hosts that lead to their router.
+# The experiments' file, and routes from models' hosts to their router.
 EXPERIMENT_KINDS = (
     Kind("", "ConfigMap", "configmaps"),
     Kind("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
 )
-# What Kubeflow Pipelines consists of beside the roles and secrets that the stack declares.
+# The objects of Kubeflow Pipelines, except for the roles and secrets that the stack declares.
 PIPELINE_KINDS = (
     Kind("apps", "Deployment", "deployments"),
     Kind("", "Service", "services"),
@@ -86,13 +86,13 @@ PIPELINE_DEFINITIONS = (
 )
 _APPLICATION_KIND = Kind("argoproj.io", "Application", "applications")
 
-# What controllers make of those, which Argo CD shows and reads the health of. No secrets are among them.
+# Objects that controllers create from those, which Argo CD shows and reads the health of. They include no secrets.
 _SHOWN = {
     "": ("events", "pods", "pods/log", "services"),
     "apps": ("deployments", "replicasets"),
     "autoscaling": ("horizontalpodautoscalers",),
     "argoproj.io": ("applications", "appprojects"),
-    # Kinds that come after Argo CD: what it does not watch it neither shows nor prunes.
+    # Kinds that are installed after Argo CD: it neither shows nor prunes kinds that it does not watch.
     "apiextensions.k8s.io": ("customresourcedefinitions",),
 }
 
@@ -104,7 +104,7 @@ class GitOpsArgs:
 
 
 class GitOps(Component):
-    """Argo CD's permissions, its projects and, where the stack names a repository, the app of apps."""
+    """Argo CD's permissions, its projects and, if the stack has a repository, the app of apps."""
 
     layer = "cluster"
 
@@ -124,7 +124,7 @@ class GitOps(Component):
         self.register_outputs({})
 
     def _allow_reading(self, settings: Settings) -> Iterator[pulumi.Resource]:
-        """Everywhere, because Argo CD's cache of a cluster has no namespaces."""
+        """In all namespaces, because Argo CD caches the whole cluster."""
         resources = {**_SHOWN, **{kind.group: (kind.resource,) for kind in MODEL_KINDS}}
         rules = [_rule(group, names, _READ) for group, names in resources.items()]
         optional = (
@@ -135,7 +135,7 @@ class GitOps(Component):
         yield self._create_cluster_role("argocd-read", rules, (argocd.CONTROLLER, argocd.SERVER))
 
     def _allow_definitions(self) -> Iterator[pulumi.Resource]:
-        """The custom resource definitions of Kubeflow Pipelines; a permission to create cannot name what."""
+        """The custom resource definitions of Kubeflow Pipelines; a permission to create cannot be limited to names."""
         group, resources = _DEFINITION_KIND.group, (_DEFINITION_KIND.resource,)
         named = {**_rule(group, resources, ("update", "patch", "delete")), "resourceNames": list(PIPELINE_DEFINITIONS)}
         rules = [_rule(group, resources, ("create",)), named]
@@ -154,7 +154,7 @@ class GitOps(Component):
         )
 
     def _allow_writing(self, namespace: str, kinds: Sequence[Kind]) -> Iterator[pulumi.Resource]:
-        """In the namespace of an Application, the kinds that its project allows; no person writes through Argo CD."""
+        """In an Application's namespace, the kinds that its project allows; people cannot write through Argo CD."""
         name = "argocd-apply"
         metadata = ObjectMetaArgs(name=name, namespace=namespace)
         verbs = ("create", "update", "patch", "delete")
@@ -169,12 +169,12 @@ class GitOps(Component):
         )
 
     def _copy_credentials(self, settings: GitopsSettings, secrets: SecretsContract) -> CustomResource:
-        """The token, from the stack's store of secrets, in the form in which Argo CD looks for it.
+        """The token from the stack's store of secrets, in the form that Argo CD expects.
 
         Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories
         """
         labels = {"argocd.argoproj.io/secret-type": "repository"}
-        # Forges ignore the name beside a token, but git sends none without it.
+        # Forges ignore the user name of a token, but git does not send the token without one.
         content = {"type": "git", "url": settings.repository, "username": "git", "password": "{{ .token }}"}
         template = {"metadata": {"labels": labels}, "data": content}
         keys = {"token": settings.token_secret}
@@ -226,7 +226,7 @@ def build_projects(settings: Settings) -> Sequence[Mapping[str, Any]]:
 
 
 def build_root_application(settings: Settings, stack: str) -> Mapping[str, Any]:
-    """The app of apps, which puts the stack's source into the others by kustomize's patches."""
+    """The app of apps, which inserts the stack's source into the others with kustomize patches."""
     path = find_path(settings.gitops, stack)
     root = PurePosixPath(path).parent.parent
     source = {"repoURL": settings.gitops.repository, "targetRevision": settings.gitops.revision}
@@ -238,8 +238,8 @@ def build_root_application(settings: Settings, stack: str) -> Mapping[str, Any]:
     ]
     # Their folders in `applications`, kustomize components, add the Applications.
     optional = {EXPERIMENTS: settings.images.experiment, PIPELINES: settings.pipelines.enabled}
-    wanted = [name for name, is_wanted in optional.items() if is_wanted]
-    components = {"components": wanted} if wanted else {}
+    enabled = [name for name, is_enabled in optional.items() if is_enabled]
+    components = {"components": enabled} if enabled else {}
     return {
         "apiVersion": API_VERSION,
         "kind": "Application",
@@ -256,7 +256,7 @@ def build_root_application(settings: Settings, stack: str) -> Mapping[str, Any]:
                 # An empty list of resources is more likely a mistake than an intention.
                 "automated": {"prune": True, "selfHeal": True, "allowEmpty": False},
                 "syncOptions": ["ServerSideApply=true"],
-                # What an Application needs may come up after it. A commit need not wait for the retries of another.
+                # An Application may be synced before what it needs, so retry; a new commit does not wait for retries.
                 "retry": {
                     "refresh": True,
                     "limit": -1,

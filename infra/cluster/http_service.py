@@ -1,4 +1,4 @@
-"""The Service and the ServiceMonitor of a workload of the platform's own that answers HTTP."""
+"""The Service and the ServiceMonitor of the platform's own workloads that serve HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def create_service(
     opts: pulumi.ResourceOptions,
     ports: Sequence[Mapping[str, object]] = (HTTP,),
 ) -> Service:
-    """A Service of the pods with these labels, which has them too."""
+    """A Service for the pods with these labels; the Service has the same labels."""
     return Service(
         name,
         metadata=ObjectMetaArgs(name=name, namespace=namespace, labels=labels),
@@ -36,7 +36,7 @@ def create_service_monitor(
     opts: pulumi.ResourceOptions,
     ports: Sequence[str] = ("http",),
 ) -> None:
-    """Have Prometheus scrape these ports, by name, of the Service with these labels."""
+    """Have Prometheus scrape these named ports of the Service with these labels."""
     CustomResource(
         f"{name}-monitor",
         api_version="monitoring.coreos.com/v1",

@@ -1,4 +1,4 @@
-"""Nodes for pods that find none: Karpenter, where the cluster's cloud leaves that to it."""
+"""Nodes for unschedulable pods: Karpenter, if the cluster's cloud does not add nodes itself."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SPOT_TAINT = Taint("groundwork/spot", "true", TaintEffect.NO_SCHEDULE)
 
 _PODS = Pods(WORKLOAD.namespace, "controller", {"app.kubernetes.io/name": "karpenter"})
 _NODE_CLASS = "groundwork"
-_DISK_SIZE = "100Gi"  # as that of the node groups
-# Longer-lived nodes differ from what a new one would be, and nobody notices until they are gone.
+_DISK_SIZE = "100Gi"  # the same as that of the node groups
+# Older nodes would differ from new ones, which nobody would notice until they are replaced.
 _NODE_LIFETIME = "336h"
 
 
@@ -36,7 +36,7 @@ class KarpenterArgs:
 
 
 class Karpenter(Component):
-    """The controller, and what nodes it may add: those of the user pool beyond its minimum, spot ones, and GPUs."""
+    """The controller, and the nodes that it may add: of the user pool beyond its minimum, spot nodes, and GPU nodes."""
 
     layer = "cluster"
     namespace = WORKLOAD.namespace
@@ -53,7 +53,7 @@ class Karpenter(Component):
             name, KARPENTER, WORKLOAD.namespace, _values(args), self.child_options(depends_on=[crds]), skip_crds=True
         )
         node_class = self._create("EC2NodeClass", "karpenter.k8s.aws/v1", _NODE_CLASS, _node_class(args), [controller])
-        # Deleted before the controller, which ends their nodes.
+        # Deleted before the controller, which terminates their nodes.
         for pool, spec in _node_pools(args).items():
             self._create("NodePool", "karpenter.sh/v1", pool, spec, [controller, node_class])
         self.register_outputs({})
@@ -79,7 +79,7 @@ def _values(args: KarpenterArgs) -> Mapping[str, Any]:
         "settings": {
             "clusterName": args.cluster.name,
             "interruptionQueue": args.karpenter.queue,
-            # Without prices from an API that has no private endpoint.
+            # No price lookups: their API has no private endpoint.
             "isolatedVPC": True,
         },
         "controller": {
@@ -96,7 +96,7 @@ def _values(args: KarpenterArgs) -> Mapping[str, Any]:
 
 
 def _node_class(args: KarpenterArgs) -> Mapping[str, Any]:
-    """One class for all pools: of an alias, Karpenter takes the image with NVIDIA's drivers for sizes with GPUs.
+    """One class for all pools: from an alias, Karpenter selects the image with NVIDIA's drivers for sizes with GPUs.
 
     Source: https://karpenter.sh/docs/concepts/nodeclasses/ and
     https://aws-samples.github.io/karpenter-blueprints/blueprints/nvidia-gpu-workload/
@@ -123,7 +123,7 @@ def _node_class(args: KarpenterArgs) -> Mapping[str, Any]:
 
 
 def _node_pools(args: KarpenterArgs) -> Mapping[str, Mapping[str, Any]]:
-    """By name. Source: https://karpenter.sh/docs/concepts/nodepools/"""
+    """The node pools, keyed by name. Source: https://karpenter.sh/docs/concepts/nodepools/"""
     pool = args.context.settings.cluster.user_pool
     # Interruptions are rarer with many types to choose from.
     family = {"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": ["c", "m", "r"]}
@@ -172,7 +172,7 @@ def _node_pool(
 
 
 def count_cores(size: str) -> int:
-    """The vCPUs of an instance size, by its suffix: 4 for m6i.xlarge, 8 for m6i.2xlarge.
+    """The number of vCPUs of an instance size, from its suffix: 4 for m6i.xlarge, 8 for m6i.2xlarge.
 
     Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
     """

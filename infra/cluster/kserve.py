@@ -1,4 +1,4 @@
-"""KServe, which serves models: it makes Deployments, autoscalers and routes of InferenceServices."""
+"""KServe, which serves models: it creates Deployments, autoscalers and routes from InferenceServices."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from infra.cluster.release import create_release
 from infra.cluster.versions import KSERVE, KSERVE_CRD, KSERVE_RUNTIMES
 from infra.core.component import Component
 
-# The runtimes of the chart whose servers write nothing outside of the model's folder and need no GPU. Of the others,
-# some have an image of no fixed version, or of a registry that the platform does not pull from.
+# The runtimes of the chart whose servers write nothing outside of the model's folder and need no GPU. Some of the other
+# ones have an image without a fixed version, or from a registry that the platform does not pull from.
 _RUNTIMES = ("lgbserver", "mlserver", "sklearnserver", "xgbserver")
 _OTHER_RUNTIMES = (
     "autogluonserver",
@@ -37,7 +37,7 @@ _OTHER_RUNTIMES = (
 )
 _LABELS = {"control-plane": "kserve-controller-manager"}
 _CONTROLLER = Pods(NAMESPACE, "controller", _LABELS)
-# What the namespaces of models demand of every container.
+# The security context that the namespaces of models require of every container.
 _SECURITY_CONTEXT: Mapping[str, Any] = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -54,7 +54,7 @@ class KserveArgs:
 
 
 class Kserve(Component):
-    """The controller in Standard mode, which needs no Knative, with routes of the platform's Gateway."""
+    """The controller in Standard mode, which does not need Knative, with routes at the platform's Gateway."""
 
     layer = "cluster"
     flows = (
@@ -68,7 +68,7 @@ class Kserve(Component):
         controller = create_release(
             KSERVE.name, KSERVE, NAMESPACE, _values(args.domain), self.child_options(depends_on=[kinds])
         )
-        # Its webhook judges runtimes.
+        # KServe's webhook validates runtimes.
         runtimes = self.child_options(depends_on=[controller])
         create_release(KSERVE_RUNTIMES.name, KSERVE_RUNTIMES, NAMESPACE, _runtime_values(), runtimes)
         CustomResource(
@@ -86,7 +86,7 @@ class Kserve(Component):
 
 
 def _values(domain: str) -> Mapping[str, Any]:
-    """Of one replica: the chart has no value for their number. Models are served without the controller."""
+    """One replica: the chart has no value for their number. Models are served even without the controller."""
     return {
         "kserve": {
             "controller": {
@@ -108,7 +108,7 @@ def _values(domain: str) -> Mapping[str, Any]:
                 "resources": _with_cpu_limit(resources("100m", "192Mi", "512Mi")),
                 "rbacProxy": {"resources": _with_cpu_limit(resources("10m", "32Mi", "64Mi"))},
             },
-            # Of InferenceServices that do not say it themselves. Credentials of the clouds are volumes of their own.
+            # Default of InferenceServices that do not set it. Credentials of the clouds have their own volumes.
             "security": {"autoMountServiceAccountToken": False},
             "storage": {"containerSecurityContext": _SECURITY_CONTEXT},
         }
@@ -116,7 +116,7 @@ def _values(domain: str) -> Mapping[str, Any]:
 
 
 def _with_cpu_limit(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The chart's own limit of the CPU, 100m, would throttle; a release cannot remove it."""
+    """Raise the chart's CPU limit of 100m, which would throttle; a release cannot remove it."""
     return {**values, "limits": {**values["limits"], "cpu": "1"}}
 
 

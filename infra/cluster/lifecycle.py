@@ -1,7 +1,7 @@
 """The platform's own services: promotion and rollout of models.
 
-The receiver takes MLflow's webhooks into its inbox, the worker promotes what waits there to a commit in the GitOps
-repository, and the rollout's controller moves requests to it. All run the image `promotion` of platform/lifecycle.
+The receiver stores MLflow's webhooks in its inbox, the worker promotes each waiting version to a commit in the GitOps
+repository, and the rollout's controller shifts requests to it. All run the image `promotion` of platform/lifecycle.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PORT = 8080  # of every process: webhooks, probes and metrics
 
 _PROMOTION, _ROLLOUT = get_workload("promotion"), get_workload("rollout")
 _NAMESPACE = _PROMOTION.namespace
-# Seconds for all attempts at creating the database: the pods' backoff between them takes eleven minutes.
+# Seconds for all attempts to create the database: the pods' backoff between them takes eleven minutes.
 _DATABASE_DEADLINE = 1800
 IMAGE_USER = 10001  # of all of the platform's own images
 _SECRETS_PATH = "/run/secrets/groundwork"
@@ -54,9 +54,9 @@ _GIT, _NOTIFICATIONS, _DISPATCH = "gitops-token", "notifications", "dispatch-tok
 class Process:
     """One of the image's programs, which runs in a Deployment.
 
-    arguments    of the image's entry point
-    secrets      that it reads
-    environment  beside that of all processes
+    arguments    arguments of the image's entry point
+    secrets      secrets that it reads
+    environment  variables in addition to those of all processes
     """
 
     name: str
@@ -68,7 +68,7 @@ class Process:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """What selects its pods."""
+        """The labels that select its pods."""
         return {**self.workload.pod_labels, "app.kubernetes.io/component": self.name}
 
     @property
@@ -113,7 +113,7 @@ class LifecycleArgs:
 
 
 class Lifecycle(Component):
-    """The processes with their secrets, their budget and their monitor; none without an image or a repository."""
+    """The processes with their secrets, budget and monitor; nothing if the image or the repository is not set."""
 
     layer = "cluster"
     flows = (
@@ -142,7 +142,7 @@ class Lifecycle(Component):
         self._create_deployment(RECEIVER, replicas, [database])
         create_service(RECEIVER.name, _NAMESPACE, RECEIVER.labels, self.child_options())
         create_disruption_budget(RECEIVER.name, _NAMESPACE, replicas, RECEIVER.labels, self.child_options())
-        # One each: the processes are safe beside others of their kind, but no faster.
+        # One replica each: several would be safe, but no faster.
         for process in (WORKER, CONTROLLER):
             self._create_deployment(process, 1, [database, *secrets])
         self._create_monitor()
@@ -163,7 +163,7 @@ class Lifecycle(Component):
         return Secret(name, metadata=_metadata(name), string_data=content, opts=self.child_options())
 
     def _create_external_secrets(self) -> Sequence[pulumi.Resource]:
-        """Secrets that people put into the stack's store; External Secrets copies them."""
+        """Secrets that people store in the stack's store; External Secrets copies them."""
         settings = self._args.context.settings.lifecycle
         references = {_GIT: ({"gitops_token": settings.git_token}, "lifecycle.gitToken")}
         if settings.notifications:
@@ -177,7 +177,7 @@ class Lifecycle(Component):
         ]
 
     def _create_database(self, secrets: Sequence[Secret]) -> Job:
-        """The inbox's database and login, by the administrator of the server. Again, when the image changes."""
+        """Create the inbox's database and login as the server's administrator, and again when the image changes."""
         name = "promotion-database"
         arguments, read = ["lifecycle.promotion", "create-database"], (_INBOX, _ADMINISTRATOR)
         process = Process(name, _PROMOTION, arguments, pod_values.resources("50m", "256Mi", "512Mi"), read)
@@ -190,7 +190,7 @@ class Lifecycle(Component):
                 "activeDeadlineSeconds": _DATABASE_DEADLINE,
                 "template": {**pod, "spec": {**pod["spec"], "restartPolicy": "OnFailure"}},
             },
-            # A Job cannot be changed, and its name is taken as long as it exists.
+            # A Job cannot be changed, and its name is in use as long as it exists.
             opts=self.child_options(depends_on=list(secrets), delete_before_replace=True, replace_on_changes=["spec"]),
         )
 
@@ -275,7 +275,7 @@ class Lifecycle(Component):
         }
 
     def _create_monitor(self) -> None:
-        """Of pods, because only the receiver has a Service."""
+        """A monitor of pods, because only the receiver has a Service."""
         names = [process.name for process in (RECEIVER, WORKER, CONTROLLER)]
         component = {"key": "app.kubernetes.io/component", "operator": "In", "values": names}
         CustomResource(
@@ -292,7 +292,7 @@ class Lifecycle(Component):
 
 
 def _describe_forge(settings: Settings) -> Mapping[str, str]:
-    """Where pull requests are opened; nothing where changes are pushed."""
+    """Where pull requests are opened; empty if changes are pushed."""
     if not settings.lifecycle.pull_requests:
         return {}
     return {
@@ -303,7 +303,7 @@ def _describe_forge(settings: Settings) -> Mapping[str, str]:
 
 
 def _describe_dispatch(settings: Settings) -> Mapping[str, str]:
-    """Which workflow promotes; nothing where the worker does."""
+    """Which workflow promotes models; empty if the worker does."""
     if not settings.lifecycle.dispatch_project:
         return {}
     return {
@@ -321,7 +321,7 @@ def find_missing_settings(context: StackContext) -> str:
             "and set images.promotion to its digest."
         )
     if not settings.gitops.repository:
-        return "gitops.repository is not set, so that there is nothing to commit to. Set it to the repository's URL."
+        return "gitops.repository is not set, so there is nothing to commit to. Set it to the repository's URL."
     return ""
 
 
@@ -336,7 +336,7 @@ def _metadata(name: str, labels: Mapping[str, str] | None = None) -> ObjectMetaA
 
 
 def _format_url(database: DatabaseContract) -> pulumi.Output[str]:
-    """The URL of a database, a secret. The server requires TLS, and has a certificate of its cloud's own authority."""
+    """The URL of a database, a secret. The server requires TLS, and its certificate is issued by its cloud."""
 
     def format_(host: str, password: str) -> str:
         user = quote(database.username, safe="")

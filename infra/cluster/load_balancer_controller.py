@@ -1,4 +1,4 @@
-"""Load balancers for Services: the AWS Load Balancer Controller, where the cluster's cloud leaves them to it."""
+"""Load balancers for Services: the AWS Load Balancer Controller, if the cluster's cloud does not create them itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LoadBalancerControllerArgs:
 
 
 class LoadBalancerController(Component):
-    """The controller, whose webhook's certificate cert-manager issues: the chart's own is new at each rendering."""
+    """The controller. cert-manager issues its webhook's certificate: the chart's own changes at each rendering."""
 
     layer = "cluster"
     namespace = LOAD_BALANCER_CONTROLLER.namespace
@@ -61,12 +61,12 @@ def _values(args: LoadBalancerControllerArgs) -> Mapping[str, Any]:
         "topologySpreadConstraints": list(zone_spread(replicas, _PODS.labels)),
         "clusterName": args.cluster.name,
         "region": args.controller.region,
-        # Otherwise it would ask the node's metadata service, which pods do not reach.
+        # Otherwise it would query the node's metadata service, which pods cannot reach.
         "vpcId": args.controller.vpc,
         "defaultTags": dict(args.context.naming.tags),
         "enableCertManager": True,
-        # Services name their controller by an annotation. This webhook would name it for them, and while no pod of the
-        # controller is ready, keep every Service of the cluster from being created.
+        # Services name their controller in an annotation. This webhook would add it, but while no pod of the
+        # controller is ready, it would prevent the creation of any Service in the cluster.
         "enableServiceMutatorWebhook": False,
         # The platform has neither Ingresses nor these services.
         "createIngressClassResource": False,

@@ -23,10 +23,10 @@ PORT = 3100
 URL = f"http://loki.{_WORKLOAD.namespace}.svc:{PORT}"
 LOKI_PODS = Pods(_WORKLOAD.namespace, "loki", _WORKLOAD.pod_labels)
 
-# A write needs more than half of the replicas that it goes to, so that two would survive no more than one does.
+# A write needs more than half of the replicas that it goes to, so two would tolerate no more failures than one.
 # Source: https://grafana.com/docs/loki/latest/get-started/components/#replication-factor
 _QUORUM_REPLICAS = 3
-_FLUSH_SECONDS = 300  # to write what is in memory to the object store; pods have 30 by default
+_FLUSH_SECONDS = 300  # to write the content of the memory to the object store; pods have 30 by default
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LokiArgs:
 
 
 class Loki(Component):
-    """The server, which up to 20 GB of logs a day do not fill, and Grafana's data source.
+    """The server, which is sufficient for up to 20 GB of logs a day, and Grafana's data source.
 
     Source: https://grafana.com/docs/loki/latest/get-started/deployment-modes/#monolithic-mode
     """
@@ -60,7 +60,7 @@ _DATA_SOURCE: Mapping[str, Any] = {
     "type": "loki",
     "url": URL,
     "jsonData": {
-        # A link to the trace, from lines that name one.
+        # A link to the trace, in lines that contain its ID.
         "derivedFields": [
             {
                 "name": "trace",
@@ -82,19 +82,19 @@ def _values(args: LokiArgs) -> Mapping[str, Any]:
         "singleBinary": {
             "replicas": replicas,
             "sidecar": False,
-            # Chunks are in the object store, and what is not yet there is in the memory of two other replicas: without
-            # a volume, no pod is bound to a zone.
+            # Chunks are in the object store, and newer logs are in the memory of two other replicas: without a volume,
+            # no pod is bound to a zone.
             "persistence": {"enabled": False},
             "terminationGracePeriodSeconds": _FLUSH_SECONDS,
             "podDisruptionBudget": budget(replicas),
             "topologySpreadConstraints": list(zone_spread(replicas, _WORKLOAD.pod_labels)),
-            # The chart requires a node for each replica, so that one could not move from a node that is drained.
+            # The chart requires a separate node for each replica, so one could not move from a node that is drained.
             "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
             "resources": resources("100m", "256Mi", "1Gi"),
         },
         **{component: {"replicas": 0} for component in ("read", "write", "backend")},
-        # Caches are for more logs than one process takes; the gateway and the canary are for several tenants and for
-        # distributed processes; alerts are Prometheus's.
+        # Caches are for more logs than one process can handle; the gateway and the canary are for several tenants and
+        # for distributed processes; Prometheus evaluates alerts.
         **{component: {"enabled": False} for component in _UNUSED},
         "sidecar": {"rules": {"enabled": False}},
         "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
@@ -128,7 +128,7 @@ def _loki_values(args: LokiArgs, replicas: int) -> Mapping[str, Any]:
 
 
 def _store_values(args: LokiArgs) -> Mapping[str, Any]:
-    """Where logs are kept, which pods sign in to with their own identity."""
+    """The store of logs, which pods authenticate to with their own identity."""
     logs = args.foundation.telemetry_stores.logs
     buckets = {"chunks": logs.name}
     if isinstance(logs, S3Bucket):

@@ -46,8 +46,8 @@ ALLOWED_HOSTS = (
     f"192.168.*:{_PORT}",
 )
 
-# Webhooks go to the promotion's receiver, by http and by an address of the cluster, which MLflow else refuses. Whoever
-# may register webhooks could so reach other services, which is why network policies allow the receiver only.
+# Webhooks go to the promotion's receiver, by http and to an address of the cluster, which MLflow refuses by default.
+# Clients that may register webhooks could reach other services this way, so network policies allow only the receiver.
 _WEBHOOK_SETTINGS = {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
 
 
@@ -58,7 +58,7 @@ class MlflowArgs:
 
 
 class Mlflow(Component):
-    """The server, on the foundation's database. Clients upload artifacts directly, with identities of their own."""
+    """The server, on the foundation's database. Clients upload artifacts directly, with their own identities."""
 
     layer = "cluster"
     flows = tuple(
@@ -128,6 +128,6 @@ def _values(args: MlflowArgs) -> Mapping[str, Any]:
         "extraSecretNamesForEnvFrom": [_WEBHOOK_SECRET],
         "serverAllowedHosts": [*ALLOWED_HOSTS, host],
         "corsAllowedOrigins": [f"https://{host}"],
-        # By the service's port: without it, the chart's monitor refers to a port that does not exist.
+        # The service's port: without it, the chart's monitor refers to a port that does not exist.
         "serviceMonitor": {"enabled": True, "useServicePort": True, "namespace": _WORKLOAD.namespace},
     }

@@ -37,13 +37,13 @@ _OPERATOR = Pods(MONITORING, "operator", {"app": "kube-prometheus-stack-operator
 
 _GRAFANA_ADMIN = "grafana-admin"
 _GRAFANA_ROLE = "grafana-dashboards"
-# GiB: 3,000 samples a second, as of 90,000 series every 30 seconds, of 2 bytes, and a fifth more.
+# GiB: 3,000 samples a second (90,000 series every 30 seconds) of 2 bytes, and 20 % in reserve.
 # Source: https://prometheus.io/docs/prometheus/latest/storage/#operational-aspects
 _METRICS_GIB_PER_DAY = 0.6
-# Labels of nodes that rules and dashboards group by; kube-state-metrics has none of its own accord.
+# Labels of nodes that rules and dashboards group by; kube-state-metrics exports none by default.
 _NODE_LABELS = ("groundwork/pool", "node.kubernetes.io/instance-type")
-# Alerts of the chart that those in platform/alerts take the place of, with an owner, a dashboard and a runbook. The one
-# that inhibits alerts of severity `info` has nothing to do: Prometheus does not send them.
+# Alerts of the chart that platform/alerts replaces with ones that have an owner, a dashboard and a runbook. The alert
+# that inhibits those of severity `info` is not needed: Prometheus does not send them.
 REPLACED_ALERTS = (
     "InfoInhibitor",
     "KubeDeploymentReplicasMismatch",
@@ -98,7 +98,7 @@ class Monitoring(Component):
         )
 
     def _create_grafana_role(self) -> ClusterRole:
-        """Lets Grafana's sidecars read dashboards and data sources, which are ConfigMaps in any namespace."""
+        """Allow Grafana's sidecars to read dashboards and data sources, which are ConfigMaps in any namespace."""
         read = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}
         return ClusterRole(
             _GRAFANA_ROLE, metadata=ObjectMetaArgs(name=_GRAFANA_ROLE), rules=[read], opts=self.child_options()
@@ -155,12 +155,12 @@ def _prometheus_values(args: MonitoringArgs) -> Mapping[str, Any]:
             "ruleSelectorNilUsesHelmValues": False,
             "probeSelectorNilUsesHelmValues": False,
             "scrapeConfigSelectorNilUsesHelmValues": False,
-            # Whoever gets alerts of several stacks sees which one is meant.
+            # Receivers of alerts from several stacks see which stack an alert is from.
             "externalLabels": {"stack": args.context.naming.stack, "environment": str(settings.environment)},
             "additionalAlertRelabelConfigs": list(list_unsent(settings)),
             "replicas": replicas,
             "topologySpreadConstraints": zone_spread(replicas, _PROMETHEUS.labels),
-            # From response times to traces. Each takes some 100 bytes:
+            # Links from response times to traces. Each takes about 100 bytes:
             # https://prometheus.io/docs/prometheus/latest/feature_flags/#exemplars-storage
             "enableFeatures": ["exemplar-storage"],
             "exemplars": {"maxSize": 100_000},
@@ -226,7 +226,7 @@ def _grafana_values(context: StackContext) -> Mapping[str, Any]:
     }
 
 
-# Nothing that calls home, or loads pictures and plugins from elsewhere.
+# Nothing that reports usage, or loads pictures and plugins from the internet.
 # Source: https://grafana.com/docs/grafana/latest/setup-grafana/configure-grafana/
 _GRAFANA_SILENCE: Mapping[str, Any] = {
     "analytics": {
@@ -243,7 +243,7 @@ _GRAFANA_SILENCE: Mapping[str, Any] = {
 
 
 def _grafana_sign_in(sso: SsoSettings) -> Mapping[str, Any]:
-    """The gateway passes on the token of whoever signed in, and Grafana reads the role from its groups.
+    """The gateway passes on the token of the person who signed in, and Grafana reads the role from its groups.
 
     Source: https://grafana.com/docs/grafana/latest/setup-grafana/configure-security/configure-authentication/jwt/
     """

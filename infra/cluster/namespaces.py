@@ -44,7 +44,7 @@ class Profile:
     pods: int
 
 
-# The platform's own services. Node exporter reads the host, which only `privileged` allows, so it is alone in its own.
+# The platform's own services. Node exporter has its own namespace: it reads the host, which only `privileged` allows.
 SERVICE_PROFILES: Mapping[str, Profile] = {
     MONITORING: Profile("restricted", cpu="8", memory="24Gi", pods=50),
     NODE_EXPORTER: Profile("privileged", cpu="4", memory="8Gi", pods=120),
@@ -56,19 +56,19 @@ SERVICE_PROFILES: Mapping[str, Profile] = {
     "mlflow": Profile("restricted", cpu="4", memory="12Gi", pods=20),
     "lifecycle": Profile("restricted", cpu="4", memory="8Gi", pods=20),
 }
-# What the services' controllers act on. A controller's finalizers keep an InferenceService, and so its namespace, until
+# Namespaces with the objects that controllers act on. Finalizers keep an InferenceService, and so its namespace, until
 # the controller has cleaned up: these namespaces are created after the controllers, and therefore deleted before them.
 MODEL_PROFILES: Mapping[str, Profile] = {
     "training": Profile("restricted", cpu="64", memory="256Gi", pods=200),
     "serving": Profile("restricted", cpu="64", memory="256Gi", pods=200),
 }
-# Where `pipelines.enabled` is set. Kubeflow Pipelines adds containers to the pods of runs whose root filesystems can be
-# written, which an admission rule allows where the level is `baseline` alone.
+# Only if `pipelines.enabled` is set. Kubeflow Pipelines adds containers with writable root filesystems to the pods of
+# runs, which an admission rule allows only in the level `baseline`.
 PIPELINES_PROFILES: Mapping[str, Profile] = {PIPELINES: Profile("baseline", cpu="32", memory="128Gi", pods=200)}
-# Where `cluster.gpuPool.size` is set. The device plugin mounts a folder of its node, which only `privileged` allows.
-# There is room for one pod on each of the 100 nodes that a pool can have, and some of an update.
+# Only if `cluster.gpuPool.size` is set. The device plugin mounts a folder of its node, which only `privileged` allows.
+# Room for one pod on each of the 100 nodes that a pool can have, and for some more during an update.
 DEVICE_PLUGIN_PROFILE = Profile("privileged", cpu="2", memory="8Gi", pods=120)
-# What a controller gets that only some clouds leave to the platform.
+# The profile of controllers that only some clouds need.
 CONTROLLER_PROFILE = Profile("restricted", cpu="2", memory="4Gi", pods=10)
 PROFILES: Mapping[str, Profile] = {**SERVICE_PROFILES, **MODEL_PROFILES}
 
@@ -121,7 +121,7 @@ class Namespaces(Component):
             opts=inside,
         )
         # Defaults for containers without resources. No CPU limit: it would throttle every container that declares
-        # none, however idle its node. There is no `max` for GPUs: without a `default`, Kubernetes adds it as a request
+        # none, even on an idle node. There is no `max` for GPUs: without a `default`, Kubernetes adds it as a request
         # to every pod.
         limits = LimitRangeItemArgs(
             type="Container",
@@ -144,7 +144,7 @@ class Namespaces(Component):
                 namespace=namespace,
                 annotations=annotate_account(identity),
             ),
-            # Cloud identities use a projected token of their own, and no workload needs the Kubernetes API.
+            # Cloud identities use a separate projected token, and no workload needs the Kubernetes API.
             automount_service_account_token=False,
             opts=self.child_options(depends_on=[self._namespaces[namespace]]),
         )

@@ -1,8 +1,8 @@
-"""Network policies, which deny all traffic but the flows of the stack. `flows.py` says how a component adds its own.
+"""Network policies, which deny all traffic but the flows of the stack. `flows.py` explains how components add theirs.
 
-Engines differ in what an `ipBlock` selects. With Cilium it never selects pods or nodes, and the API server has an
-identity of its own, so that flows to and from these need CiliumNetworkPolicies, which name them as entities. The VPC
-CNI compares addresses alone. Sources: https://docs.cilium.io/en/stable/security/policy/language/#entities-based,
+Engines differ in what an `ipBlock` selects. With Cilium it never selects pods or nodes, and the API server has its own
+identity, so flows to and from these need CiliumNetworkPolicies, which name them as entities. The VPC CNI compares only
+addresses. Sources: https://docs.cilium.io/en/stable/security/policy/language/#entities-based,
 https://learn.microsoft.com/azure/aks/azure-cni-powered-by-cilium#limitations,
 https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html
 """
@@ -26,11 +26,11 @@ from infra.core.component import Component, StackContext
 
 _KUBE_SYSTEM = "kube-system"
 _EVERYWHERE = "0.0.0.0/0"
-# Private addresses (RFC 1918), those of carriers (RFC 6598) and of the link (RFC 3927), which has metadata services.
+# Private addresses (RFC 1918), carrier-grade NAT (RFC 6598), and link-local addresses (RFC 3927) of metadata services.
 _NOT_PUBLIC = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
 
-# What Cilium calls the places that its `ipBlock` does not select. Webhook calls may arrive from a node, and a load
-# balancer's connections do where it forwards them to a pod on another one. Source: https://github.com/cilium/cilium/issues/32464
+# Cilium's entities for the places that its `ipBlock` does not select. Webhook calls may arrive from a node, and so do a
+# load balancer's connections that are forwarded to another node. Source: https://github.com/cilium/cilium/issues/32464
 _NODE_ENTITIES = ["host", "remote-node"]
 _SERVER_ENTITIES: Mapping[Place, Sequence[str]] = {Place.NODES: _NODE_ENTITIES, Place.API_SERVER: ["kube-apiserver"]}
 _CLIENT_ENTITIES: Mapping[Place, Sequence[str]] = {
@@ -51,7 +51,7 @@ class NetworkPoliciesArgs:
 
 
 class NetworkPolicies(Component):
-    """In each of some namespaces: a default policy, and one for each kind of pods that flows name."""
+    """A default policy in each of these namespaces, and a policy for each kind of pods that flows name."""
 
     layer = "cluster"
 
@@ -117,7 +117,7 @@ class NetworkPolicies(Component):
             )
 
     def _find_peers(self, end: Client | Server) -> pulumi.Input[Sequence[_Rule]] | None:
-        """The peers by which a NetworkPolicy selects an end of a flow; None where only Cilium's entities do."""
+        """The peers that select an end of a flow in a NetworkPolicy; None if only Cilium's entities can select it."""
         if isinstance(end, Pods):
             return [_select_pods(end)]
         if isinstance(end, Place) and self._is_cilium and end in _SERVER_ENTITIES:
@@ -140,7 +140,7 @@ class NetworkPolicies(Component):
         return endpoint.port if endpoint else flow.port
 
     def _find_endpoint(self, end: Client | Server) -> Endpoint | None:
-        """The addresses and the port of what is outside of the cluster and has one port."""
+        """The addresses and the port of an end that is outside of the cluster and has one port."""
         foundation = self._args.foundation
         if isinstance(end, Store):
             return foundation.endpoints[end]
@@ -150,7 +150,7 @@ class NetworkPolicies(Component):
 
 
 def list_flows(stated: Iterable[Flow], foundation: Foundation) -> list[Flow]:
-    """All flows of a stack: those that components state, those of the access table, and the API server's detour."""
+    """All flows of a stack: declared by components, from the access table, and through the API server's tunnel."""
     flows = [*stated, *_list_workload_flows(foundation)]
     tunnel = foundation.cluster.api_tunnel
     if tunnel:
@@ -161,7 +161,7 @@ def list_flows(stated: Iterable[Flow], foundation: Foundation) -> list[Flow]:
 
 
 def _list_workload_flows(foundation: Foundation) -> Iterator[Flow]:
-    """What follows from the access table: a workload's stores and where its pods get their credentials."""
+    """Flows that follow from the access table: to a workload's stores, and to where its pods get credentials."""
     for workload in WORKLOADS:
         pods = select_workload(workload)
         for store, access in workload.needs.items():
@@ -179,20 +179,20 @@ def _list_credentials(name: str, pods: Pods, identity: Identity) -> Iterator[Flo
 
 
 def _list_pods(namespaces: Collection[str], flows: Iterable[Flow]) -> list[Pods]:
-    """The pods that get policies: all pods of each of these namespaces, and those that flows name in one.
+    """The pods that get policies: all pods of each of these namespaces, and the pods in them that flows name.
 
-    Raises ValueError where two kinds of pods have the same name.
+    Raises ValueError if two kinds of pods have the same name.
     """
-    found = {(namespace, Pods.name): Pods(namespace) for namespace in namespaces}
+    selections = {(namespace, Pods.name): Pods(namespace) for namespace in namespaces}
     for end in (end for flow in flows for end in (flow.client, flow.server)):
         if not isinstance(end, Pods) or end.namespace not in namespaces:
             continue
-        if found.setdefault((end.namespace, end.name), end) != end:
+        if selections.setdefault((end.namespace, end.name), end) != end:
             raise ValueError(
                 f"Flows name pods '{end.name}' in the namespace '{end.namespace}' with different labels: give each "
-                "kind of pods a name of its own."
+                "kind of pods its own name."
             )
-    return list(found.values())
+    return list(selections.values())
 
 
 def _is_end(end: Client | Server, pods: Pods) -> bool:

@@ -1,7 +1,7 @@
-"""Kubeflow Pipelines: what the stack itself declares of it. Argo CD applies the rest from `platform/gitops/pipelines`.
+"""Kubeflow Pipelines: the parts that the stack itself declares. Argo CD applies the rest, `platform/gitops/pipelines`.
 
-Roles are here, because Argo CD could only write those whose permissions it had itself, and secrets, because they are
-generated for each stack. `docs/adr/0026-kubeflow-pipelines.md` says what of upstream's defaults this replaces.
+Roles are here because Argo CD can only create roles with permissions that it has itself, and secrets because they are
+generated for each stack. `docs/adr/0026-kubeflow-pipelines.md` lists the upstream defaults that this replaces.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def _rule(group: str, resources: Sequence[str], verbs: Sequence[str], names: Seq
 _READ = ("get", "list", "watch")
 _WRITE = (*_READ, "create", "update", "patch", "delete")
 
-# By service account: what upstream allows it, without what is not needed for pipelines of version 2. Upstream lets
-# `pipeline-runner` and `ml-pipeline-ui` read every Secret of the namespace, and the former run commands in its pods.
+# Upstream's rules, keyed by service account, without those that pipelines of version 2 do not need. Upstream allows
+# `pipeline-runner` and `ml-pipeline-ui` to read every Secret of the namespace, and the former to run commands in pods.
 ROLES: Mapping[str, Sequence[_Rule]] = {
     "ml-pipeline": (
         _rule("", ("pods", "pods/log"), ("get", "list", "delete")),
@@ -83,7 +83,7 @@ ROLES: Mapping[str, Sequence[_Rule]] = {
         _rule("", ("persistentvolumeclaims",), ("get", "create", "delete")),
         _rule("argoproj.io", ("workflowtaskresults",), ("create", "patch")),
     ),
-    # Argo Workflows' controller. It ends the steps of a run that is cancelled by a command in their pods.
+    # Argo Workflows' controller. If a run is cancelled, it ends the run's steps with a command in their pods.
     "argo": (
         _rule("coordination.k8s.io", ("leases",), ("create", "get", "update")),
         _rule("", ("pods",), _WRITE),
@@ -115,9 +115,9 @@ ROLES: Mapping[str, Sequence[_Rule]] = {
 
 
 class Pipelines(Component):
-    """The secrets and roles that what Argo CD applies starts with.
+    """The secrets and roles that the objects applied by Argo CD require.
 
-    No route leads to the user interface: neither that nor the API asks anybody who they are.
+    There is no route to the user interface, because neither that nor the API has authentication.
     """
 
     layer = "cluster"
@@ -152,7 +152,7 @@ class Pipelines(Component):
                 (_API, "waits for it to start"),
             )
         ),
-        *(Flow(client, _DATABASE, 3306, "keeps its records") for client in (_API, _METADATA)),
+        *(Flow(client, _DATABASE, 3306, "stores its records") for client in (_API, _METADATA)),
         *(Flow(client, _STORE, 8333, "reads and writes artifacts of runs") for client in (_API, _UI, _RUNS)),
     )
 

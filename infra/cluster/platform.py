@@ -51,7 +51,7 @@ from infra.core.component import StackContext
 
 
 def create_platform(context: StackContext, foundation: Foundation) -> None:
-    """Declare the platform on a foundation, whichever cloud created it."""
+    """Declare the platform on the foundation of any cloud."""
     platform = _Platform(context, foundation)
     base = platform.create_base()
     if pool := foundation.cluster.gpu_pool:
@@ -62,10 +62,10 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     )
     AlertReceivers("alert-receivers", AlertReceiversArgs(context, foundation.secrets), platform.after(external_secrets))
     certificates, gateway = platform.create_gateway(telemetry)
-    # After the gateway that its configuration names: what is in use cannot be deleted, so that KServe has to go first.
+    # After the gateway that its configuration names: a gateway in use cannot be deleted, so KServe is deleted first.
     kserve = Kserve("kserve", KserveArgs(context.naming.domain), platform.after(certificates, gateway))
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), platform.after(telemetry))
-    # It lists the cluster anew for each kind that is added while it runs.
+    # After the kinds of the other components: Argo CD lists the whole cluster again for each kind that is added later.
     argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), platform.after(kserve, external_secrets))
     SignIn("sign-in", SignInArgs(context, foundation.secrets), platform.after(gateway, mlflow, argo_cd))
     models = platform.create_model_namespaces(mlflow, argo_cd)
@@ -75,16 +75,16 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     if context.settings.telemetry.error_tracking:
         tracking = ErrorTrackingArgs(context, foundation.secrets)
         ErrorTracking("error-tracking", tracking, platform.after(external_secrets, models))
-    # After the kinds of their secrets and monitors, and MLflow, which promotion registers its webhook in.
+    # After the kinds of their secrets and monitors, and MLflow, where promotion registers its webhook.
     lifecycle = Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
     Experiments("experiments", ExperimentsArgs(context, foundation), platform.after(models))
-    # It notifies as the lifecycle's processes do, with their Secret.
+    # It sends notifications like the lifecycle's processes, with their Secret.
     Retraining("retraining", RetrainingArgs(context, foundation), platform.after(models, lifecycle))
     Drift("drift", DriftArgs(context, foundation), platform.after(models))
 
 
 class _Platform:
-    """Creates groups of components, each after others."""
+    """Creates groups of components in the order of their dependencies."""
 
     def __init__(self, context: StackContext, foundation: Foundation) -> None:
         self._context = context
@@ -117,7 +117,7 @@ class _Platform:
         return namespaces, policies, admission, storage
 
     def create_telemetry(self, base: Sequence[pulumi.Resource]) -> Monitoring:
-        """Metrics, logs and traces. All others need the kinds of monitors."""
+        """Metrics, logs and traces. All other components need the custom resource definitions of monitors."""
         context, foundation = self._context, self._foundation
         monitoring = Monitoring("monitoring", MonitoringArgs(context), self.after(*base))
         Alerts("alerts", AlertsArgs(context), self.after(monitoring))
@@ -133,7 +133,7 @@ class _Platform:
 
     def create_gateway(self, monitoring: Monitoring) -> tuple[Certificates, Gateway]:
         context, cluster = self._context, self._foundation.cluster
-        # With the Gateway API's kinds, which cert-manager looks for when it starts.
+        # It installs the Gateway API's kinds, which cert-manager looks for when it starts.
         envoy_gateway = EnvoyGateway(
             "envoy-gateway", EnvoyGatewayArgs(context, cluster.load_balancer_annotations), self.after(monitoring)
         )
@@ -146,7 +146,7 @@ class _Platform:
         return certificates, Gateway("gateway", GatewayArgs(context), self.after(*needs))
 
     def create_model_namespaces(self, *services: pulumi.Resource) -> NetworkPolicies:
-        """The namespaces of models, which are deleted while the services that end what is in them still run."""
+        """The namespaces of models, which are deleted while the services that clean them up still run."""
         optional = PIPELINES_PROFILES if self._context.settings.pipelines.enabled else {}
         args = NamespacesArgs(self._foundation.identities, {**MODEL_PROFILES, **optional})
         return self._create_network_policies(
@@ -158,7 +158,7 @@ class _Platform:
         return NetworkPolicies(name, args, self.after(namespaces))
 
     def _list_controllers(self) -> Iterator[type[LoadBalancerController | Karpenter]]:
-        """What only some clouds leave to the platform."""
+        """The controllers that only some clouds need."""
         if self._foundation.load_balancer_controller:
             yield LoadBalancerController
         if self._foundation.karpenter:

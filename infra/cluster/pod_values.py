@@ -1,4 +1,4 @@
-"""What the values of most charts say about their pods: resources, spread over zones, disruption budgets."""
+"""Pod settings that most charts have in their values: resources, spread over zones, disruption budgets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TOPOLOGY_KEYS = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 
 def resources(cpu: str, memory: str, limit: str) -> Mapping[str, Any]:
-    """Requests of a container, and its limit of memory.
+    """The requests of a container, and its memory limit.
 
-    Without a CPU limit: it would throttle the container exactly when it has much to do, however idle its node.
+    There is no CPU limit: it would throttle the container exactly when it is busy, even on an idle node.
     """
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
 
 
-# Of containers that need no privileges; each has an emptyDir for what it writes.
+# Security context of containers that need no privileges; each has an emptyDir for the files that it writes.
 RESTRICTED_CONTAINER: Mapping[str, Any] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -42,7 +42,7 @@ def restrict_pod(user: int) -> Mapping[str, Any]:
 def probe(port: str) -> Mapping[str, Any]:
     """The probes of the platform's own services, at a named port."""
     return {
-        # Importing MLflow takes a process that shares its node with others some time.
+        # Importing MLflow takes some time in a process that shares its node with others.
         "startupProbe": {"httpGet": {"path": "/health", "port": port}, "periodSeconds": 2, "failureThreshold": 60},
         "livenessProbe": {"httpGet": {"path": "/health", "port": port}, "periodSeconds": 15, "timeoutSeconds": 5},
         "readinessProbe": {"httpGet": {"path": "/ready", "port": port}, "periodSeconds": 5, "timeoutSeconds": 5},
@@ -52,7 +52,7 @@ def probe(port: str) -> Mapping[str, Any]:
 def zone_spread(replicas: int, labels: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
     """The topologySpreadConstraints of a workload with several replicas, whose pods have these labels.
 
-    Not required: a zone without nodes counts too, so that replicas could not move out of one that is lost.
+    It is not required: a zone without nodes counts too, so replicas could not move out of a lost zone.
     Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/#known-limitations
     """
     if replicas == 1:
@@ -69,15 +69,15 @@ def zone_spread(replicas: int, labels: Mapping[str, str]) -> Sequence[Mapping[st
 
 
 def budget(replicas: int) -> Mapping[str, Any]:
-    """A PodDisruptionBudget in the form of most charts, where there is more than one replica.
+    """A PodDisruptionBudget in the form of most charts, if there is more than one replica.
 
-    One for a single replica would keep its node from being drained.
+    A budget for a single replica would prevent its node from being drained.
     """
     return {"enabled": replicas > 1, "maxUnavailable": 1}
 
 
 def zone_anti_affinity(replicas: int, labels: Mapping[str, str]) -> Mapping[str, Any]:
-    """The affinity of a workload with several replicas, where its chart has no topologySpreadConstraints."""
+    """The affinity of a workload with several replicas, if its chart has no topologySpreadConstraints."""
     if replicas == 1:
         return {}
     terms = [
@@ -90,7 +90,7 @@ def zone_anti_affinity(replicas: int, labels: Mapping[str, str]) -> Mapping[str,
 def annotate_account(identity: Identity) -> Mapping[str, pulumi.Input[str]]:
     """The annotations of a service account with an identity in the cloud.
 
-    The first is for people, and is known once pods of this account can use the identity: those that start before that
-    have no credentials on EKS.
+    The first one is for people, and is known once pods of this account can use the identity: on EKS, pods that start
+    earlier have no credentials.
     """
     return {"groundwork/principal": identity.principal, **identity.service_account_annotations}

@@ -1,8 +1,8 @@
-"""What the platform's own processes tell of themselves, beside their logs: traces, and reports of errors.
+"""Telemetry of the platform's own processes, in addition to their logs: traces and error reports.
 
-Traces go to Alloy, which is there on every stack. Errors are reported to a service outside, whose address is a secret
-of the stack's store. Models have the same by platform/gitops/base, which finds the secret, and a ConfigMap with what
-depends on the stack's settings, in their namespace.
+Traces go to Alloy, which every stack has. Errors are reported to an external service, whose address is a secret of the
+stack's store. Models are configured by platform/gitops/base, which refers to the secret and to a ConfigMap with the
+variables that depend on the stack's settings, both in the models' namespace.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ErrorTrackingArgs:
 
 
 class ErrorTracking(Component):
-    """The Secret with the address that errors are reported to, in each namespace with processes of ours."""
+    """The Secret with the address that errors are reported to, in each namespace with the platform's processes."""
 
     layer = "cluster"
 
@@ -57,7 +57,7 @@ class ModelTelemetryArgs:
 
 
 class ModelTelemetry(Component):
-    """The ConfigMap with the variables of the models' processes; a pod takes what it has when it starts."""
+    """The ConfigMap with the variables of the models' processes, which pods read when they start."""
 
     layer = "cluster"
 
@@ -73,7 +73,7 @@ class ModelTelemetry(Component):
 
 
 def list_flows(settings: Settings) -> Iterator[Flow]:
-    """To a service that may be in a connected network."""
+    """Flows to a service that may be in a connected network."""
     if settings.telemetry.error_tracking:
         for namespace in _NAMESPACES:
             for place in (Place.INTERNET, Place.PRIVATE_NETWORK):
@@ -81,7 +81,7 @@ def list_flows(settings: Settings) -> Iterator[Flow]:
 
 
 def describe_environment(context: StackContext) -> Mapping[str, str]:
-    """Variables of a process.
+    """Environment variables of a process.
 
     Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
     """
@@ -99,11 +99,11 @@ def describe_environment(context: StackContext) -> Mapping[str, str]:
 
 
 def list_mounts(settings: Settings) -> Sequence[Mapping[str, Any]]:
-    """Of a container whose process reads the address."""
+    """Volume mounts of a container whose process reads the address."""
     return [{"name": _SECRET, "mountPath": _FOLDER, "readOnly": True}] if settings.telemetry.error_tracking else []
 
 
 def list_volumes(settings: Settings) -> Sequence[Mapping[str, Any]]:
-    """Of its pod. Optional: a process runs without the address."""
+    """Volumes of its pod. They are optional, because a process runs without the address too."""
     secret = {"secretName": _SECRET, "optional": True, "defaultMode": 0o440}
     return [{"name": _SECRET, "secret": secret}] if settings.telemetry.error_tracking else []

@@ -10,7 +10,7 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
 from infra.cluster.versions import Chart
 
-# An annotation of custom objects with a condition `Ready`: whatever depends on them waits until it is true.
+# An annotation of custom objects with a condition `Ready`: resources that depend on them wait until it is true.
 WAIT_UNTIL_READY: Mapping[str, str] = {"pulumi.com/waitFor": "condition=Ready"}
 
 
@@ -25,7 +25,7 @@ def create_release(
 ) -> Release:
     """A Helm release with the chart's name; a failed upgrade is rolled back.
 
-    With `skip_crds` another release has the chart's CRDs: Helm installs those in a chart, and never upgrades them.
+    With `skip_crds` another release has the chart's CRDs: Helm installs those in a chart, but never upgrades them.
     `values` contain names of secrets, never their contents: the state stores the values of a release as plain text.
     """
     return Release(

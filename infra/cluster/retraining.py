@@ -1,4 +1,4 @@
-"""Continuous training: the service that starts training runs, and the schedule that asks it each night.
+"""Continuous training: the service that starts training runs, and the nightly schedule that requests them.
 
 The service runs the image `promotion` of platform/lifecycle; it creates a Job in the namespace `training` for each run,
 from the template that this module writes, with the image `training`.
@@ -66,15 +66,15 @@ class RetrainingArgs:
 
 
 class Retraining(Component):
-    """The service with its role, template, token, budget and monitor, and the CronJob; none without a model."""
+    """The service with its role, template, token, budget and monitor, and the CronJob; nothing if no models are set."""
 
     layer = "cluster"
     flows = (
-        Flow(ALERTMANAGER, SERVER, PORT, "delivers alerts that call for another model"),
+        Flow(ALERTMANAGER, SERVER, PORT, "delivers alerts that start a retraining"),
         Flow(select_workload(CHECK), SERVER, PORT, "sends events of drift"),
         Flow(select_workload(_TRAINING), SERVER, PORT, "sends events of new data"),
-        Flow(Pods(_NAMESPACE, _SCHEDULE_NAME, _SCHEDULE_LABELS), SERVER, PORT, "asks for the models of the schedule"),
-        Flow(SERVER, Place.API_SERVER, reason="starts Jobs, and looks how they end"),
+        Flow(Pods(_NAMESPACE, _SCHEDULE_NAME, _SCHEDULE_LABELS), SERVER, PORT, "requests the scheduled runs"),
+        Flow(SERVER, Place.API_SERVER, reason="starts Jobs, and watches how they end"),
         *(Flow(SERVER, place, 443, "notifies") for place in (Place.INTERNET, Place.PRIVATE_NETWORK)),
     )
 
@@ -107,7 +107,7 @@ class Retraining(Component):
             )
 
     def _allow(self) -> Sequence[pulumi.Resource]:
-        """What the service may do, in the namespace of the runs alone."""
+        """The service's permissions, which are limited to the namespace of the runs."""
         metadata = ObjectMetaArgs(name=_NAME, namespace=_TRAINING.namespace)
         role = Role(_NAME, metadata=metadata, rules=list(RULES), opts=self.child_options())
         binding = RoleBinding(
@@ -120,7 +120,7 @@ class Retraining(Component):
         return role, binding
 
     def _create_tokens(self) -> Sequence[pulumi.Resource]:
-        """The token, for the service and the namespaces of those who ask it."""
+        """The token, for the service and in the namespaces of its clients."""
         token = random.RandomPassword(TOKEN_SECRET, length=48, special=False, opts=self.child_options())
         return [
             Secret(
@@ -236,7 +236,7 @@ class Retraining(Component):
         }
 
 
-# What a pod's automatic mount has, for the one container that asks the API server.
+# The content of a pod's automatic token mount, for the one container that calls the API server.
 _API_VOLUME: Mapping[str, Any] = {
     "name": "kubernetes",
     "projected": {

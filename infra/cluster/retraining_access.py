@@ -1,4 +1,4 @@
-"""How others reach the service that retrains models: its address, its token, and the alerts that it acts on."""
+"""How clients reach the service that retrains models: its address, its token, and the alerts that it acts on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ URL = f"http://{RETRAINING.name}.{RETRAINING.namespace}.svc.cluster.local"
 TOKEN_SECRET = "retraining-token"  # noqa: S105 the Secret's name, in each namespace whose pods ask for runs
 TOKEN_KEY = "retraining_token"  # noqa: S105 its key, which is the name of the file that the service reads
 
-# Those of platform/alerts/models.yaml after which another model may do better.
+# The alerts of platform/alerts/models.yaml that retraining a model may resolve.
 ALERTS: Sequence[str] = ("ModelDrifted", "ModelAccuracyDropped")
 
 
 def find_missing_setting(settings: Settings) -> str:
-    """The image that is missing to retrain models, as the setting's name; empty if none is, or none are retrained."""
+    """The name in `images` that retraining needs and that is not set; empty if all are, or nothing is retrained."""
     if not settings.retraining.models:
         return ""
     images = {"promotion": settings.images.promotion, "training": settings.images.training}

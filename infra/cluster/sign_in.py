@@ -1,9 +1,9 @@
-"""How people reach the services of the platform and sign in: a route for each, and a policy where the gateway asks who
-they are. Experiments, which are in a namespace of models, have theirs in `experiment_routes.py`.
+"""How people reach the services of the platform and sign in: a route for each, and a policy if the gateway
+authenticates them. Experiments, which are in a namespace of models, have theirs in `experiment_routes.py`.
 
-Argo CD asks by itself. For Grafana and MLflow the gateway does, by OIDC, and lets the groups of the table in
-`infra/people.py` pass. Without an issuer, people sign in with generated passwords: to MLflow at the gateway, since it
-would be open otherwise. Workloads in the cluster do not come this way.
+Argo CD authenticates people itself. For Grafana and MLflow the gateway does, with OIDC, and admits the groups of the
+table in `infra/people.py`. Without an issuer, people sign in with generated passwords: to MLflow at the gateway, since
+it would be open otherwise. Workloads in the cluster call services directly, not through the gateway.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CLIENT_SECRET = "sso-client"  # noqa: S105 names of Secrets
 _PASSWORDS = "mlflow-passwords"
 _ADMIN = "mlflow-admin"
 
-# MLflow's API reads by POST too: searches, and the queries of its user interface.
+# MLflow's API also reads with POST requests: searches, and the queries of its user interface.
 # Source: https://mlflow.org/docs/latest/api_reference/rest-api.html
 _MLFLOW_READS = r"/(ajax-api|api)/[0-9.]+/mlflow/([a-z-]+/)*(search|get-history-bulk|batchGet)[a-zA-Z-]*|/graphql"
 
@@ -71,7 +71,7 @@ class SignIn(Component):
         Flow(PROXIES, backend.pods, backend.pod_port, f"forwards people's requests to {service}")
         for service, backend in _BACKENDS.items()
     )
-    # Where there is an issuer: who asks it, or verifies its tokens. It may be in a connected network.
+    # With an issuer: the clients that call it, or verify its tokens. It may be in a connected network.
     sso_flows = tuple(
         Flow(client, place, 443, "calls the issuer of people's identities")
         for client in (PROXIES, _BACKENDS[Service.GRAFANA].pods, _BACKENDS[Service.ARGO_CD].pods)
@@ -101,13 +101,13 @@ class SignIn(Component):
 
 
 def copy_client_secret(parent: Component, sso: SsoSettings, secrets: SecretsContract, namespace: str) -> CustomResource:
-    """The client's secret, from the stack's store of secrets."""
+    """Copy the client's secret from the stack's store of secrets."""
     keys = {"client-secret": sso.client_secret}
     return create_external_secret(secrets, _CLIENT_SECRET, namespace, keys, "sso.clientSecret", parent.child_options())
 
 
 def build_oidc_policy(sso: SsoSettings, service: Service, host: str) -> Mapping[str, Any]:
-    """Signing in at the issuer, checks of its ID token, and who may do what by the groups in it."""
+    """A policy that signs people in at the issuer, verifies its ID token, and authorizes them by the groups in it."""
     rules = [rule for group, permission in list_groups(sso, service) for rule in _allow(service, group, permission)]
     return {
         "oidc": {
@@ -141,7 +141,7 @@ def build_oidc_policy(sso: SsoSettings, service: Service, host: str) -> Mapping[
 
 
 def _allow(service: Service, group: str, permission: Permission) -> Sequence[Mapping[str, Any]]:
-    """Grafana distinguishes readers by itself; of the other APIs, the gateway admits them to what only reads."""
+    """Grafana itself distinguishes readers; for other APIs, the gateway admits only their requests that read."""
     claim = {"name": "groups", "valueType": "StringArray", "values": [group]}
     rule = {"action": "Allow", "principal": {"jwt": {"provider": "sso", "claims": [claim]}}}
     if service is Service.GRAFANA or permission is Permission.WRITE:

@@ -21,7 +21,7 @@ class StorageArgs:
 
 
 class Storage(Component):
-    """A storage class, for claims that name none too, whose disks are encrypted with the platform's key."""
+    """A storage class, the default one, whose disks are encrypted with the platform's key."""
 
     layer = "cluster"
 
@@ -31,16 +31,16 @@ class Storage(Component):
             name,
             metadata=ObjectMetaArgs(
                 name=STORAGE_CLASS,
-                # AKS marks a class of its own too; Kubernetes then takes the newer one.
+                # AKS marks one of its own classes as default too; Kubernetes then uses the newer one.
                 annotations={"storageclass.kubernetes.io/is-default-class": "true"},
             ),
             provisioner=args.disks.provisioner,
             parameters=dict(args.disks.parameters),
             reclaim_policy="Retain" if args.context.settings.resilience.retain_data else "Delete",
-            # Otherwise a disk may be created in a zone in which its pod finds no node.
+            # Otherwise a disk may be created in a zone that has no node for its pod.
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
-            # Kubernetes refuses another policy, and the provider does not replace the class for it.
+            # Kubernetes rejects a change of the policy, and the provider does not replace the class for it.
             opts=self.child_options(replace_on_changes=["reclaimPolicy"], delete_before_replace=True),
         )
         self.register_outputs({})

@@ -40,7 +40,7 @@ class TempoArgs:
 
 
 class Tempo(Component):
-    """The server, how its replicas find each other, and Grafana's data source."""
+    """The server, the Service by which its replicas find each other, and Grafana's data source."""
 
     layer = "cluster"
     flows = (
@@ -69,7 +69,7 @@ class Tempo(Component):
                 "selector": _WORKLOAD.pod_labels,
                 "ports": [port],
             },
-            # Its endpoints are pods that come with the release.
+            # Its endpoints are pods that the release creates later.
             opts=self.child_options(),
         )
 
@@ -87,7 +87,7 @@ def _values(args: TempoArgs) -> Mapping[str, Any]:
     replicas = args.context.settings.resilience.replicas
     return {
         "replicas": replicas,
-        # In place of the chart's, which receives Jaeger's protocols as well. JSON is YAML.
+        # Replaces the chart's configuration, which receives Jaeger's protocols as well. JSON is YAML.
         "config": pulumi.Output.json_dumps(_config(args)),
         "tempo": {
             "memBallastSizeMbs": 0,
@@ -99,8 +99,8 @@ def _values(args: TempoArgs) -> Mapping[str, Any]:
             "resources": resources("100m", "256Mi", "1Gi"),
             "extraVolumeMounts": [{"name": "data", "mountPath": "/var/tempo"}],
         },
-        # Blocks are in the object store, and what is not yet there is in the memory of another replica: without a
-        # volume, no pod is bound to a zone.
+        # Blocks are in the object store, and newer traces are in the memory of another replica: without a volume, no
+        # pod is bound to a zone.
         "extraVolumes": [{"name": "data", "emptyDir": {}}],
         "securityContext": {
             "runAsUser": 10001,
@@ -138,7 +138,7 @@ def _config(args: TempoArgs) -> Mapping[str, Any]:
 
 
 def _store_config(args: TempoArgs) -> Mapping[str, Any]:
-    """Where traces are kept, which pods sign in to with their own identity."""
+    """The store of traces, which pods authenticate to with their own identity."""
     traces = args.foundation.telemetry_stores.traces
     if isinstance(traces, S3Bucket):
         return {

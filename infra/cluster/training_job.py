@@ -1,4 +1,4 @@
-"""The Job of a training run, without what `lifecycle.retraining` adds: the model, a name and labels."""
+"""The template of a training run's Job; `lifecycle.retraining` adds the model, a name and labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.contract import Foundation
 TRAINING_IMAGE = "training"
 
 _TRAINING = get_workload("training")
-_REPORT = "/dev/termination-log"  # which the kubelet makes a part of the pod's status
+_REPORT = "/dev/termination-log"  # the kubelet adds its content to the pod's status
 _DEADLINE = 6 * 3600  # seconds
 
 
@@ -27,7 +27,7 @@ def build_job(foundation: Foundation, image: pulumi.Input[str]) -> Mapping[str, 
         "kind": "Job",
         "metadata": {"namespace": _TRAINING.namespace, "labels": {"app.kubernetes.io/name": "training-run"}},
         "spec": {
-            # What fails once fails again, or is a refusal; only a pod whose node is drained gets another one.
+            # A failed run would fail again, or was refused; only a pod whose node is drained is replaced.
             # Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy
             "backoffLimit": 0,
             "podFailurePolicy": {
@@ -52,7 +52,7 @@ def build_job(foundation: Foundation, image: pulumi.Input[str]) -> Mapping[str, 
 def _build_container(foundation: Foundation, image: pulumi.Input[str]) -> Mapping[str, Any]:
     artifacts = foundation.artifacts
     environment = {
-        # $(TRAINING_MODEL) is the kubelet's syntax for a variable before it, which the service adds.
+        # $(TRAINING_MODEL) is the kubelet's syntax for a preceding variable, which the service adds.
         "TRAINING_EXPERIMENT": "$(TRAINING_MODEL)",
         "TRAINING_SOURCE": "remote:$(TRAINING_MODEL).csv",
         "TRAINING_DATA_REMOTE": artifacts.uri.apply(lambda uri: f"{str(uri).rstrip('/')}/data"),
@@ -67,7 +67,7 @@ def _build_container(foundation: Foundation, image: pulumi.Input[str]) -> Mappin
         "resources": pod_values.resources("1", "2Gi", "6Gi"),
         "securityContext": pod_values.RESTRICTED_CONTAINER,
         "terminationMessagePath": _REPORT,
-        # Where it could not say how it ended, the end of its log does.
+        # If it could not report how it ended, the end of its log is used.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 the container's
     }

@@ -12,8 +12,9 @@ import yaml
 class Chart:
     """A version of a Helm chart, and the repository that publishes it.
 
-    digest  SHA-256 of the package, in hexadecimal. Release resources cannot state it, so that only the rehearsal, which
-            reads charts.yaml, verifies what it pulls; empty for charts in OCI registries, which publish no index
+    digest  SHA-256 of the package, in hexadecimal. Release resources cannot contain it, so only the rehearsal, which
+            reads charts.yaml, verifies the packages that it pulls; empty for charts in OCI registries, which have no
+            index
     """
 
     name: str
@@ -23,12 +24,12 @@ class Chart:
 
     @property
     def is_in_registry(self) -> bool:
-        """Whether an OCI registry publishes it, rather than a repository with an index."""
+        """Whether it is published in an OCI registry, rather than in a repository with an index."""
         return self.repository.startswith("oci://")
 
     @property
     def address(self) -> str:
-        """How a release refers to it: by its name in a repository, or by its whole address in a registry."""
+        """The reference in a release: the chart's name in a repository, or its whole address in a registry."""
         return f"{self.repository}/{self.name}" if self.is_in_registry else self.name
 
 

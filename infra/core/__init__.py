@@ -1,1 +1,1 @@
-"""What every layer of the program uses: settings, names and tags, and the base class of components."""
+"""Shared by every layer of the program: settings, names and tags, and the base class of components."""

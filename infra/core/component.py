@@ -20,10 +20,10 @@ class StackContext:
 
 
 class Component(pulumi.ComponentResource):
-    """A component of the type `groundwork:<layer>:<Class>`; its children take `self.child_options()` as options.
+    """A component of the type `groundwork:<layer>:<Class>`; its children use `self.child_options()` as options.
 
     Logical names of children start with the component's name. Kubernetes objects and stored secrets are exceptions:
-    they have the name of what they declare, which is unique in the cluster or the store.
+    their logical name is the name of the object or secret, which is unique in the cluster or the store.
     """
 
     layer: str
@@ -36,6 +36,6 @@ class Component(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, **options)
 
     def warn(self, message: str) -> None:
-        """Print a warning in a preview, with which each update begins: the update would repeat it."""
+        """Print a warning, but only in a preview: each update starts with one, and would repeat the warning."""
         if pulumi.runtime.is_dry_run():
             pulumi.log.warn(message, self)

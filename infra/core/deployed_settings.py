@@ -1,4 +1,4 @@
-"""What the next deployment is compared with, see infra/core/settings/changes.py."""
+"""The settings that the next deployment is compared with; see infra/core/settings/changes.py."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kernel.deployed_settings import OUTPUT
 
 
 class DeployedSettings(Component):
-    """Keeps the stack's settings in its state. As a component's output, they are not printed with the stack's.
+    """Stores the stack's settings in its state, as an output of a component, which is not printed like the stack's.
 
-    after  outputs of the deployment: until all are known, the state keeps the settings of the last one
+    after  outputs of the deployment: until all of them are known, the state has the settings of the previous one
     """
 
     layer = "core"
@@ -22,5 +22,5 @@ class DeployedSettings(Component):
     def __init__(self, context: StackContext, after: Sequence[pulumi.Input[Any]]) -> None:
         super().__init__(OUTPUT)
         settings = context.settings.dump()
-        # One of the outputs is secret, the settings are not.
+        # One of the outputs is secret, but the settings are not.
         self.register_outputs({OUTPUT: pulumi.Output.unsecret(pulumi.Output.all(*after)).apply(lambda _: settings)})

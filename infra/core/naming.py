@@ -16,17 +16,17 @@ from infra.core.settings import Settings
 # Source of the limits: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 # and https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _DIGEST_LENGTH = 5
-# With the longest organization, so many characters of a stack's name leave room for the suffix in the shortest limit of
-# a regional name: 33, of a Machine Learning workspace.
+# With the longest organization, this many characters of a stack's name leave room for the suffix within the shortest
+# limit of a regional name: 33, for a Machine Learning workspace.
 _LABEL_LENGTH = 12
 
-# Pulumi's rule, except that a name starts with a letter or digit: it is a file's name, and an argument of commands.
+# Pulumi's rule, except that a name starts with a letter or digit, since it is used as a file name and an argument.
 # Source: https://www.pulumi.com/docs/iac/concepts/stacks/#create-stack
 _STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def is_stack_name(text: str) -> bool:
-    """Whether a stack can have this name: the limits of names in the cloud are no matter."""
+    """Whether a stack can have this name, regardless of the limits of names in the cloud."""
     return bool(_STACK_NAME.fullmatch(text))
 
 
@@ -54,7 +54,7 @@ class Naming:
 
     @property
     def owner_tags(self) -> Mapping[str, str]:
-        """Those of its tags that tell the stack's own resources from all others of an account."""
+        """The tags that distinguish the stack's resources from all others in an account."""
         return {key: self.tags[key] for key in ("project", "stack", "organization")}
 
     @property
@@ -64,11 +64,11 @@ class Naming:
 
     @property
     def _label(self) -> str:
-        """The stack in physical names, which no other stack of this cloud has.
+        """The part of physical names that identifies the stack among the stacks of this cloud.
 
-        For a stack that is named <cloud>-<word> it is the word. Of other names it is what the services allow, and a
-        digest that keeps them apart. The word has no hyphen: else names of the stack aws-dev-training would match the
-        pattern acme-gw-dev-training-*, to which a role of aws-dev has access.
+        For a stack that is named <cloud>-<word> it is the word. For other names it is the characters that the services
+        allow, and a digest that makes it unique. The word has no hyphen: otherwise names of the stack aws-dev-training
+        would match the pattern acme-gw-dev-training-*, which a role of aws-dev may access.
         """
         word = self.stack.removeprefix(f"{self._settings.cloud}-")
         if word != self.stack and re.fullmatch(rf"[a-z][a-z0-9]{{0,{_LABEL_LENGTH - 1}}}", word):
@@ -78,7 +78,7 @@ class Naming:
 
     @property
     def domain(self) -> str:
-        """The domain of the stack's gateway; where none is set, `azure-dev.acme.internal`, which leads nowhere else.
+        """The domain of the stack's gateway; if none is set, one like `azure-dev.acme.internal`, for private use only.
 
         `internal` is reserved for private use: https://www.icann.org/en/board-activities-and-meetings/materials/
         approved-resolutions-special-meeting-of-the-icann-board-29-07-2024-en
@@ -101,9 +101,9 @@ class Naming:
         return _check_length(f"{self.prefix}-{suffix}-{self._global_digest(suffix)}", limit)
 
     def global_word(self, suffix: str, *, limit: int) -> str:
-        """A globally unique name of letters and digits, as storage accounts, vaults and registries have it.
+        """A globally unique name of letters and digits, as storage accounts, vaults and registries require.
 
-        It is no longer than `limit`: the organization and stack in it are shortened, which the digest keeps apart.
+        It has at most `limit` characters: organization and stack are shortened, and the digest keeps the name unique.
         """
         end = f"{suffix}{self._global_digest(suffix)}"
         return f"{self.prefix.replace('-', '')[: limit - len(end)]}{end}"
@@ -118,5 +118,5 @@ def _digest(text: str) -> str:
 
 def _check_length(name: str, limit: int) -> str:
     if len(name) > limit:
-        raise ValueError(f"name '{name}' has {len(name)} characters, the service allows {limit}")
+        raise ValueError(f"name '{name}' has {len(name)} characters, but the service allows {limit}")
     return name

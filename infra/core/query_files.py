@@ -13,12 +13,12 @@ _ALERTS = "alerts"
 
 
 def read_queries(cloud: Cloud) -> Mapping[str, str]:
-    """The queries for people, by name."""
+    """The queries that people run, keyed by name."""
     return _read(FOLDER / cloud, _SUFFIXES[cloud])
 
 
 def read_alert_queries(cloud: Cloud) -> Mapping[str, str]:
-    """The queries of alerts, by name."""
+    """The queries of alerts, keyed by name."""
     return _read(FOLDER / cloud / _ALERTS, _SUFFIXES[cloud])
 
 

@@ -1,4 +1,4 @@
-"""Reads a stack's settings; one message reports everything that is wrong with them."""
+"""Reads a stack's settings, and reports everything that is wrong with them in one message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from infra.core.settings.messages import describe_commented, describe_error, des
 from infra.core.settings.rules import find_faults
 from kernel.stack_file import ENCRYPTED, StackFile
 
-# What a stack's file has beside `config:`.
+# The keys that a stack's file can have beside `config:`.
 _OTHER_KEYS = frozenset({"config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment"})
 
 # Settings whose text may be anything, `#` included.
@@ -33,7 +33,7 @@ _NAME_REMEDY = "start it with a letter or digit, and use at most 100 letters, di
 
 
 class SettingsError(ValueError):
-    """Invalid settings; the message lists all of them. `problems` has the lines about each, with its remedy."""
+    """Invalid settings; the message lists all of them. `problems` has the lines for each, with its remedy."""
 
     def __init__(self, stack: str, problems: Sequence[Sequence[str]]) -> None:
         super().__init__(_format_message(stack, problems))
@@ -45,7 +45,7 @@ def load() -> Settings:
 
     Raises pulumi.RunError, whose message names every invalid setting, its value, the rule and the remedy.
     """
-    # Commands that only check settings need no SDK, which takes half of the time that they need to start.
+    # Commands that only check settings do not need the SDK, whose import takes half of their start-up time.
     import pulumi
 
     config = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
@@ -63,7 +63,7 @@ def check(file: StackFile, stack: str) -> Settings:
 def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> Settings:
     """Settings from the values of a stack file under `groundwork:`, keyed without that prefix.
 
-    Raises SettingsError, also when no stack can have this name.
+    Raises SettingsError if they are invalid, or if a stack cannot have this name.
     """
     settings, faults = _validate(raw, stack, _list_texts(file))
     if file:
@@ -78,7 +78,7 @@ def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> 
 
 
 def describe_cost(file: StackFile, stack: str) -> tuple[float, Mapping[str, float]]:
-    """The monthly budget, 0 for none, and what the stack is assumed to use in a month, by the name of the setting.
+    """The monthly budget, 0 for none, and the stack's assumed monthly usage, keyed by the name of the setting.
 
     Raises ValueError as `check` does.
     """
@@ -86,14 +86,14 @@ def describe_cost(file: StackFile, stack: str) -> tuple[float, Mapping[str, floa
     return float(cost.monthly_budget), cost.usage.model_dump(by_alias=True)
 
 
-def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed: Collection[str]) -> str:
-    """What deploying a file would change in a stack that stands, in one line for each setting; empty for nothing.
+def compare(file: StackFile, stack: str, deployed: Mapping[str, Any], confirmed: Collection[str]) -> str:
+    """What deploying a file would change in a deployed stack, in one line for each setting; empty if nothing changes.
 
-    `standing` are the settings of the last deployment, defaults included. Raises ValueError when a change cannot be
-    made, when one that loses data is not among the `confirmed` settings, or when one of those is no setting.
+    `deployed` are the settings of the last deployment, including defaults. Raises ValueError if a change is impossible,
+    if one that loses data is not among the `confirmed` settings, or if one of those is not a setting.
     """
     _check_confirmed(confirmed)
-    changes = list(find_changes(standing, check(file, stack)))
+    changes = list(find_changes(deployed, check(file, stack)))
     refused = [each for each in changes if each.is_refused(confirmed)]
     if not refused:
         return "\n".join(f"  - {NAMESPACE}:{each}." for each in changes)
@@ -102,9 +102,9 @@ def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed:
     raise ValueError(
         "\n".join(
             [
-                f"Stack '{stack}' stands, and these settings cannot be changed like this; nothing has been touched.",
+                f"These settings of stack '{stack}' cannot be changed like this; nothing has been touched.",
                 *_format_list(problems),
-                f"The settings are in {file.name}; docs/settings.md says what changing each of them does.",
+                f"The settings are in {file.name}; docs/settings.md describes what changing each of them does.",
             ]
         )
     )
@@ -122,17 +122,17 @@ def _check_confirmed(confirmed: Collection[str]) -> None:
         last = {path.rpartition(".")[2]: path for path in reversed(known)}
         close = last.get(name) or find_close(name, known)
         meant = f"it to {close}, if that is what you mean" if close else "it to settings of docs/settings.md"
-        raise ValueError(f"CONFIRM={name} names no setting; nothing has been touched. Remedy: set {meant}.")
+        raise ValueError(f"CONFIRM={name} does not name a setting; nothing has been touched. Remedy: set {meant}.")
 
 
 def explain(file: StackFile, stack: str, refusals: Mapping[str, str]) -> str:
-    """Which settings may be the cause of what a cloud has refused, in a line for each; empty where none may.
+    """Which settings may have caused the cloud errors of a deployment, one line for each; empty if none may.
 
-    `refusals` has the cloud's words by the logical name of the resource.
+    `refusals` are the messages of the cloud, keyed by the logical name of the resource.
     """
     settings, lines = check(file, stack), _list_lines(file)
-    found = [path for name, message in refusals.items() for path in find_causes(settings, name, message)]
-    values = {path: _find_value(settings.dump(), path) for path in found}
+    causes = [path for name, message in refusals.items() for path in find_causes(settings, name, message)]
+    values = {path: _find_value(settings.dump(), path) for path in causes}
     return "\n".join(
         f"  - {NAMESPACE}:{path} = {format_value(value)}"
         + (f" (line {lines[path]})" if path in lines else " (its default)")
@@ -149,7 +149,7 @@ def _find_value(content: Any, path: str) -> Any:
 def _validate(
     raw: Mapping[str, Any], stack: str, texts: Mapping[Sequence[str], str | None]
 ) -> tuple[Settings | None, list[Fault]]:
-    """The settings, and what is wrong: with values, and with those that are right as far as the rules concern them."""
+    """The settings, and all faults: invalid values, and rules that the valid values break."""
     try:
         settings, faults = Settings.model_validate(raw), []
     except ValidationError as error:
@@ -164,7 +164,7 @@ def _validate(
 def _describe_errors(
     error: ValidationError, raw: Mapping[str, Any], cloud: Cloud, texts: Mapping[Sequence[str], str | None]
 ) -> list[Fault]:
-    """The faults of an error, without the settings that are missing because their name is misspelt."""
+    """The faults of an error, without settings that are missing because their name is misspelt."""
     faults = [describe_error(item, cloud, texts) for item in error.errors()]
     faults = [replace(fault, others=[one for one in fault.others if not _is_set(raw, one)]) for fault in faults]
     missing = {join_path(tuple(map(str, item["loc"]))) for item in error.errors() if item["type"] == "missing"}
@@ -181,7 +181,7 @@ def _is_set(raw: Any, setting: str) -> bool:
 
 
 def _leave_out(raw: Mapping[str, Any], error: ValidationError, cloud: Cloud) -> Settings | None:
-    """The settings with examples and defaults in place of what is invalid or missing; None if that cannot be."""
+    """The settings, with invalid and missing values replaced by examples and defaults; None if that is impossible."""
     content = copy.deepcopy(dict(raw))
     for item in error.errors():
         if item["loc"] == ("cloud",):
@@ -199,15 +199,15 @@ def _leave_out(raw: Mapping[str, Any], error: ValidationError, cloud: Cloud) -> 
 
 
 def _concern(fault: Fault, known: Sequence[Fault]) -> bool:
-    """Whether a fault follows from values that are known to be wrong."""
+    """Whether a fault involves values that are known to be invalid."""
     paths = [split_path(setting) for one in known for setting in (one.setting, *one.others)]
     return any(fault.involves(path) for path in paths)
 
 
 def _find_misplaced(file: StackFile, faults: list[Fault]) -> Iterator[Fault]:
-    """Settings where the engine does not look for them, and values that nobody but the engine could read.
+    """Settings in places where the engine does not look for them, and values that only the engine could read.
 
-    Takes the faults that follow from them out of `faults`.
+    Removes the faults that follow from them from `faults`.
     """
     names = {setting.partition(".")[0] for setting in list_settings()}
     for key in set(file.content) - _OTHER_KEYS:
@@ -218,7 +218,9 @@ def _find_misplaced(file: StackFile, faults: list[Fault]) -> Iterator[Fault]:
         namespace, _, name = key.partition(":")
         if namespace != NAMESPACE and name in names and difflib.get_close_matches(namespace, [NAMESPACE]):
             faults[:] = [fault for fault in faults if not fault.involves((name,))]
-            yield Fault(name, f"is written as {key}, which is no setting of this project", f"write {NAMESPACE}:{name}")
+            yield Fault(
+                name, f"is written as {key}, which is not a setting of this project", f"write {NAMESPACE}:{name}"
+            )
     for key, *inner in file.encrypted:
         if key.startswith(f"{NAMESPACE}:"):
             path = (key.removeprefix(f"{NAMESPACE}:"), *inner)
@@ -231,7 +233,7 @@ def _find_misplaced(file: StackFile, faults: list[Fault]) -> Iterator[Fault]:
 
 
 def _find_rewritten(file: StackFile, raw: Mapping[str, Any]) -> Iterator[Fault]:
-    """Texts that YAML makes something else of than what was written, such as 34 of 0042."""
+    """Texts that YAML reads as something other than what was written, such as 0042 as 34."""
     for path, text in _list_texts(file).items():
         value: Any = raw
         for part in path:
@@ -243,7 +245,7 @@ def _find_rewritten(file: StackFile, raw: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _find_commented(file: StackFile, raw: Mapping[str, Any]) -> Iterator[Fault]:
-    """Free texts that YAML ends at a ` #` behind which no blank is, as in `owner: R&D #1`."""
+    """Free texts that YAML ends at a ` #` that is not followed by a space, as in `owner: R&D #1`."""
     cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
     for path, place in _list_places(file).items():
         if path[0] in _FREE_TEXTS and place.text and re.match(r"#[^\s#]", place.comment):
@@ -251,7 +253,7 @@ def _find_commented(file: StackFile, raw: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _list_texts(file: StackFile | None) -> dict[Sequence[str], str | None]:
-    """What is written for each scalar, by path."""
+    """The text of each scalar as written, keyed by path."""
     return {path: place.text for path, place in _list_places(file).items() if place.text is not None}
 
 

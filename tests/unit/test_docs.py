@@ -1,8 +1,8 @@
 """Documentation agrees with the tree: the ADR index, every relative link of a page, the helpers that a recipe names.
 
-Nor does a page say how long commands take, which docs/benchmarks.md does: a command writes it.
+No page states how long commands take, except for docs/benchmarks.md, which a command writes.
 
-Not proven: that what a page says is true, beyond what is generated (tests/unit/infra, tests/unit/policies).
+Not proven: that the content of a page is true, except for generated content (tests/unit/infra, tests/unit/policies).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("docs/**/*.m
 
 def index_row(adr: Path) -> str:
     title, _, status = adr.read_text().splitlines()[:3]
-    found = re.fullmatch(r"Status: (accepted|superseded by .+) · (\d{4}-\d\d-\d\d)", status)
-    assert found, f"{adr.name} needs a third line such as 'Status: accepted · 2026-11-28'"
-    return f"| [{title.removeprefix('# ')}]({adr.name}) | {found[1]} | {found[2]} |"
+    match = re.fullmatch(r"Status: (accepted|superseded by .+) · (\d{4}-\d\d-\d\d)", status)
+    assert match, f"{adr.name} needs a third line such as 'Status: accepted · 2026-11-28'"
+    return f"| [{title.removeprefix('# ')}]({adr.name}) | {match[1]} | {match[2]} |"
 
 
 def test_the_adr_index_lists_every_adr_with_title_status_and_date() -> None:

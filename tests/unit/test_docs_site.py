@@ -1,7 +1,7 @@
-"""The documentation's site builds without a warning, its links lead somewhere, and what it says of proofs exists.
+"""The documentation's site builds without a warning, its links have a target, and the proofs that it names exist.
 
 MkDocs is the real one, in the environment that `make docs-site` creates; without it the build is skipped. Not proven:
-that what a page says is true, beyond what other tests hold against it.
+that the content of a page is true, except where other tests compare it with the code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WORDS = ("rehearsed", "real parts", "real analysis", "unit", "declared", "estima
 
 
 class Page(HTMLParser):
-    """The anchors of a page, and what it refers to."""
+    """The anchors of a page, and its references."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not MKDOCS.exists():
-        pytest.skip("MkDocs is not here: `make docs-site` installs it")
+        pytest.skip("MkDocs is not installed: `make docs-site` installs it")
     folder = tmp_path_factory.mktemp("site")
     command = [str(MKDOCS), "build", "--strict", "--site-dir", str(folder)]
     reply = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -60,18 +60,18 @@ def broken_links(site: Path) -> Iterator[str]:
             if not target.exists():
                 yield f"{path.relative_to(site)}: {reference}"
             elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].anchors:
-                yield f"{path.relative_to(site)}: {reference} has no such anchor"
+                yield f"{path.relative_to(site)}: {reference}: there is no such anchor"
 
 
 @pytest.mark.process
-def test_the_site_builds_and_its_links_lead_somewhere(site: Path) -> None:
+def test_the_site_builds_and_its_links_have_targets(site: Path) -> None:
     assert len(list(site.rglob("*.html"))) > 80
     assert sorted(broken_links(site)) == []
 
 
 @pytest.mark.process
 @pytest.mark.parametrize("page", ["index", "parity", "security-model", "verified", "runbooks/ModelErrorRateHigh"])
-def test_a_page_of_every_kind_is_there(site: Path, page: str) -> None:
+def test_a_page_of_every_kind_exists(site: Path, page: str) -> None:
     assert "<h1" in (site / f"{page}.html").read_text()
 
 

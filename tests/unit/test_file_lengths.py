@@ -1,4 +1,4 @@
-"""No Python file of the project is too long to be read as a whole; one that grows beyond is split by subject."""
+"""No Python file of the project is too long to be read as a whole; longer ones are split by subject."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 400
 
 
-def test_no_python_file_has_more_lines_than_a_reader_takes() -> None:
+def test_no_python_file_has_too_many_lines() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
         cwd=ROOT,

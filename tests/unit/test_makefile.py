@@ -1,7 +1,7 @@
-"""Entering by `make`: misspelt variables are refused, and Python environments are created or repaired.
+"""The entry point `make`: misspelt variables are refused, and Python environments are created or repaired.
 
-Proves the Makefile's own checks and scripts/create-environment, with a stand-in for uv. That the real one installs the
-locked packages is proven by every run of the tests on a new machine.
+Proves the Makefile's own checks and scripts/create-environment, with a stand-in for uv. Every run of the tests on a new
+machine proves that the real one installs the locked packages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UV = 'case "$1" in --version) echo "uv 1.2.3 (stand-in)" ;; *) {ending} ;; esac'
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "--dry-run", *arguments]
-    # Neither the options nor the variables of a `make` that runs the tests.
+    # Without the options and variables of a `make` that runs the tests.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -43,7 +43,7 @@ def test_variables_that_a_target_reads_are_accepted() -> None:
 
 @pytest.mark.parametrize("target", ["rehearse", "rehearse-destroy", "lifecycle", "shell", "env", "preview", "up"])
 def test_a_signal_reaches_python(target: str) -> None:
-    """A shell between `make` and Python takes a signal, and leaves what it started running."""
+    """A shell between `make` and Python would end on a signal, and leave its child processes running."""
     command = make(target).stdout.strip().splitlines()[-1]
     assert command.startswith("exec ")
 
@@ -59,7 +59,7 @@ def test_arguments_of_a_new_stack_arrive_as_they_were_written() -> None:
 
 
 @pytest.mark.parametrize("folder", ["tests", "platform"])
-def test_a_folder_is_no_target(folder: str) -> None:
+def test_a_folder_is_not_a_target(folder: str) -> None:
     reply = subprocess.run(["make", folder], cwd=ROOT, capture_output=True, text=True, check=False)
     assert reply.returncode != 0
     assert "is a folder, not a target" in reply.stderr
@@ -71,8 +71,8 @@ def test_a_reference_of_a_report_is_not_part_of_the_command() -> None:
     assert 'reporting "aws-dev" --base "$BASE" --out "$OUT"' in " ".join(reply.stdout.split())
 
 
-def test_what_python_compiles_is_kept() -> None:
-    """Images for containers often set the variable; then each process compiles its libraries anew, for 15 seconds."""
+def test_pythons_compiled_files_are_kept() -> None:
+    """Container images often set the variable; then each process compiles its libraries again, for 15 seconds."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     command = ["make", "--silent", "--eval", "show: ; @env", "show"]
     reply = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
@@ -81,7 +81,7 @@ def test_what_python_compiles_is_kept() -> None:
 
 
 class Machine:
-    """A folder for an environment, and a folder on PATH before all others."""
+    """A folder for an environment, and a folder that is first on PATH."""
 
     def __init__(self, folder: Path) -> None:
         self.environment = folder / "environment"
@@ -107,7 +107,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.mark.process
 def test_an_environment_without_pip_is_created_again(machine: Machine) -> None:
-    """What an interrupted `python3 -m venv` leaves behind."""
+    """An interrupted `python3 -m venv` leaves such an environment behind."""
     python = machine.environment / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(shutil.which("python3") or sys.executable)

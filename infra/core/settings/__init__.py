@@ -1,6 +1,6 @@
 """Stack settings: types, bounds and defaults.
 
-This package is the only place that states them; a stack file contains only what differs from the defaults. All invalid
+This package is the only place that defines them; a stack file contains only what differs from the defaults. All invalid
 settings of a stack are reported together, before any resource is declared: each with its value, the rule that it
 breaks and the remedy.
 """

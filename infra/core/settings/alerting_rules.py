@@ -1,4 +1,4 @@
-"""Rules between the settings of alerting, and of the budget that alerts."""
+"""Rules between the settings of alerting and of the budget, which sends alerts as well."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from infra.core.settings.stack_settings import Settings
 
 
 def check_alerting(settings: Settings) -> Iterator[Fault]:
-    """E-mail needs a server and an address; whoever signs in there has a name and a password."""
+    """E-mail needs a server and an address; signing in to the server needs a user and a password."""
     alerting, budget = settings.alerting, settings.cost.monthly_budget
     if budget and not settings.telemetry.alert_email:
         yield Fault(
             "cost.monthlyBudget",
-            "has nobody to tell: telemetry.alertEmail is not set",
+            "has no recipient for its alerts: telemetry.alertEmail is not set",
             "set telemetry.alertEmail, or remove it",
             value=budget,
             others=("telemetry.alertEmail",),
@@ -22,7 +22,7 @@ def check_alerting(settings: Settings) -> Iterator[Fault]:
     if alerting.smtp_host and not settings.telemetry.alert_email:
         yield Fault(
             "alerting.smtpHost",
-            "has nobody to send e-mail to: telemetry.alertEmail is not set",
+            "has no recipient for e-mail: telemetry.alertEmail is not set",
             "set telemetry.alertEmail, or remove it",
             value=alerting.smtp_host,
             others=("telemetry.alertEmail",),
@@ -42,7 +42,7 @@ def check_alerting(settings: Settings) -> Iterator[Fault]:
         elif value and not (alerting.smtp_user and alerting.smtp_password):
             yield Fault(
                 f"alerting.{name}",
-                f"is set without alerting.{other}, and nobody can sign in to the mail server with one of them",
+                f"is set without alerting.{other}, but signing in to the mail server needs both",
                 f"set alerting.{other} too, or remove it",
                 value=value,
                 others=(f"alerting.{other}",),

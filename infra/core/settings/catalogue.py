@@ -1,4 +1,4 @@
-"""The settings as data: paths, what values they have, and how they look in a stack's file."""
+"""The settings as data: their paths, which values they accept, and how they look in a stack's file."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NAMESPACE = "groundwork"
 
 @cache
 def list_settings() -> Mapping[str, FieldInfo]:
-    """Each setting by its path, such as `network.cidr`, in the order of their declaration."""
+    """All settings, keyed by path, such as `network.cidr`, in the order of their declaration."""
     return {path: field for path, field in _walk(Settings) if find_section(field) is None}
 
 
 @cache
 def list_sections() -> Mapping[str, type[BaseModel]]:
-    """Each section by its path; the one of an empty path holds all."""
+    """All sections, keyed by path; the section with an empty path contains all others."""
     sections = {path: section for path, field in _walk(Settings) if (section := find_section(field))}
     return {"": Settings, **sections}
 
@@ -56,7 +56,7 @@ def _walk(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
 
 
 def describe_values(field: FieldInfo) -> str:
-    """What values a setting has: `true or false`, `30 to 730 days`, `azure or aws`, `list`, `text`."""
+    """Which values a setting accepts: `true or false`, `30 to 730 days`, `azure or aws`, `list`, `text`."""
     kind, unit = field.annotation, find_unit(field)
     if choices := list_choices(field):
         return f"{' or '.join(filter(None, (', '.join(choices[:-1]), choices[-1])))}{unit}"
@@ -66,17 +66,17 @@ def describe_values(field: FieldInfo) -> str:
         low = next((str(item.ge) for item in field.metadata if isinstance(item, Ge)), "")
         high = next((str(item.le) for item in field.metadata if isinstance(item, Le)), "")
         return f"{low} to {high}{unit}"
-    collections: dict[Any, str] = {tuple: "list", Mapping: "texts by key"}
+    collections: dict[Any, str] = {tuple: "list", Mapping: "map of texts"}
     return collections.get(get_origin(kind), "text")
 
 
 def find_unit(field: FieldInfo) -> str:
-    """The unit of a number with a blank before it, or nothing."""
+    """The unit of a number with a space before it, or an empty text."""
     return next((f" {item.name}" for item in field.metadata if isinstance(item, Unit)), "")
 
 
 def list_choices(field: FieldInfo) -> Sequence[str]:
-    """The values of a setting with few, as text."""
+    """The values of a setting that has a fixed set of them, as text; otherwise empty."""
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, Enum):
         return [str(member.value) for member in kind]
@@ -84,7 +84,7 @@ def list_choices(field: FieldInfo) -> Sequence[str]:
 
 
 def find_example(path: str, cloud: Cloud) -> Any:
-    """An example of a setting's value; where there are two, the first is for Azure and the second for AWS."""
+    """An example of a setting's value; if there are two, the first is for Azure and the second for AWS."""
     examples = list_settings()[path].examples or []
     return examples[-1 if cloud is Cloud.AWS else 0] if examples else ""
 
@@ -107,7 +107,7 @@ def format_content(content: Mapping[str, Any]) -> list[str]:
 
 
 class Commented:
-    """A value with a comment behind it."""
+    """A value with a comment after it."""
 
     def __init__(self, value: Any, comment: str) -> None:
         self.value = value
@@ -124,7 +124,7 @@ def _format(key: str, value: Any, indent: str) -> list[str]:
 
 
 def format_scalar(value: Any) -> str:
-    """A value as YAML in one line; text in quotes where the engine would read it as something else."""
+    """A value as YAML in one line; text is quoted if the engine would read it as something else."""
     if isinstance(value, str):
         plain = re.fullmatch(r"[\w/][\w./@:+-]*( [\w./@+-]+)*(?<!:)", value, re.ASCII)
         return value if plain and yaml_scalars.resolve(yaml_scalars.PLAIN, value) == value else json.dumps(value)

@@ -1,8 +1,9 @@
-"""Which settings may be the cause of what a cloud refuses.
+"""Which settings may be the cause of a cloud error.
 
-A refusal quotes values and names, seldom the setting that they come from. It is found by what they have in common: the
-value itself, a block within a setting's block, or, failing those, the settings of the part that the resource belongs
-to, which its logical name says (`cluster-user`, `database`). A refusal of a rehearsal may name the setting itself.
+A cloud error quotes values and names, but seldom the setting that they come from. The setting is found by what they
+have in common: the value itself, a block within a setting's block, or, failing those, the settings of the part that the
+resource belongs to, which its logical name tells (`cluster-user`, `database`). An error of a rehearsal may name the
+setting itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from infra.core.settings.catalogue import NAMESPACE, list_settings
 from infra.core.settings.stack_settings import Settings
 
-# What each part of a stack is sized and placed by: words of logical names, and the settings to look at.
+# The settings that decide size and location of each part of a stack, keyed by words of logical names.
 _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"cluster", "system"}): ("cluster.systemPool.size", "cluster.systemPool.minimum", "location"),
     frozenset({"cluster", "user"}): ("cluster.userPool.size", "cluster.userPool.minimum", "location"),
@@ -32,7 +33,7 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
             "location",
         ),
     ),
-    # Copies of secrets that people store: what waits for one does not say which setting has its name.
+    # Copies of secrets that people store: a resource that waits for one does not tell which setting names it.
     frozenset({"gitops", "token"}): ("lifecycle.gitToken",),
     frozenset({"dispatch", "token"}): ("lifecycle.dispatchToken",),
     frozenset({"notifications"}): ("lifecycle.notifications",),
@@ -49,14 +50,14 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"budget"}): ("cost.monthlyBudget", "telemetry.alertEmail"),
     frozenset({"observability"}): ("telemetry.retentionDays", "telemetry.alertEmail"),
 }
-# Part of names and tags everywhere, and so a cause only where a name is the matter.
+# Part of names and tags everywhere, and therefore a cause only if the error is about a name.
 _IN_NAMES = ("organization",)
 _IN_TAGS = ("environment", "owner", "costCenter")
 _ABOUT_NAMES = r"already (exists|taken|in use|owned)|AlreadyExists|AlreadyTaken|AlreadyInUse|not available|[Rr]eserved"
 
 
 def find_causes(settings: Settings, name: str, message: str) -> list[str]:
-    """The settings that a refusal of the resource with this logical name is probably about; the likeliest first."""
+    """The settings that an error of the resource with this logical name is probably about; the likeliest first."""
     values = dict(_list_values(settings))
     if named := [path for path in values if re.search(rf"{NAMESPACE}:{re.escape(path)}\b(?!\.\w)", message)]:
         return named
@@ -80,12 +81,12 @@ def _list_values(settings: Settings) -> Iterator[tuple[str, Any]]:
 
 
 def _is_quoted(path: str, value: Any, name: str, message: str) -> bool:
-    """Whether a message has a setting's value in it."""
+    """Whether a message contains a setting's value."""
     if isinstance(value, list):
         return any(_is_quoted(path, item, name, message) for item in value)
     if path in (*_IN_NAMES, *_IN_TAGS, "cloud") or isinstance(value, bool | dict) or value == "":
         return False
-    if isinstance(value, int):  # of many numbers: one that the message gives a property of this name
+    if isinstance(value, int):  # A message has many numbers: this one has to be near words of the setting's path.
         return _has_token(str(value), message) and _count_common_words(path, f"{name} {message}") > 1
     return _has_token(value, message) or _has_block_within(value, message)
 
@@ -99,13 +100,13 @@ def _has_block_within(value: str, message: str) -> bool:
         block = ipaddress.IPv4Network(value)
     except ValueError:
         return False
-    return any(ipaddress.IPv4Network(found).subnet_of(block) for found in _find_blocks(message))
+    return any(ipaddress.IPv4Network(other).subnet_of(block) for other in _find_blocks(message))
 
 
 def _find_blocks(message: str) -> Iterator[str]:
-    for found in re.findall(r"\d+(?:\.\d+){3}/\d+", message):
+    for text in re.findall(r"\d+(?:\.\d+){3}/\d+", message):
         try:
-            yield str(ipaddress.IPv4Network(found))
+            yield str(ipaddress.IPv4Network(text))
         except ValueError:
             continue
 
@@ -115,5 +116,5 @@ def _count_common_words(path: str, text: str) -> int:
 
 
 def _split_words(text: str) -> set[str]:
-    """The words of `cluster-user` and `cluster.userPool.minimum`, in small letters."""
+    """The words of `cluster-user` and `cluster.userPool.minimum`, in lower case."""
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)}

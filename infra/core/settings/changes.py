@@ -1,7 +1,7 @@
-"""What changing each setting does to a stack that stands, per cloud.
+"""What changing each setting does to a deployed stack, per cloud.
 
-Whether a provider replaces a resource is in its schema (`replaceOnChanges`, `forceNew`), what a cloud does not change
-or loses is in its documentation. The source of each is beside it.
+A provider's schema says whether it replaces a resource (`replaceOnChanges`, `forceNew`); a cloud's documentation says
+what cannot be changed and which data is lost. Each entry cites its source.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from infra.core.settings.transitions import Change, Effect, Transitions
 
 @dataclass(frozen=True)
 class SettingChange:
-    """A setting that is to have another value than in what stands."""
+    """A setting whose new value differs from the deployed one."""
 
     setting: str
     old: Any
@@ -30,12 +30,12 @@ class SettingChange:
         return f"{self.setting} {format_value(self.old)} -> {format_value(self.new)}: {self.change}"
 
     def is_refused(self, confirmed: Collection[str]) -> bool:
-        """Whether it cannot be made, or not without being confirmed."""
+        """Whether the change is impossible, or has to be confirmed first."""
         effect = self.change.effect
         return effect is Effect.FIXED or (effect is Effect.LOSES_DATA and self.setting not in confirmed)
 
     def describe(self, place: str) -> list[str]:
-        """Why the change is refused, and what to do; `place` is where the new value comes from."""
+        """Why the change is refused, and the remedy; `place` is where the new value comes from."""
         back = f"set it back to {format_value(self.old)}"
         remedy = (
             f"{back}; {self.change.instead}"
@@ -49,15 +49,15 @@ class SettingChange:
         ]
 
 
-def find_changes(standing: Mapping[str, Any], settings: Settings) -> Iterator[SettingChange]:
-    """What differs between the settings of what stands, as `Settings.dump` gives them, and those wanted.
+def find_changes(deployed: Mapping[str, Any], settings: Settings) -> Iterator[SettingChange]:
+    """What differs between the settings of the last deployment, as `Settings.dump` returns them, and the new ones.
 
-    A setting that what stands does not know is left out: it is newer than that.
+    A setting that the last deployment does not have is left out: it is newer than the deployment.
     """
     wanted = settings.dump()
-    cloud = Cloud(standing["cloud"]) if standing.get("cloud") in set(Cloud) else settings.cloud
+    cloud = Cloud(deployed["cloud"]) if deployed.get("cloud") in set(Cloud) else settings.cloud
     for path in list_settings():
-        old, new = _find(standing, path), _find(wanted, path)
+        old, new = _find(deployed, path), _find(wanted, path)
         if old is not None and old != new:
             yield SettingChange(path, old, new, CHANGES[path][cloud].find(old, new))
 
@@ -77,17 +77,17 @@ def _per_cloud(azure: Transitions, aws: Transitions) -> Mapping[Cloud, Transitio
 
 
 def _shorter(what: str) -> Transitions:
-    """A time to keep something: what is older than a shorter one is deleted."""
+    """A retention time: a shorter one deletes everything that is older than it."""
     change = Change(Effect.LOSES_DATA, f"{what} are deleted")
     return Transitions(Change(Effect.FREE), lambda old, new: change if new < old else None, f"a lower value {change}")
 
 
 def _pin(what: str) -> Transitions:
-    """The account that a stack may be in: naming it, or no longer, moves nothing."""
+    """The account that a stack may be in: setting or removing it moves nothing."""
     return Transitions(
         Change(Effect.FIXED, f"resources cannot move to another {what}"),
         lambda old, new: None if old and new else Change(Effect.FREE),
-        "free between none and the one that the stack is in",
+        "free to set to the one that the stack is in, and to remove",
     )
 
 
@@ -100,14 +100,12 @@ def _judge_version(old: str, new: str) -> Change | None:
         )
     if major != old_major or minor > old_minor + 1:
         following = f"{old_major}.{old_minor + 1}"
-        return Change(
-            Effect.FIXED, "a cluster takes one minor version at a time", f"or deploy {following} first, then go on"
-        )
+        return Change(Effect.FIXED, "a cluster is upgraded one minor version at a time", f"or deploy {following} first")
     return None
 
 
 def _judge_gpu_size(old: str, new: str) -> Change | None:
-    """Without a size there is no pool."""
+    """Evaluate a change of the size; an empty size means that there is no pool."""
     if not old:
         return Change(Effect.FREE)
     return None if new else _NO_GPUS
@@ -131,23 +129,23 @@ _FREE = Transitions(Change(Effect.FREE))
 _OTHER_MODELS = Transitions(Change(Effect.INTERRUPTS, "models that are not in the new place are deleted"))
 _NO_PIPELINES = Change(Effect.LOSES_DATA, "pipelines, their runs and the artifacts of these are deleted")
 _NO_GPUS = Change(Effect.INTERRUPTS, "the pool is deleted; pods that request a GPU are ended and wait for a node")
-_WITHOUT_POOL = f"free from none; to none {_NO_GPUS}"
-_SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people sign in anew"))
+_WITHOUT_POOL = f"adding the pool is free; removing it {_NO_GPUS}"
+_SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people have to sign in again"))
 _TAG = _per_cloud(
     # The provider's preview of an update does not know what the cloud will return, not even an identity's principal.
     # Source: https://github.com/pulumi/pulumi-azure-native/issues/1080
     Transitions(
         Change(
             Effect.FREE,
-            "a tag of every resource; the preview lists role assignments of identities as replaced, and what waits for "
-            "them, because it does not know that their principals stay; the update replaces nothing",
+            "a tag of every resource; the preview lists role assignments of identities, and what depends on them, as "
+            "replaced, because it does not know that their principals stay the same; the update replaces nothing",
         )
     ),
     # The tags of instances and volumes are part of a launch template, and a new version of that replaces the nodes.
     # Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
-    Transitions(Change(Effect.ROLLS_NODES, "a tag of every resource, nodes included")),
+    Transitions(Change(Effect.ROLLS_NODES, "a tag of every resource, including nodes")),
 )
-_CREATED_WITH = "every resource would have to be created anew"
+_CREATED_WITH = "every resource would have to be created again"
 # Source: https://learn.microsoft.com/azure/aks/upgrade-aks-cluster and
 # https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
 _VERSION = Transitions(
@@ -156,12 +154,12 @@ _VERSION = Transitions(
     "fixed for an older version and for more than one minor version at once",
 )
 
-# AKS leaves nodes above a new maximum to its autoscaler. The number of nodes of an EKS group has to be within its
-# bounds, so that a deployment lowers it: nodes go after 15 minutes at most, whatever PodDisruptionBudgets allow.
+# AKS leaves nodes above a new maximum to its autoscaler. The number of nodes of an EKS node group has to be within its
+# bounds, so a deployment lowers it: EKS removes nodes after at most 15 minutes, even against PodDisruptionBudgets.
 # Source: https://learn.microsoft.com/azure/aks/cluster-autoscaler-overview and
 # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
 _FEWER_NODES = Change(
-    Effect.INTERRUPTS, "nodes that there are above it are removed; their pods have 15 minutes to move to others"
+    Effect.INTERRUPTS, "nodes in excess of it are removed; their pods have 15 minutes to move to other nodes"
 )
 _MAXIMUM = _per_cloud(
     _FREE,
@@ -175,9 +173,9 @@ _MAXIMUM = _per_cloud(
 CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "cloud": _both(Transitions(Change(Effect.FIXED, _CREATED_WITH))),
     "environment": _per_cloud(
-        Transitions(Change(Effect.FREE, "a tag, and the defaults of other settings, which have effects of their own")),
+        Transitions(Change(Effect.FREE, "a tag, and the defaults of other settings, which have their own effects")),
         Transitions(
-            Change(Effect.ROLLS_NODES, "a tag, and the defaults of other settings, which have effects of their own")
+            Change(Effect.ROLLS_NODES, "a tag, and the defaults of other settings, which have their own effects")
         ),
     ),
     "location": _both(Transitions(Change(Effect.FIXED, _CREATED_WITH))),
@@ -189,7 +187,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "subscription": _per_cloud(_pin("subscription"), _UNUSED),
     "tenant": _per_cloud(_pin("tenant"), _UNUSED),
     # Subnets in use cannot move: https://learn.microsoft.com/azure/virtual-network/manage-subnet-delegation and
-    # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html (the first block of a VPC is for ever)
+    # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html (the first block of a VPC is permanent)
     "network.cidr": _both(Transitions(Change(Effect.FIXED, "a network that is in use cannot move"))),
     # AKS: `Changing property 'networkProfile.podCidr' is not allowed`, likewise for services.
     # Source: https://learn.microsoft.com/azure/aks/azure-cni-overlay
@@ -214,13 +212,13 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
                 if bool(old) == bool(new)
                 else Change(Effect.INTERRUPTS, "the API becomes public or private, and has another address")
             ),
-            "between none and some it interrupts: the API has another address",
+            "a change between none and some interrupts: the API gets another address",
         )
     ),
     "cluster.privateAccessFrom": _both(_FREE),
     "cluster.admins": _both(_FREE),
     "cluster.login": _per_cloud(_FREE, _UNUSED),
-    # AKS: the size of a pool is for ever, and a cluster cannot be without its system pool.
+    # AKS: the size of a pool cannot be changed, and a cluster cannot be without its system pool.
     # Source: https://learn.microsoft.com/azure/aks/resize-node-pool
     "cluster.systemPool.size": _per_cloud(
         Transitions(Change(Effect.FIXED, "AKS cannot resize a pool, and cannot be without its system pool")),
@@ -252,7 +250,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # Source: https://karpenter.sh/docs/concepts/nodepools/#speclimits
     "cluster.gpuPool.maximum": _both(_FREE),
     "gateway.domain": _both(
-        Transitions(Change(Effect.INTERRUPTS, "models and services have other names, which your DNS has to know"))
+        Transitions(Change(Effect.INTERRUPTS, "models and services get new names, which your DNS has to resolve"))
     ),
     "gateway.issuer": _both(
         Transitions(Change(Effect.INTERRUPTS, "clients have to trust the new certificate's authority"))
@@ -261,20 +259,20 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
         Transitions(Change(Effect.INTERRUPTS, "clients have to trust the new certificate's authority"))
     ),
     "gateway.acmeEmail": _both(_FREE),
-    "gateway.acmeHosts": _both(Transitions(Change(Effect.FREE, "the certificate is issued anew"))),
+    "gateway.acmeHosts": _both(Transitions(Change(Effect.FREE, "the certificate is issued again"))),
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-scaling-resources and
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
     "database.size": _both(Transitions(Change(Effect.INTERRUPTS, "the database server restarts"))),
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage and
-    # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html: RDS rounds less than 10 % up,
-    # so that the next deployment would ask it for a smaller disk.
+    # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html: RDS rounds an increase of
+    # less than 10 % up, so the next deployment would request a smaller disk.
     "database.storageGb": _per_cloud(
         Transitions(Change(Effect.FREE), _judge_disk(1), "a lower value is fixed: disks only grow"),
         Transitions(Change(Effect.FREE), _judge_disk(1.1), "fixed for a lower value and for less than 10 % more"),
     ),
     "database.backupDays": _both(_shorter("older backups")),
-    # The provider replaces the machines, which are none while no job runs.
-    "training.size": _per_cloud(Transitions(Change(Effect.INTERRUPTS, "jobs that run are ended")), _FREE),
+    # The provider replaces the machines; there are none while no job runs.
+    "training.size": _per_cloud(Transitions(Change(Effect.INTERRUPTS, "running jobs are ended")), _FREE),
     "training.maximumNodes": _both(_FREE),
     # Source: https://learn.microsoft.com/azure/azure-monitor/logs/data-retention-configure and
     # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -282,7 +280,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "telemetry.alertEmail": _per_cloud(
         _FREE, Transitions(Change(Effect.FREE, "alerts arrive once the new address has confirmed the subscription"))
     ),
-    "telemetry.tracePercent": _both(Transitions(Change(Effect.FREE, "pods of models take it when they start next"))),
+    "telemetry.tracePercent": _both(Transitions(Change(Effect.FREE, "pods of models use it when they next start"))),
     "telemetry.errorTracking": _both(_FREE),
     **{
         f"alerting.{name}": _both(_FREE)
@@ -302,26 +300,28 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "gitops.tokenSecret": _both(_FREE),
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
     "images.experiment": _both(Transitions(Change(Effect.FREE, "requests go through new pods, one after the other"))),
-    "images.drift": _both(Transitions(Change(Effect.FREE, "the inference log is taken by new pods"))),
-    "images.training": _both(Transitions(Change(Effect.FREE, "runs that have started end with the former image"))),
-    "images.registries": _both(Transitions(Change(Effect.FREE, "pods that run are kept, and new ones are evaluated"))),
+    "images.drift": _both(Transitions(Change(Effect.FREE, "new pods collect the inference log"))),
+    "images.training": _both(Transitions(Change(Effect.FREE, "training runs in progress end with the former image"))),
+    "images.registries": _both(Transitions(Change(Effect.FREE, "running pods are kept, and new ones are evaluated"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.pullRequests": _both(_FREE),
     "lifecycle.forgeUrl": _both(_FREE),
-    "lifecycle.dispatchProject": _both(Transitions(Change(Effect.FREE, "challengers that wait take the other way"))),
+    "lifecycle.dispatchProject": _both(
+        Transitions(Change(Effect.FREE, "waiting challengers are promoted the other way"))
+    ),
     "lifecycle.dispatchToken": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
     # Source: https://learn.microsoft.com/azure/cosmos-db/nosql/time-to-live: items count from when they were written.
-    # DynamoDB's items have the time at which they expire; those that there are keep it.
+    # DynamoDB's items contain the time at which they expire; existing items keep it.
     "experiments.retentionDays": _per_cloud(
         _shorter("older assignments, predictions and outcomes"),
-        Transitions(Change(Effect.FREE, "it holds for what is written from then on")),
+        Transitions(Change(Effect.FREE, "it applies to items written from then on")),
     ),
     "drift.retentionDays": _both(_shorter("older inferences and reports")),
-    "retraining.models": _both(Transitions(Change(Effect.FREE, "runs that have started end"))),
+    "retraining.models": _both(Transitions(Change(Effect.FREE, "training runs in progress are completed"))),
     "retraining.scheduled": _both(_FREE),
     "retraining.coolDownHours": _both(_FREE),
-    # Argo CD deletes what it applied, its volumes and the kinds of runs among them.
+    # Argo CD deletes everything that it applied, including volumes and the custom resource definitions of runs.
     "pipelines.enabled": _both(
         Transitions(
             Change(Effect.FREE),
@@ -345,7 +345,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     },
     "resilience.deletionProtection": _both(_FREE),
     "resilience.retainData": _both(
-        Transitions(Change(Effect.FREE, "volumes that exist are retained or deleted as they were to be when created"))
+        Transitions(Change(Effect.FREE, "existing volumes keep the reclaim policy that they were created with"))
     ),
     # A standby is added and removed while the server runs.
     # Source: https://learn.microsoft.com/azure/reliability/reliability-postgresql-flexible-server and
@@ -373,12 +373,14 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # Source: https://learn.microsoft.com/azure/cosmos-db/continuous-backup-restore-introduction
     "resilience.experimentsBackupDays": _per_cloud(_shorter("older backups"), _UNUSED),
     "resilience.secretRecoveryDays": _per_cloud(_UNUSED, _FREE),
-    "resilience.backupStore": _both(Transitions(Change(Effect.FREE, "backups that were made stay where they are"))),
+    "resilience.backupStore": _both(Transitions(Change(Effect.FREE, "existing backups stay where they are"))),
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-backup-restore and
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ReplicateBackups.html
     "resilience.secondLocation": _per_cloud(
         Transitions(
-            Change(Effect.FIXED, "Azure keeps the backups of a server in a second region from its creation on")
+            Change(
+                Effect.FIXED, "Azure decides when a server is created whether its backups are kept in a second region"
+            )
         ),
         Transitions(Change(Effect.FREE, "copies in the former region are deleted")),
     ),

@@ -11,7 +11,7 @@ from infra.core.settings.versions import KUBERNETES
 # Default sizes of nodes: 4 vCPU and 16 GiB on both clouds.
 NODE_SIZES = {Cloud.AZURE: "Standard_D4s_v5", Cloud.AWS: "m6i.xlarge"}
 TRAINING_SIZES = {Cloud.AZURE: "Standard_D4s_v3", Cloud.AWS: "ml.m5.xlarge"}
-# A tracking server is idle most of the time, which burstable classes are made for.
+# A tracking server is idle most of the time, which is what burstable classes are for.
 BURSTABLE_DATABASE_SIZES = {Cloud.AZURE: "Standard_B2s", Cloud.AWS: "db.t4g.medium"}
 DEDICATED_DATABASE_SIZES = {Cloud.AZURE: "Standard_D2ds_v5", Cloud.AWS: "db.m6g.large"}
 
@@ -20,7 +20,7 @@ def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
     """The settings that differ by cloud or environment, under their wire names."""
     production = environment is Environment.PROD
     node, databases = NODE_SIZES[cloud], DEDICATED_DATABASE_SIZES if production else BURSTABLE_DATABASE_SIZES
-    # In production one in each zone, so that two are left when a zone is lost.
+    # In production, one in each zone, so that two are left if a zone is lost.
     nodes = 3 if production else 2
     return {
         "cluster": {
@@ -32,7 +32,7 @@ def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
         "training": {"size": TRAINING_SIZES[cloud]},
         "experiments": {"retentionDays": 365 if production else 90},
         "drift": {"retentionDays": 90 if production else 30},
-        # In production there are more requests than anybody looks at.
+        # In production there are more requests than anybody could look at.
         "telemetry": {"retentionDays": 90 if production else 30, "tracePercent": 10 if production else 100},
         "resilience": {
             "deletionProtection": production,
@@ -43,7 +43,7 @@ def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
             "privateEndpointPerZone": production,
             "controlPlaneSla": production,
             "provisionedThroughput": production,
-            # Staging shows what several replicas do to each other, before production does.
+            # Staging has two, to show how replicas affect each other before production does.
             "replicas": 1 if environment is Environment.DEV else 2,
             "artifactVersionDays": 90 if production or cloud is Cloud.AZURE else 30,
             "experimentsBackupDays": 30 if production else 7,

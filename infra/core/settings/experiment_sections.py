@@ -1,4 +1,4 @@
-"""The sections of what models do in use: how long experiments and inferences are kept."""
+"""The settings of models in production use: how long experiments and inferences are kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from infra.core.settings.sections import Days, Section
 
 
 class ExperimentsSettings(Section):
-    """Experiments, which compare a model's challenger with its champion in use."""
+    """Experiments, which compare a model's challenger with its champion on live requests."""
 
     retention_days: Days = Field(
         ge=30,
@@ -19,8 +19,8 @@ class ExperimentsSettings(Section):
 
 
 class DriftSettings(Section):
-    """The inference log, and the reports on drift that come of it."""
+    """The inference log, and the drift reports that are computed from it."""
 
     retention_days: Days = Field(
-        ge=7, le=3650, examples=[60], description="how long inferences, outcomes and reports on drift are kept"
+        ge=7, le=3650, examples=[60], description="how long inferences, outcomes and drift reports are kept"
     )

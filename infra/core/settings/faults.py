@@ -1,4 +1,4 @@
-"""What is wrong with a setting, for its author: the setting, its value, the rule and the remedy."""
+"""A fault in a setting, as reported to its author: the setting, its value, the rule and the remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Fault:
     """What is wrong with a setting.
 
     setting  its path, as in `network.cidr` and `cluster.authorizedRanges[0]`
-    problem  says what the setting is or must be, and continues a sentence that it begins
+    problem  what the setting is or must be; continues a sentence that starts with the setting
     remedy   what to do
     example  lines that show how the remedy looks in the stack's file
     value    the value to show with the setting
@@ -61,7 +61,7 @@ def join_path(path: Sequence[str | int]) -> str:
 
 
 def find_close(name: str, known: Sequence[str]) -> str:
-    """The name that is nearly `name`, apart from case and separators, or nothing."""
+    """The known name that is most similar to `name`, ignoring case and separators; empty if there is none."""
     simple = {_simplify(one): one for one in reversed(known)}
     close = difflib.get_close_matches(_simplify(name), simple, n=1, cutoff=0.75)
     return simple[close[0]] if close else ""

@@ -1,4 +1,4 @@
-"""Rules over the gateway's certificate."""
+"""Rules for the gateway's certificate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from infra.core.settings.stack_settings import Settings
 
 
 def check_gateway(settings: Settings) -> Iterator[Fault]:
-    """An ACME server needs settings that mean nothing to an authority of the stack's own; that one needs no domain."""
+    """An ACME server needs a domain, and settings that the stack's own certificate authority does not use."""
     gateway = settings.gateway
     is_acme = gateway.issuer == "acme"
     of_acme = {

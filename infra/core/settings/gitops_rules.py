@@ -1,4 +1,4 @@
-"""Rules over what is deployed from the GitOps repository."""
+"""Rules for what is deployed from the GitOps repository."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ def check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
     path = settings.gitops.path
     parent, _, owner = path.rpartition("/")
     if path and owner != stack:
-        # Two stacks have different names, so that no two files pass with one folder.
+        # Stack names are unique, so no two stacks can share a folder.
         yield Fault(
             "gitops.path",
-            f"does not end with the stack's name, {stack}, and would be the folder of a stack {owner}: stacks that "
-            "share a folder would roll out each other's models",
+            f"must end with the stack's name, {stack}; this would be the folder of a stack named {owner}, and stacks "
+            "that share a folder would roll out each other's models",
             f"write it like {parent or 'stacks'}/{stack}, or remove it",
             value=path,
         )
     elif path and "/" not in path:
         yield Fault(
             "gitops.path",
-            "is at the root of the repository: `base`, `overlays` and `applications` are beside the folder above it",
+            "must not be at the root of the repository: `base`, `overlays` and `applications` are beside its parent "
+            "folder",
             f"write it like stacks/{stack}, or remove it",
             value=path,
         )
@@ -33,7 +34,7 @@ def check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
 
 
 def check_gitops(settings: Settings) -> Iterator[Fault]:
-    """What needs a repository, or a token for it."""
+    """Settings that need a repository, or a token for it."""
     yield from _check_token(settings)
     yield from _check_git_token(settings)
     yield from _check_pull_requests(settings)
@@ -60,7 +61,7 @@ def _check_git_token(settings: Settings) -> Iterator[Fault]:
     if settings.images.promotion and not settings.lifecycle.git_token:
         yield Fault(
             "lifecycle.gitToken",
-            "must name a secret: promotions are pushed to the GitOps repository with it",
+            "must name a secret, with which promotions are pushed to the GitOps repository",
             "store a token that may push under a name such as git-token, and write that name here; or remove "
             "images.promotion",
             value="",
@@ -69,7 +70,7 @@ def _check_git_token(settings: Settings) -> Iterator[Fault]:
 
 
 def find_project(repository: str) -> str:
-    """The project of a repository's URL in its forge, `owner/name`; empty where the URL has no such path."""
+    """The project of a repository's URL in its forge, `owner/name`; empty if the URL has no such path."""
     owner, _, name = urlsplit(repository).path.strip("/").removesuffix(".git").partition("/")
     return f"{owner}/{name}" if owner and name and "/" not in name else ""
 
@@ -79,7 +80,7 @@ def _check_pull_requests(settings: Settings) -> Iterator[Fault]:
     if settings.lifecycle.pull_requests and not settings.lifecycle.forge_url:
         yield Fault(
             "lifecycle.forgeUrl",
-            "is empty, and pull requests are opened there",
+            "is empty, but pull requests are opened there",
             "write the URL of the forge's REST API, or remove the setting for GitHub's",
             value="",
             others=("lifecycle.pullRequests",),
@@ -87,7 +88,7 @@ def _check_pull_requests(settings: Settings) -> Iterator[Fault]:
     if settings.lifecycle.pull_requests and not find_project(repository):
         yield Fault(
             "lifecycle.pullRequests",
-            "needs a repository whose URL names a project of the forge, owner/name, and gitops.repository is "
+            "needs a repository whose URL names a project of the forge, owner/name, but gitops.repository is "
             f"{repository or 'not set'}",
             "set gitops.repository to a URL like https://github.com/acme/models.git, or remove lifecycle.pullRequests",
             value=True,
@@ -100,7 +101,7 @@ def _check_dispatch(settings: Settings) -> Iterator[Fault]:
     if lifecycle.dispatch_project and not lifecycle.dispatch_token:
         yield Fault(
             "lifecycle.dispatchToken",
-            "must name a secret: events are sent to the repository in lifecycle.dispatchProject with it",
+            "must name a secret, with which events are sent to the repository in lifecycle.dispatchProject",
             "store a token that may write that repository's contents under a name such as dispatch-token, and write "
             "that name here; or remove lifecycle.dispatchProject",
             value="",
@@ -109,7 +110,7 @@ def _check_dispatch(settings: Settings) -> Iterator[Fault]:
     if lifecycle.dispatch_project and not lifecycle.forge_url:
         yield Fault(
             "lifecycle.forgeUrl",
-            "is empty, and events are sent there",
+            "is empty, but events are sent there",
             "write the URL of the forge's REST API, or remove the setting for GitHub's",
             value="",
             others=("lifecycle.dispatchProject",),

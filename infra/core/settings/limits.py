@@ -1,4 +1,4 @@
-"""What the clouds' documentation limits settings to, with the source of each limit."""
+"""Limits of settings according to the clouds' documentation, with the source of each limit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AWS_LOCATIONS = tuple(
     "eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 "
     "mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-2".split()
 )
-# The only region in which Azure keeps copies of one; those without a pair keep none.
+# Each region's pair: the only region in which Azure keeps copies of its data. Regions without a pair have no copies.
 # Source: https://learn.microsoft.com/azure/reliability/regions-paired
 AZURE_PAIRS = dict(
     pair.split(":")
@@ -47,7 +47,7 @@ LOCATIONS = {Cloud.AZURE: AZURE_LOCATIONS, Cloud.AWS: AWS_LOCATIONS}
 # Premium SSD sizes, GiB. Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
 AZURE_DATABASE_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
-# The form of IDs, and an example of each.
+# The pattern of each kind of ID, and an example.
 HUBS = {
     Cloud.AZURE: (
         r"(?i)/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.Network/virtualNetworks/[^/]+",
@@ -60,37 +60,37 @@ ADMINS = {
     Cloud.AWS: (r"arn:aws(-cn|-us-gov)?:iam::\d{12}:role/[\w+=,.@/-]+", "arn:aws:iam::111122223333:role/ml-admins"),
 }
 
-# Ranges that neither network, pods nor services may touch.
+# Ranges that must not overlap the blocks of the network, of pods or of services.
 RESERVED_BLOCKS = {
     # Source: https://learn.microsoft.com/azure/aks/concepts-network-ip-address-planning
     Cloud.AZURE: tuple(
         map(ipaddress.IPv4Network, ("169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24"))
     ),
-    # SageMaker's machines have Docker's network there.
+    # SageMaker's machines use it for Docker's network.
     # Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
     Cloud.AWS: (ipaddress.IPv4Network("172.17.0.0/16"),),
 }
-# The longest and the shortest prefix of the services' block: AKS has it smaller than /12 and gives its DNS the tenth
-# address; EKS takes /24 to /12.
+# The shortest and the longest prefix of the services' block: AKS requires it to be smaller than /12, and assigns the
+# tenth address to its DNS; EKS accepts /24 to /12.
 # Source: https://learn.microsoft.com/azure/aks/concepts-network-ip-address-planning and
 # https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
 SERVICE_PREFIXES = {Cloud.AZURE: (13, 28), Cloud.AWS: (12, 24)}
-# With the overlay, AKS gives each node a block of this size out of the pods' block.
+# With the overlay, AKS assigns each node a block of this size from the pods' block.
 # Source: https://learn.microsoft.com/azure/aks/azure-cni-overlay
 AZURE_PODS_PREFIX_OF_A_NODE = 24
 
-# Blocks for examples, which are routed nowhere. Those of IPv6 (RFC 3849) are no ranges that a setting can have.
+# Blocks for examples, which are not routed. The IPv6 block (RFC 3849) is left out: no setting accepts IPv6 ranges.
 # Source: https://www.rfc-editor.org/rfc/rfc5737
 DOCUMENTATION_BLOCKS = tuple(map(ipaddress.IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
 
-# Hosts for examples, at which nobody answers. Source: https://www.rfc-editor.org/rfc/rfc2606
+# Hosts for examples, which never resolve to a real service. Source: https://www.rfc-editor.org/rfc/rfc2606
 EXAMPLE_HOSTS = r"(.+\.)?example(\.com|\.net|\.org)?|.+\.(test|invalid)"
 
 # How many ranges may reach a public API: https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges and
 # https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html
 AUTHORIZED_RANGES = {Cloud.AZURE: 200, Cloud.AWS: 40}
 
-# The form of instance sizes, and an example of each.
+# The pattern of instance sizes, and an example of each.
 # Source: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions and
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 _AWS_SIZE = r"[a-z]+\d+[a-z]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|\d*xlarge|metal(-\d+xl)?)"
@@ -98,9 +98,9 @@ NODE_SIZE_FORMS = {
     Cloud.AZURE: (r"Standard_[A-Z]+(\d+)(-\d+)?[a-z]*(_[A-Z0-9]+)*(_v\d+)?", "Standard_D4s_v5"),
     Cloud.AWS: (_AWS_SIZE, "m6i.xlarge"),
 }
-# Sizes with NVIDIA GPUs, whose drivers both clouds' node images have, and x86 processors. Not those with AMD GPUs, such
-# as ND_MI300X, NVv4 and g4ad; nor NV, for graphics, whose GPUs are shared; nor bare metal, whose names do not tell the
-# number of processors.
+# Sizes with x86 processors and NVIDIA GPUs, whose drivers are in both clouds' node images. Excluded are sizes with AMD
+# GPUs, such as ND_MI300X, NVv4 and g4ad; NV sizes, which share GPUs for graphics; and bare metal, whose names do not
+# contain the number of processors.
 # Source: https://learn.microsoft.com/azure/virtual-machines/sizes/overview#gpu-accelerated,
 # https://learn.microsoft.com/azure/aks/use-nvidia-gpu and
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
@@ -117,30 +117,30 @@ DATABASE_SIZE_FORMS = {
     Cloud.AZURE: (r"Standard_([BDE])(\d+)[a-z]*(_v\d+)?", "Standard_D2ds_v5"),
     Cloud.AWS: (rf"db\.{_AWS_SIZE}", "db.m6g.large"),
 }
-# A system pool of AKS needs machines of this many virtual processors, and not burstable ones.
+# A system pool of AKS needs machines with at least this many virtual processors, which must not be burstable.
 # Source: https://learn.microsoft.com/azure/aks/use-system-pools
 AZURE_SYSTEM_POOL_PROCESSORS = 2
 
-# Log Analytics keeps logs for any number of days in these bounds; CloudWatch for one of these numbers.
+# Log Analytics keeps logs for any number of days within these bounds; CloudWatch only for one of these numbers.
 # Source: https://learn.microsoft.com/azure/azure-monitor/logs/data-retention-configure and
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 AZURE_RETENTION_DAYS = range(30, 731)
 AWS_RETENTION_DAYS = (30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 
-# Values of tags: any on Azure, these characters on AWS, where the prefix is reserved.
+# Values of tags: any on Azure; on AWS, only these characters, and a reserved prefix.
 # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources and
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 AWS_TAG_VALUE = r"(?!(?i:aws:))[\w .:/=+@-]*"
-AWS_TAG_CHARACTERS = "letters, digits, blanks and . : / = + - @ _"
+AWS_TAG_CHARACTERS = "letters, digits, spaces and . : / = + - @ _"
 
 
 @dataclass(frozen=True)
 class TagLimits:
-    """What a cloud allows of the tags that a stack adds.
+    """A cloud's limits for the tags that a stack adds.
 
-    number        of tags beside the project's own
-    key           form of a key, which `key_rule` says in words
-    reserved      prefixes that a key cannot have, in any case; `reserved_for` says whose they are
+    number        maximum number of tags in addition to the project's own
+    key           pattern of a key, which `key_rule` states in words
+    reserved      prefixes that a key cannot have, ignoring case; `reserved_for` says who reserves them
     """
 
     number: int
@@ -151,8 +151,8 @@ class TagLimits:
 
 
 TAG_LIMITS = {
-    # A private DNS zone takes 15 tags, whose keys have no blanks and special characters and do not start with a digit.
-    # A key of a storage account's tag has at most 128 characters. 7 tags are the project's.
+    # A private DNS zone has at most 15 tags, whose keys cannot contain spaces or special characters, nor start with a
+    # digit. The keys of a storage account's tags have at most 128 characters. The project itself sets 7 tags.
     # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources
     # and https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules for what is reserved
     Cloud.AZURE: TagLimits(
@@ -162,8 +162,8 @@ TAG_LIMITS = {
         r"azure|microsoft|windows",
         "Azure reserves",
     ),
-    # A resource takes 50 tags: 7 of the project, its name, and of subnets the role. Controllers of EKS find resources
-    # by tags of Kubernetes.
+    # A resource has at most 50 tags: 7 of the project, its name, and, of subnets, the role. EKS controllers find
+    # resources by Kubernetes tags.
     # Source: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
     # and https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
     Cloud.AWS: TagLimits(
@@ -175,6 +175,6 @@ TAG_LIMITS = {
     ),
 }
 
-# Words that Azure refuses at the start of a name that is part of a public address, or anywhere in it.
+# Words that Azure rejects at the start of a name that is part of a public address, or anywhere in it.
 # Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-reserved-resource-name
 AZURE_RESERVED_NAMES = r"(login|xbox).*|.*(microsoft|windows).*"

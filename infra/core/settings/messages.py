@@ -1,4 +1,4 @@
-"""Says what pydantic found in the words of the settings: what was written, what it has to be, and how to write it."""
+"""Translates pydantic's errors into the terms of the settings: what was written, the rule, and how to write it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from infra.core.settings.faults import NO_VALUE, Fault, find_close, join_path, s
 
 
 def describe_error(error: ErrorDetails, cloud: Cloud, written: Mapping[Sequence[str], str | None]) -> Fault:
-    """The fault behind a validation error. `written` has the text of scalars as they stand in the stack's file."""
+    """The fault behind a validation error. `written` has the text of scalars as they are in the stack's file."""
     path, value = tuple(map(str, error["loc"])), error["input"]
     setting = join_path(path)
     match error["type"]:
@@ -43,20 +43,20 @@ def describe_error(error: ErrorDetails, cloud: Cloud, written: Mapping[Sequence[
     if setting in list_sections():
         names = ", ".join(str(field.alias) for field in list_sections()[setting].model_fields.values())
         return Fault(
-            setting, "is a section, not a setting", f"write under it what you want to set of {names}", value=value
+            setting, "is a section, not a setting", f"write its settings below it, which are {names}", value=value
         )
     return _describe_type(error["type"], path, value, cloud, written.get(path))
 
 
 def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, text: str | None) -> Fault:
-    """A value of the wrong type, or outside of its bounds."""
+    """A value of the wrong type, or out of bounds."""
     setting = join_path(path)
     item = setting not in list_settings()
     whole_path = path[:-1] if item else path
     field = list_settings()[join_path(whole_path)]
     example = format_setting(whole_path, find_example(join_path(whole_path), cloud))
     values = describe_values(field)
-    if values == "texts by key" and not item:
+    if values == "map of texts" and not item:
         return Fault(setting, "must be a section with a text for each key", "write it like this", example)
     if isinstance(value, Mapping) or (isinstance(value, list) and values != "list"):
         shape = "a list" if isinstance(value, list) else "a section"
@@ -68,7 +68,7 @@ def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, tex
         meant = text if text is not None else str(value).lower() if isinstance(value, bool) else str(value)
         read = "true or false" if isinstance(value, bool) else "a number"
         lines = format_setting(path[:-1], [meant]) if item and values == "list" else format_setting(path, meant)
-        return Fault(setting, f"is read as {read}, and has to be text", "put it in quotes", lines, value=value)
+        return Fault(setting, f"must be text, but is read as {read}", "put it in quotes", lines, value=value)
     if choices := list_choices(field):
         close = difflib.get_close_matches(str(value).lower(), choices, n=1)
         remedy = f"write {close[0]}" if close else "use one of them"
@@ -76,7 +76,7 @@ def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, tex
     if isinstance(value, str) and _is_quoted(value, values):
         return Fault(
             setting,
-            f"is text, and must be {values}",
+            f"must be {values}, but is text",
             "remove the quotes",
             format_setting(path, json.loads(value)),
             value=value,
@@ -92,7 +92,7 @@ def _is_quoted(value: str, values: str) -> bool:
 
 
 def describe_rewritten(setting: str, value: str, text: str) -> Fault:
-    """A text that was written without quotes, and that YAML reads as something else."""
+    """An unquoted text that YAML reads as something else."""
     return Fault(
         setting,
         f"is written as {text}, which YAML reads as {format_scalar(value)}",
@@ -102,7 +102,7 @@ def describe_rewritten(setting: str, value: str, text: str) -> Fault:
 
 
 def describe_commented(setting: str, text: str, comment: str, cloud: Cloud) -> Fault:
-    """A text that a `#` follows, which is more likely a part of it than the start of a comment."""
+    """A text that is followed by a `#`, which is more likely part of the text than the start of a comment."""
     whole = f"{text} #{comment}"
     part = (
         "write it without #, which a tag on AWS cannot have"
@@ -111,14 +111,14 @@ def describe_commented(setting: str, text: str, comment: str, cloud: Cloud) -> F
     )
     return Fault(
         setting,
-        f"is followed by #{comment}, which YAML takes as a comment",
-        f"if that is part of the text, {part}; if it is a comment, write a blank after #",
+        f"is followed by #{comment}, which YAML reads as a comment",
+        f"if that is part of the text, {part}; if it is a comment, write a space after #",
         value=text,
     )
 
 
 def _describe_unknown(path: Sequence[str], value: Any) -> Fault:
-    """A name that is not a setting, with the one that was probably meant."""
+    """A name that is not a setting, with the setting that was probably meant."""
     setting, name = join_path(path), path[-1]
     if "." in name and (meant := join_path((*path[:-1], *name.split(".")))) in list_settings():
         return Fault(
@@ -142,6 +142,6 @@ def _describe_unknown(path: Sequence[str], value: Any) -> Fault:
 
 
 def _fit(value: Any, setting: str) -> Any:
-    """A value as another setting has it: outside of sections, the engine passes numbers and booleans as text."""
+    """A value converted for another setting: outside of sections, the engine passes numbers and booleans as text."""
     values = describe_values(list_settings()[setting])
     return json.loads(value) if isinstance(value, str) and _is_quoted(value, values) and values != "text" else value

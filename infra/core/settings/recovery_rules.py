@@ -1,4 +1,4 @@
-"""Rules over what a stack is restored from, and where."""
+"""Rules for where a stack is restored, and from what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_second_location(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 "resilience.secondLocation",
                 f"is not the region that Azure pairs with {location}"
-                + ("" if pair else ", which has none: Azure keeps no copies of it elsewhere"),
+                + ("" if pair else ", which has no pair: Azure keeps no copies of it elsewhere"),
                 f"use {pair}" if pair else "remove it, and set resilience.backupStore",
                 value=second,
                 others=("location",),
@@ -41,14 +41,14 @@ def check_standby(settings: Settings, stack: str) -> Iterator[Fault]:
     if resilience.standby == stack:
         yield Fault(
             "resilience.standby",
-            "is the stack itself, which is away when its region is",
+            "is the stack itself, which is lost together with its region",
             "name a stack in another region, or remove it",
             value=resilience.standby,
         )
     elif resilience.standby and not resilience.backup_store:
         yield Fault(
             "resilience.standby",
-            "has no meaning without resilience.backupStore, from which it would be filled",
+            "has no meaning without resilience.backupStore, from which it would be restored",
             "set resilience.backupStore too, or remove it",
             value=resilience.standby,
             others=("resilience.backupStore",),

@@ -9,13 +9,13 @@ from infra.core.settings.stack_settings import Settings
 
 
 def check_retraining(settings: Settings) -> Iterator[Fault]:
-    """The schedule is of models that are retrained."""
+    """Only models that are retrained can be on the schedule."""
     retraining = settings.retraining
     unknown = [name for name in retraining.scheduled if name not in retraining.models]
     if unknown:
         yield Fault(
             "retraining.scheduled",
-            f"names {', '.join(unknown)}, which retraining.models does not have",
+            f"names {', '.join(unknown)}, which is not in retraining.models",
             "add it to retraining.models, or remove it here",
             value=unknown,
             others=("retraining.models",),

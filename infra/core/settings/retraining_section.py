@@ -1,4 +1,4 @@
-"""The section of continuous training."""
+"""The settings of continuous training."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ Hours = Annotated[WholeNumber, Unit("hours")]
 
 
 class RetrainingSettings(Section):
-    """Continuous training: models that are trained again on new data, on drift, and by schedule."""
+    """Continuous training: models that are retrained on new data, on drift, and on a schedule."""
 
     models: tuple[ModelName, ...] = Field(
         (),
         examples=[["breast-cancer", "churn"]],
         description="registered models that are retrained on new data and on drift, each on the file `<model>.csv` in "
-        "the folder `data` of the artifact store; none retrains no models",
+        "the folder `data` of the artifact store; if empty, no models are retrained",
     )
     scheduled: tuple[ModelName, ...] = Field(
         (),
         examples=[["churn"]],
-        description="those of `retraining.models` that are retrained each night at 02:00 UTC, too",
+        description="models of `retraining.models` that are also retrained each night at 02:00 UTC",
     )
-    # Below a day, so that a run of the nightly schedule does not keep the next one from starting a few seconds early.
+    # Less than a day, so that a nightly run does not block the next one if that starts a few seconds early.
     cool_down_hours: Hours = Field(
         20,
         ge=0,
         le=720,
         examples=[44],
-        description="time from the start of a model's training in which no other one starts, unless people force it; "
-        "more than 24 leaves out nights of the schedule",
+        description="time after the start of a model's training during which no other one starts, unless it is forced; "
+        "more than 24 skips nights of the schedule",
     )

@@ -1,4 +1,4 @@
-"""Rules that a stack's settings obey beside the type of each: those between settings, and those of its cloud."""
+"""Rules that a stack's settings must follow in addition to their types: rules between settings, and of its cloud."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _check_location(settings: Settings) -> Iterator[Fault]:
         close = find_close(settings.location.replace(" ", ""), LOCATIONS[settings.cloud])
         yield Fault(
             "location",
-            f"is a region of {other}, and cloud is {settings.cloud}"
+            f"is a region of {other}, but cloud is {settings.cloud}"
             if other
             else f"is not a region of {settings.cloud} with three availability zones",
             (f"use {close}, if that is what you mean" if close else f"use a region such as {example}")
@@ -90,7 +90,7 @@ def _check_organization(settings: Settings) -> Iterator[Fault]:
         yield Fault(
             "organization",
             "begins with or contains a word that Azure reserves in names",
-            "use another, without login, xbox, microsoft and windows",
+            "use another one, without login, xbox, microsoft or windows",
             value=settings.organization,
         )
 
@@ -117,7 +117,7 @@ def _check_ids(settings: Settings) -> Iterator[Fault]:
         if not re.fullmatch(form, value):
             yield Fault(
                 setting,
-                f"does not have the form that {settings.cloud} gives such IDs",
+                f"does not have the form of such an ID on {settings.cloud}",
                 f"write it like {example}",
                 value=value,
             )
@@ -128,7 +128,7 @@ def _check_network_size(settings: Settings) -> Iterator[Fault]:
     if not 16 <= cidr.prefixlen <= 20:
         yield Fault(
             "network.cidr",
-            "must be between /16 and /20: it holds the subnets of nodes, pods, private endpoints and databases in "
+            "must be between /16 and /20: it contains the subnets of nodes, pods, private endpoints and databases in "
             "three zones",
             f"use {cidr.network_address}/16, if that is free"
             if cidr.prefixlen > 20
@@ -218,17 +218,17 @@ def _check_access_to_api(settings: Settings) -> Iterator[Fault]:
     if not cluster.authorized_ranges and not cluster.private_access_from:
         yield Fault(
             "cluster.authorizedRanges",
-            "is empty, and nobody could reach the Kubernetes API, through which the platform is installed: "
-            "privateAccessFrom is not set either",
-            "set it to the public addresses of your runners and operators, which makes the API "
-            "public to them alone; or keep it private and set privateAccessFrom to the ranges of a network that is "
-            "connected to this one: by network.hub, or by a VPN or peering of your own, with a runner in it",
+            "is empty, and so is privateAccessFrom: nobody could reach the Kubernetes API, through which the platform "
+            "is installed",
+            "set it to the public addresses of your runners and operators, which makes the API public to them only; or "
+            "keep the API private, and set privateAccessFrom to the ranges of a network with a runner that is "
+            "connected to this one, by network.hub or by your own VPN or peering",
             others=("cluster.privateAccessFrom",),
         )
     if cluster.authorized_ranges and cluster.private_access_from:
         yield Fault(
             "cluster.authorizedRanges",
-            "makes the Kubernetes API public, and privateAccessFrom is for a private one",
+            "makes the Kubernetes API public, but privateAccessFrom is for a private one",
             "remove one of the two",
             others=("cluster.privateAccessFrom",),
         )
@@ -240,8 +240,8 @@ def _check_access_to_api(settings: Settings) -> Iterator[Fault]:
             if ipaddress.IPv4Network(block).overlaps(ipaddress.IPv4Network(other)):
                 yield Fault(
                     f"cluster.privateAccessFrom[{index}]",
-                    f"overlaps network.{name} {other}, so answers would stay in the cluster",
-                    f"set network.{name} to a block that no connected network has",
+                    f"overlaps network.{name} {other}, so responses would not leave the cluster",
+                    f"set network.{name} to a block that no connected network uses",
                     value=block,
                     others=(f"network.{name}",),
                 )
@@ -249,7 +249,7 @@ def _check_access_to_api(settings: Settings) -> Iterator[Fault]:
     if len(cluster.authorized_ranges) > limit:
         yield Fault(
             "cluster.authorizedRanges",
-            f"has {len(cluster.authorized_ranges)} ranges, and {settings.cloud} takes {limit}",
+            f"has {len(cluster.authorized_ranges)} ranges, but {settings.cloud} allows at most {limit}",
             "combine ranges, or use a private API",
         )
 
@@ -280,7 +280,7 @@ def _check_sizes(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 setting,
                 f"is not spelled like a size of {cloud}",
-                f"write it like {example}, with capitals and small letters as the cloud has them",
+                f"write it like {example}, with upper and lower case as the cloud spells it",
                 value=size,
                 others=("cloud",),
             )
@@ -289,8 +289,8 @@ def _check_sizes(settings: Settings) -> Iterator[Fault]:
     if machine and (int(machine[1]) < AZURE_SYSTEM_POOL_PROCESSORS or "_B" in machine[0]):
         yield Fault(
             "cluster.systemPool.size",
-            f"is too small for AKS, whose system pools need {AZURE_SYSTEM_POOL_PROCESSORS} processors or more, and not "
-            "burstable ones",
+            f"is too small for AKS, whose system pools need {AZURE_SYSTEM_POOL_PROCESSORS} or more processors that are "
+            "not burstable",
             f"use a size such as {example}",
             value=cluster.system_pool.size,
         )
@@ -302,7 +302,7 @@ def _check_gpu_pool(settings: Settings) -> Iterator[Fault]:
     if pool.size and not re.fullmatch(form, pool.size):
         yield Fault(
             "cluster.gpuPool.size",
-            f"is not a size of {settings.cloud} with NVIDIA GPUs, which pods of this pool wait for",
+            f"is not a size of {settings.cloud} with NVIDIA GPUs, which pods in this pool request",
             f"use a size such as {example}, or remove it for a cluster without GPUs",
             value=pool.size,
             others=("cloud",),
@@ -346,14 +346,14 @@ def _check_retention(settings: Settings) -> Iterator[Fault]:
         longer = next(one for one in AWS_RETENTION_DAYS if one > days)
         yield Fault(
             "telemetry.retentionDays",
-            f"is not a time that CloudWatch keeps logs for, which is {', '.join(map(str, AWS_RETENTION_DAYS))} days",
+            f"is not a retention time of CloudWatch, which can be {', '.join(map(str, AWS_RETENTION_DAYS))} days",
             f"use {longer}",
             value=days,
         )
     if settings.cloud is Cloud.AZURE and days not in AZURE_RETENTION_DAYS:
         yield Fault(
             "telemetry.retentionDays",
-            f"is longer than Log Analytics keeps logs, {AZURE_RETENTION_DAYS[-1]} days",
+            f"is longer than the retention of Log Analytics, which is at most {AZURE_RETENTION_DAYS[-1]} days",
             f"use a value from {AZURE_RETENTION_DAYS[0]} to {AZURE_RETENTION_DAYS[-1]}",
             value=days,
         )
@@ -373,7 +373,7 @@ def _check_sso(settings: Settings) -> Iterator[Fault]:
         if sso.issuer and not value:
             yield Fault(
                 f"sso.{name}",
-                "is not set, and nobody could sign in at the issuer without it (sso.issuer)",
+                "is not set, but signing in at sso.issuer needs it",
                 "set it, or remove sso.issuer to sign in with generated passwords",
                 others=("sso.issuer",),
             )

@@ -1,7 +1,7 @@
 """The sections of a stack's settings: types, bounds, meaning and an example of each.
 
-Here are those of what the cloud provides; service_sections has those of services in the cluster. Where two
-examples are given, the first is for Azure and the second for AWS.
+This module has the settings of cloud resources; service_sections has those of services in the cluster. If there are
+two examples, the first is for Azure and the second for AWS.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Section(BaseModel):
 
 
 class NetworkSettings(Section):
-    """The stack's network. Subnets are parts of `cidr`; blocks of pods and services lie outside it, unrouted."""
+    """The stack's network. Subnets are parts of `cidr`; the blocks of pods and services are outside of it, unrouted."""
 
     cidr: Cidr = Field(
         "10.20.0.0/16", examples=["10.30.0.0/16"], description="address space of the VNet or VPC, /16 to /20"
@@ -57,12 +57,12 @@ class NetworkSettings(Section):
             "tgw-0123456789abcdef0",
         ],
         description="network that this one is connected to: ID of a virtual network to peer with, whose owner "
-        "peers back (Azure), or of a transit gateway to attach to (AWS); none connects it to no other network",
+        "peers back (Azure), or of a transit gateway to attach to (AWS); if empty, it is connected to no other network",
     )
 
 
 class NodePoolSettings(Section):
-    """A pool of nodes across the location's three zones, which the autoscaler keeps between two bounds."""
+    """A pool of nodes across the location's three zones, which the autoscaler keeps within two bounds."""
 
     size: str = Field(examples=["Standard_D8s_v5", "m6i.2xlarge"], description="instance size")
     minimum: Nodes = Field(2, ge=1, le=100, examples=[3], description="minimum number of nodes")
@@ -70,21 +70,21 @@ class NodePoolSettings(Section):
 
 
 class GpuPoolSettings(Section):
-    """An optional pool of nodes with NVIDIA GPUs across the location's three zones, from zero nodes up.
+    """An optional pool of nodes with NVIDIA GPUs across the location's three zones, which scales from zero.
 
-    Pods that request `nvidia.com/gpu` bring its nodes; others stay away, for the nodes have a taint of that name.
+    Pods that request `nvidia.com/gpu` cause nodes to be added; a taint of that name keeps other pods off these nodes.
     """
 
     size: str = Field(
         "",
         examples=[GPU_SIZE_FORMS[Cloud.AZURE][1], GPU_SIZE_FORMS[Cloud.AWS][1]],
-        description="instance size, one with NVIDIA GPUs; none creates no such pool",
+        description="instance size, one with NVIDIA GPUs; if empty, there is no such pool",
     )
     maximum: Nodes = Field(4, ge=1, le=100, examples=[8], description="maximum number of nodes; the minimum is 0")
 
 
 class PoolBounds(NamedTuple):
-    """The instance size of a pool, and how many nodes it has at least and at most."""
+    """The instance size of a pool, and its minimum and maximum number of nodes."""
 
     size: str
     minimum: int
@@ -105,7 +105,7 @@ class ClusterSettings(Section):
     authorized_ranges: tuple[AuthorizedRange, ...] = Field(
         (),
         examples=[["203.0.113.0/24"]],
-        description="public CIDR blocks that may reach the Kubernetes API; none makes the API private",
+        description="public CIDR blocks that may reach the Kubernetes API; if empty, the API is private",
     )
     private_access_from: tuple[Cidr, ...] = Field(
         (),
@@ -116,8 +116,8 @@ class ClusterSettings(Section):
     admins: tuple[str, ...] = Field(
         (),
         examples=[[ADMINS[Cloud.AZURE][1]], [ADMINS[Cloud.AWS][1]]],
-        description="who administers the cluster beside the identity that creates it: object IDs of Entra groups "
-        "(Azure), or ARNs of IAM roles (AWS)",
+        description="who administers the cluster, in addition to the identity that creates it: object IDs of Entra "
+        "groups (Azure), or ARNs of IAM roles (AWS)",
     )
     login: Literal["azurecli", "workloadidentity", "msi", "spn", "devicecode"] = Field(
         "azurecli",
@@ -130,7 +130,7 @@ class ClusterSettings(Section):
     gpu_pool: GpuPoolSettings = GpuPoolSettings()
 
     def list_pools(self) -> Mapping[str, PoolBounds]:
-        """The pools of the cluster, by the name of their section."""
+        """The pools of the cluster, keyed by the name of their section."""
         pools = {
             name: PoolBounds(pool.size, pool.minimum, pool.maximum)
             for name, pool in (("systemPool", self.system_pool), ("userPool", self.user_pool))
@@ -149,14 +149,14 @@ class DatabaseSettings(Section):
         ge=32,
         le=16384,
         examples=[128],
-        description=f"size of the disk, on Azure one of {', '.join(map(str, AZURE_DATABASE_DISKS))}; where the cloud "
-        "has grown a disk that was nearly full, set its present size, for updates with a smaller one are refused",
+        description=f"size of the disk, on Azure one of {', '.join(map(str, AZURE_DATABASE_DISKS))}; if the cloud has "
+        "enlarged a disk that was nearly full, set its current size, since a deployment cannot reduce it",
     )
     backup_days: Days = Field(ge=7, le=35, examples=[14], description="how far back the database can be restored")
 
 
 class TrainingSettings(Section):
-    """The cloud's managed training service, beside the cluster."""
+    """The cloud's managed training service, outside of the cluster."""
 
     size: str = Field(examples=["Standard_NC6s_v3", "ml.g5.xlarge"], description="instance size of training nodes")
     maximum_nodes: Nodes = Field(
@@ -177,26 +177,27 @@ class TelemetrySettings(Section):
     alert_email: Email = Field(
         "",
         examples=["ml-oncall@example.com"],
-        description="address that alerts are sent to; none sends no alerts",
+        description="address that alerts are sent to; if empty, no alerts are sent",
     )
     trace_percent: Annotated[WholeNumber, Unit("percent")] = Field(
         ge=0,
         le=100,
         examples=[10],
-        description="share of the requests of which a trace is kept, unless who sends a request has decided that",
+        description="share of the requests whose traces are kept, unless the sender of a request has already decided",
     )
     error_tracking: SecretName = Field(
         "",
         examples=["error-tracking"],
         description="name of the secret with the address (DSN) of a project at a service that speaks Sentry's "
-        "protocol, which errors of models and of the platform's own processes are reported to; none reports nothing",
+        "protocol, to which errors of models and of the platform's own processes are reported; if empty, errors are "
+        "not reported",
     )
 
 
 class ResilienceSettings(Section):
-    """Which failures and mistakes the stack and its data survive. Each fact costs money; the environment sets defaults.
+    """Which failures and mistakes the stack and its data survive. Each costs money; the environment sets the defaults.
 
-    Components read these facts and never the environment.
+    Components read these settings, and never the environment.
     """
 
     deletion_protection: Switch = Field(
@@ -245,17 +246,17 @@ class ResilienceSettings(Section):
     backup_store: BackupStore = Field(
         "",
         examples=["https://acmebackups.blob.core.windows.net/stacks", "s3://acme-backups/stacks"],
-        description="where `make backup` puts what it saves, a folder for each stack: a bucket or container in another "
-        "region; none makes no backups beside the cloud's own",
+        description="where `make backup` stores backups, in a folder for each stack: a bucket or container in another "
+        "region; if empty, there are only the cloud's own backups",
     )
     second_location: str = Field(
         "",
         examples=["northeurope", "eu-central-1"],
         description="region in which the cloud itself keeps copies of artifacts, generated secrets and the database's "
-        "backups, on Azure the one that is paired with `location`; none keeps none",
+        "backups, on Azure the one that is paired with `location`; if empty, there are no copies",
     )
     standby: StackName = Field(
         "",
         examples=["azure-prod-north", "aws-prod-west"],
-        description="name of the stack in another region that `make failover` moves to; none has no such stack",
+        description="name of the stack in another region that `make failover` moves to; if empty, there is no standby",
     )

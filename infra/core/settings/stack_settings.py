@@ -1,4 +1,4 @@
-"""All settings of a stack. `rules` has what they obey beside their types."""
+"""All settings of a stack. The rules that they follow in addition to their types are in `rules`."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ class Settings(Section):
     tags: Tags = Field(
         {},
         examples=[{"team": "recommendations", "data-class": "internal"}],
-        description="further tags of every resource that has tags",
+        description="additional tags for every resource that supports tags",
     )
     account: AwsAccount = Field(
         "",
         examples=["111122223333"],
-        description="ID of the only account that may be deployed to, 12 digits; none allows any (AWS)",
+        description="ID of the only account that may be deployed to, 12 digits; if empty, any account (AWS)",
     )
     subscription: Uuid = Field(
         "",
         examples=["11111111-2222-3333-4444-555555555555"],
-        description="ID of the only subscription that may be deployed to; none uses the one of the credentials (Azure)",
+        description="ID of the only subscription that may be deployed to; if empty, that of the credentials (Azure)",
     )
     tenant: Uuid = Field(
         "",
         examples=["11111111-2222-3333-4444-555555555555"],
-        description="ID of that subscription's Entra tenant; none uses the one of the credentials (Azure)",
+        description="ID of that subscription's Entra tenant; if empty, that of the credentials (Azure)",
     )
     network: NetworkSettings = NetworkSettings()
     cluster: ClusterSettings

@@ -1,4 +1,4 @@
-"""Rules of the clouds for tags: those that have settings of their own, and those that a stack adds."""
+"""Rules of the clouds for tags: the tags that have their own settings, and those that a stack adds."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ def _check_value(setting: str, value: str, cloud: Cloud) -> Iterator[Fault]:
     if value.lower().startswith("aws:"):
         yield Fault(setting, "begins with aws:, which AWS reserves", "write it without this prefix", value=value)
     else:
-        problem = f"has characters that a tag cannot have on AWS, which are others than {AWS_TAG_CHARACTERS}"
+        problem = f"has characters that a tag cannot have on AWS, which allows {AWS_TAG_CHARACTERS}"
         yield Fault(setting, problem, "write it without them", value=value)
 
 
 def _check_keys(settings: Settings) -> Iterator[Fault]:
     limits, own = TAG_LIMITS[settings.cloud], {key.lower() for key in OWN_TAGS}
     if len(settings.tags) > limits.number:
-        problem = f"has {len(settings.tags)} tags, and beside the project's own {limits.number} fit on {settings.cloud}"
+        problem = (
+            f"has {len(settings.tags)} tags, but {settings.cloud} has room for {limits.number} beside the project's"
+        )
         yield Fault("tags", problem, f"remove {len(settings.tags) - limits.number}")
     known: dict[str, str] = {}
     for key in settings.tags:
         first = known.setdefault(key.lower(), key)
         if key.lower() in own:
-            remedy = "use another key; owner and costCenter are settings of their own"
+            remedy = "use another key; owner and costCenter have their own settings"
             yield Fault(f"tags.{key}", "is a tag that the project sets itself", remedy)
         elif first != key:
-            problem = f"differs from tags.{first} in case only, which {settings.cloud} does not tell apart everywhere"
+            problem = f"differs from tags.{first} only in case, which {settings.cloud} does not distinguish everywhere"
             yield Fault(f"tags.{key}", problem, "keep one of the two")
         elif re.match(limits.reserved, key, re.IGNORECASE):
             yield Fault(f"tags.{key}", f"has a prefix that {limits.reserved_for}", "use another key")

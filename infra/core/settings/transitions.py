@@ -1,4 +1,4 @@
-"""What a change of a setting does to a stack that stands: its effect, on what, and by which values it depends."""
+"""What a change of a setting does to a deployed stack: its effect, on what, and which values it depends on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Effect(StrEnum):
-    """What a change does, from the harmless to the impossible."""
+    """The effect of a change, from harmless to impossible."""
 
     NONE = "no effect"
     FREE = "free"
@@ -25,22 +25,22 @@ MEANINGS = {
     Effect.FREE: "in place; nothing is interrupted",
     Effect.ROLLS_NODES: "nodes are replaced one after another; their pods move",
     Effect.INTERRUPTS: "something does not work for some minutes",
-    Effect.LOSES_DATA: "something is gone for good; has to be confirmed",
+    Effect.LOSES_DATA: "data is lost for good; the change has to be confirmed",
     Effect.FIXED: "refused: a stack keeps the value that it was created with",
 }
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a change does.
+    """A change and its effect.
 
-    consequence  says to what, and continues a sentence
-    instead      what can be done in place of a change that is fixed
+    consequence  what is affected and how; continues a sentence
+    instead      what can be done instead of a change that is fixed
     """
 
     effect: Effect
     consequence: str = ""
-    instead: str = "a stack with another value has to be created anew, after this one is destroyed"
+    instead: str = "for another value, destroy the stack and create it again"
 
     def __str__(self) -> str:
         return f"{self.effect}: {self.consequence}" if self.consequence else str(self.effect)
@@ -48,11 +48,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Transitions:
-    """What the changes of a setting do.
+    """The effects of changing a setting.
 
-    usual      what every change does, of a number its increase
-    otherwise  what another change does from one value to the next: None where it does the usual
-    known_as   that in words, for documentation
+    usual      the effect of a change; of a number, the effect of increasing it
+    otherwise  returns the effect of a change between two values if it differs from the usual one, else None
+    known_as   that exception in words, for documentation
     """
 
     usual: Change

@@ -1,4 +1,4 @@
-"""Types of settings: what a value may be wherever it is used. What a cloud allows beyond that is in `rules`."""
+"""Types of settings: which values are valid on any cloud. The rules of each cloud are in `rules`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ORGANIZATION = r"[a-z][a-z0-9]{1,7}"
 
 @dataclass(frozen=True)
 class Unit:
-    """What a number counts."""
+    """The unit of a number."""
 
     name: str
 
@@ -28,7 +28,7 @@ def rule_error(rule: str, remedy: str) -> PydanticCustomError:
 
 
 def _require_form(pattern: str, rule: str, remedy: str) -> Callable[[str], str]:
-    """A check that a text matches a pattern as a whole."""
+    """A validator that requires a text to match a pattern as a whole."""
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
@@ -52,7 +52,7 @@ def _validate_authorized_range(value: str) -> str:
             "opens the Kubernetes API to most of the internet",
             "list the ranges of your runners and operators, or leave the list empty for a private API",
         )
-    # Requests from a private address never arrive at a public API. EKS refuses such a block.
+    # Requests from a private address never arrive at a public API. EKS rejects such a block.
     if any(block.overlaps(private) for private in _RFC_1918):
         raise rule_error(
             "is a private range, from which nothing reaches a public Kubernetes API",
@@ -62,7 +62,7 @@ def _validate_authorized_range(value: str) -> str:
 
 
 def _parse_block(value: str, example: str, usual_prefix: int) -> ipaddress.IPv4Network:
-    """`usual_prefix` is the prefix length to name where there is none, which Python and the clouds take for /32."""
+    """`usual_prefix` is the prefix length to suggest if there is none, which Python and the clouds read as /32."""
     try:
         block = ipaddress.IPv4Network(value)
     except ipaddress.AddressValueError:
@@ -125,14 +125,14 @@ HostLabel = Annotated[
 def _validate_domain(value: str) -> str:
     if problem := _find_domain_problem(value):
         raise rule_error(
-            f"must be a DNS name of two labels or more, as RFC 1123 has them; this one {problem}",
-            "write it like ml.example.com, without scheme, wildcard, port or period at its end",
+            f"must be a DNS name of two or more labels (RFC 1123); this one {problem}",
+            "write it like ml.example.com, without scheme, wildcard, port or trailing period",
         )
     return value
 
 
 def _find_domain_problem(value: str) -> str:
-    """What in a domain is none; empty for a domain, and for no text at all."""
+    """Why a text is not a domain; empty if it is one, or if it is empty."""
     labels = value.split(".")
     wrong = next((label for label in labels if not re.fullmatch(_LABEL, label)), None)
     if not value:
@@ -142,11 +142,11 @@ def _find_domain_problem(value: str) -> str:
     if wrong == "":
         return "has an empty label"
     if wrong is not None and len(wrong) > 63:
-        return f"has a label of {len(wrong)} characters, and a label has at most 63"
+        return f"has a label of {len(wrong)} characters, but a label has at most 63"
     if wrong is not None:
-        return f"has the label '{wrong}', which has more than lower-case letters, digits and hyphens between them"
+        return f"has the label '{wrong}'; a label has only lower-case letters, digits, and hyphens between them"
     if len(labels) == 1:
-        return "has one label"
+        return "has only one label"
     return "ends with a number, as an IP address does" if labels[-1].isdigit() else ""
 
 
@@ -176,11 +176,11 @@ def _validate_repository(value: str) -> str:
     if re.match(r"\w+://[^/]*@", value):
         raise rule_error(
             "contains credentials, which would be in the stack's file and in its state",
-            "remove what is before the @ of the URL",
+            "remove the part before the @ from the URL",
         )
     if not re.fullmatch(rf"(https://(?i:{_LABEL}(\.{_LABEL})*)(:\d{{1,5}})?(/[\w.~-]+)+)?", value):
         raise rule_error(
-            "must be the https URL of a git repository: a host and a path, without query and blanks",
+            "must be the https URL of a git repository: a host and a path, without a query or spaces",
             "write it like https://git.example.com/acme/models.git",
         )
     return value
@@ -213,8 +213,8 @@ GroupName = Annotated[
     AfterValidator(
         _require_form(
             r"([\w./:@-]+( [\w./:@-]+)*)?",
-            "must be a group's name or ID: letters, digits, blanks and ./:@-_",
-            "write it as the claim `groups` of a token has it",
+            "must be a group's name or ID: letters, digits, spaces and ./:@-_",
+            "write it as it is in the claim `groups` of a token",
         )
     ),
 ]
@@ -229,18 +229,18 @@ Digest = Annotated[
         )
     ),
 ]
-# The registry has to be named: a star for all of them would leave nothing of the rule.
+# The registry has to be named: a wildcard for all of them would make the rule meaningless.
 ImagePattern = Annotated[
     str,
     AfterValidator(
         _require_form(
             r"([a-z0-9*-]+\.)+[a-z0-9-]+(:\d+)?/[A-Za-z0-9._/:@*-]+",
-            "must be a pattern of images, a registry's host name, a slash and a path, where * is any text",
+            "must be a pattern for images: a registry's host name, a slash and a path, where * matches any text",
             "write it like registry.example.com/ml/*",
         )
     ),
 ]
-# That of lifecycle.training, whose Jobs have the name in theirs.
+# The same rule as in lifecycle.training, which uses the model's name in the names of Jobs.
 ModelName = Annotated[
     str,
     AfterValidator(
@@ -271,7 +271,7 @@ BackupStore = Annotated[
             r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*"
             r"|https://[a-z0-9]{3,24}\.blob\.core\.windows\.net/[a-z0-9][a-z0-9-]{2,62}(/[\w.-]+)*"
             r"|file:///[^\s?#]+)?",
-            "must be the URL of a bucket, or of a container of Azure Blob Storage, and optionally a folder in it",
+            "must be the URL of a bucket or of a container in Azure Blob Storage, optionally with a folder in it",
             "write it like s3://acme-backups/stacks or https://acmebackups.blob.core.windows.net/stacks",
         )
     ),
@@ -323,12 +323,12 @@ def _tag_value(maximum: int) -> AfterValidator:
     return AfterValidator(
         _require_form(
             rf"(?!\s)[^\x00-\x1f\x7f\u2028\u2029]{{1,{maximum}}}(?<!\s)",
-            f"is a tag's value, which must be one line of 1 to {maximum} characters without blanks at its ends",
+            f"is a tag's value, which must be one line of 1 to {maximum} characters without leading or trailing spaces",
             f"write 1 to {maximum} characters in one line, such as ml-platform",
         )
     )
 
 
-# Both clouds keep tags of 256 characters; the shorter limit leaves room in reports of costs.
+# Both clouds allow tags of 256 characters; the shorter limit leaves room in cost reports.
 TagValue = Annotated[str, _tag_value(64)]
 Tags = Mapping[str, Annotated[str, _tag_value(256)]]

@@ -1,4 +1,4 @@
-"""Versions of what the clouds manage that stacks are offered, by the support calendars."""
+"""Versions of managed services that stacks can choose from, according to the support calendars."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from datetime import date, timedelta
 from infra.core.settings.clouds import Cloud
 from kernel.support_calendars import AKS, AZURE_POSTGRESQL, CHECKED, EKS, RDS_POSTGRESQL, SupportCalendar
 
-# Standard support that a version must have left to be offered. A cluster that starts with less has to be upgraded
-# before its team has settled in; both clouds announce an end of support 30 or more days ahead.
+# Standard support that a version must have left to be offered. A cluster that starts with less would have to be
+# upgraded almost at once; both clouds announce an end of support 30 or more days ahead.
 MINIMUM_SUPPORT = timedelta(days=30)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What stacks are offered of a managed service.
+    """The versions of a managed service that stacks can choose from.
 
     calendar  the service's support calendar
-    default   the version of stacks that choose none
+    default   the version of stacks that do not choose one
     """
 
     calendar: SupportCalendar
     default: str
 
     def list_offered(self, on: date = CHECKED) -> tuple[str, ...]:
-        """The versions that had enough standard support left on that day."""
+        """The versions that have enough standard support left on that day."""
         return tuple(version for version, end in self.calendar.ends.items() if end >= on + MINIMUM_SUPPORT)
 
 

@@ -136,7 +136,7 @@ def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) ->
 
 
 def test_a_region_of_the_other_cloud_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="is a region of aws, and cloud is azure"):
+    with pytest.raises(DeployError, match="is a region of aws, but cloud is azure"):
         write(tmp_path, LOCATION="eu-west-1")
 
 

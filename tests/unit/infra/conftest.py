@@ -1,4 +1,4 @@
-"""What tests of programs share."""
+"""Fixtures that tests of programs share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def preview_warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a program warns of in a preview; an update has nothing to say that its preview has not said."""
+    """The warnings of a program in a preview; an update does not repeat them."""
     warnings: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)

@@ -1,8 +1,9 @@
-"""Where the admission rules hold.
+"""Where the admission rules apply.
 
 Proves that each namespace of the platform has a level in which they apply, that a rule which leaves a level out is
-known here with the reason, and that namespaces which may do more are those of the policy pack's exceptions.
-Does not prove what the API server makes of the rules: tests/cluster/test_admission.py has a real one.
+listed here with the reason, and that namespaces with more permissions are those of the policy pack's exceptions.
+
+Does not prove how the API server evaluates the rules: tests/cluster/test_admission.py has a real one.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ EVERY_PROFILE = {
     DEVICE_PLUGIN: DEVICE_PLUGIN_PROFILE,
     "karpenter": CONTROLLER_PROFILE,
 }
-# Runs of Kubeflow Pipelines have containers that write into their own files.
+# Runs of Kubeflow Pipelines have containers that write to their own filesystem.
 LEFT_OUT = {("k8s-pod-read-only-root", "baseline")}
 
 
-def test_every_rule_holds_in_every_namespace_of_the_platform() -> None:
+def test_every_rule_applies_in_every_namespace_of_the_platform() -> None:
     assert {profile.level for profile in EVERY_PROFILE.values()} == set(LEVELS)
     namespaced = {control: rule for control, rule in RULES.items() if control != "k8s-namespace-pod-security"}
     left_out = {(control, level) for control, rule in namespaced.items() for level in set(LEVELS) - set(rule.levels)}

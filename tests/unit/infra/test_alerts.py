@@ -1,8 +1,8 @@
 """Alert rules, receivers and dashboards in the cluster, on a foundation of constant values.
 
 Proves which objects a stack declares, that their links lead to this stack, that Alertmanager's own tool accepts its
-configuration with every receiver and routes by severity as said, that nothing goes to a receiver that drops it, and
-that no secret's value is declared. Does not prove that a notification arrives.
+configuration with every receiver and routes by severity as documented, that no alert goes to a receiver that drops it,
+and that no secret's value is declared. Does not prove that a notification arrives.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ ALL: dict[str, Any] = {
     "smtpPassword": "alerts-smtp",
     "runbooks": "https://git.acme.org/groundwork/platform/runbooks/",
 }
-# Each receiver alone, with what it needs.
+# Each receiver on its own, with the settings that it needs.
 RECEIVERS = [{"slack": "a"}, {"teams": "a"}, {"pagerduty": "a"}, {"smtpHost": "smtp.acme.org:25"}]
 RULE = "kubernetes:monitoring.coreos.com/v1:PrometheusRule"
 
 
-def declare_components(**given: Any) -> Recorder:
-    """Those that alerting is about, alone."""
-    context = stack_context("azure", "prod", **EMAIL, **given)
+def declare_components(**overrides: Any) -> Recorder:
+    """Declare only the components that are part of alerting."""
+    context = stack_context("azure", "prod", **EMAIL, **overrides)
 
     def create(foundation: Foundation, options: pulumi.ResourceOptions) -> None:
         Monitoring("monitoring", MonitoringArgs(context), options)
@@ -76,8 +76,8 @@ def settings(**alerting: Any) -> Any:
 
 
 def rules(recorder: Recorder) -> dict[str, Any]:
-    found = [item.inputs for item in recorder.of_type(RULE)]
-    return {item["metadata"]["name"]: item["spec"]["groups"] for item in found}
+    objects = [item.inputs for item in recorder.of_type(RULE)]
+    return {item["metadata"]["name"]: item["spec"]["groups"] for item in objects}
 
 
 def list_recorded(recorder: Recorder) -> list[Any]:
@@ -92,8 +92,8 @@ def list_maxima(recorder: Recorder) -> dict[str, Any]:
 
 def values(recorder: Recorder) -> Any:
     releases = [item.inputs for item in recorder.of_type(RELEASE)]
-    (found,) = [item["values"] for item in releases if item["chart"] == "kube-prometheus-stack"]
-    return found
+    (release_values,) = [item["values"] for item in releases if item["chart"] == "kube-prometheus-stack"]
+    return release_values
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_grafanas_sidecar_finds_every_dashboard(declared: Recorder) -> None:
 
 
 def check_configuration(tmp_path: Path, **alerting: Any) -> Path:
-    """The configuration as a file that amtool has accepted; the files of secrets are not read for that."""
+    """Write the configuration to a file and have amtool check it; this does not read the files of secrets."""
     path = tmp_path / "alertmanager.yml"
     path.write_text(yaml.safe_dump(build_configuration(settings(**alerting))))
     reply = subprocess.run([require(AMTOOL), "check-config", path], capture_output=True, text=True, check=False)
@@ -198,7 +198,7 @@ def test_alertmanager_routes_by_severity(tmp_path: Path, labels: str, receiver: 
 
 
 @pytest.mark.parametrize("alerting", [*RECEIVERS, ALL], ids=lambda chosen: "+".join(chosen))
-def test_no_receiver_drops_what_it_gets(alerting: dict[str, Any]) -> None:
+def test_no_receiver_drops_alerts(alerting: dict[str, Any]) -> None:
     configuration = build_configuration(settings(**alerting))
     routed = {route["receiver"] for route in (configuration["route"], *configuration["route"]["routes"])}
     receivers = {receiver["name"]: receiver for receiver in configuration["receivers"]}
@@ -213,26 +213,26 @@ def test_critical_alerts_reach_the_team_as_well_as_the_pager() -> None:
     assert set(receivers["page"]) - set(receivers["team"]) == {"pagerduty_configs"}
 
 
-def test_without_a_receiver_there_is_no_alertmanager_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_receiver_there_is_no_alertmanager_and_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
     alertmanager = values(declare_components())["alertmanager"]
     assert alertmanager["enabled"] is False
-    assert warnings == [], "the preview before has said it"
+    assert warnings == [], "the preview before has warned"
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     declare_components()
-    assert [text for text in warnings if "Alerts are shown in Grafana and sent to nobody" in text]
+    assert [text for text in warnings if "Alerts are shown only in Grafana and sent to nobody" in text]
     assert list(list_flows(settings())) == []
-    assert not has_receivers(settings(heartbeat="a"))  # it says only that nobody is told
+    assert not has_receivers(settings(heartbeat="a"))  # it notifies no people of alerts
 
 
-def test_what_nobody_waits_for_is_not_sent() -> None:
+def test_alerts_without_a_receiver_are_not_sent() -> None:
     assert [rule["regex"] for rule in list_unsent(settings(slack="a"))] == ["info", "none"]
     assert [rule["regex"] for rule in list_unsent(settings(slack="a", heartbeat="b"))] == ["info"]
 
 
 @pytest.mark.slow
-def test_secrets_are_read_from_files_that_external_secrets_brings(declared: Recorder) -> None:
+def test_secrets_are_read_from_files_that_external_secrets_syncs(declared: Recorder) -> None:
     kinds = [item.inputs for item in declared.resources if item.inputs.get("kind") == "ExternalSecret"]
     (secret,) = [item for item in kinds if item["metadata"]["name"] == "alert-receivers"]
     keys = {item["secretKey"]: item["remoteRef"]["key"] for item in secret["spec"]["data"]}

@@ -1,8 +1,8 @@
 """The foundation on AWS, declared against the simulated account.
 
 Proves what resource models and policies cannot: that settings, names, tags and the access table reach the right
-resources. What AWS would refuse is proven in tests/unit/rehearsal/simulator/aws/test_*.py; what the
-policy pack forbids, by its own tests.
+resources. tests/unit/rehearsal/simulator/aws/test_*.py prove what AWS would refuse; the policy pack's own tests prove
+what it forbids.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def _supports_tags(type_: str) -> bool:
 
 
 def test_longest_names_fit_in_production_too(prod: DeclaredStack) -> None:
-    """The resource models reject names that AWS rejects, so that declaring the stack is the proof."""
+    """The resource models reject names that AWS rejects, so declaring the stack is the proof."""
     assert prod.single("aws:s3/bucket:Bucket", "audit")["bucket"].startswith("abcdefgh-gw-aaaaaaaaaaaa-")
 
 
 def test_nodes_reach_the_services_of_aws_inside_the_network(dev: DeclaredStack) -> None:
-    """What Karpenter and the AWS Load Balancer Controller call, the agent of pod identities, and what pods call."""
+    """Services that Karpenter, the AWS Load Balancer Controller, the pod identity agent and pods call."""
     called = {"ec2", "eks", "eks-auth", "elasticloadbalancing", "kms", "secretsmanager", "sqs", "ssm", "sts"}
     services = {
         one.inputs["serviceName"].rpartition(".")[2]
@@ -91,7 +91,7 @@ def test_bounds_of_the_pools_reach_the_node_groups() -> None:
 
 
 def set_desired_size(recorder: Recorder, pool: str, size: int) -> None:
-    """What an autoscaler does."""
+    """Change the number of nodes as an autoscaler does."""
     (group,) = [
         record
         for record in recorder.state.all("aws:eks/nodeGroup:NodeGroup")
@@ -102,7 +102,7 @@ def set_desired_size(recorder: Recorder, pool: str, size: int) -> None:
 
 
 def test_a_change_of_the_bounds_keeps_the_autoscalers_number_of_nodes() -> None:
-    """EKS takes the three numbers together, and refuses a minimum above the number that comes with it."""
+    """EKS changes the three numbers in one request, and rejects a minimum above the desired number."""
     recorder, groups = declare().recorder, ("aws:eks/nodeGroup:NodeGroup", "cluster-user")
     set_desired_size(recorder, "user", 7)
     for minimum, maximum, expected in ((2, 12, 7), (8, 12, 8), (2, 5, 5)):
@@ -116,7 +116,7 @@ def test_a_change_of_the_bounds_keeps_the_autoscalers_number_of_nodes() -> None:
     )
 
 
-def test_a_public_kubernetes_api_is_open_to_the_authorized_ranges_only() -> None:
+def test_a_public_kubernetes_api_is_open_only_to_the_authorized_ranges() -> None:
     stack = declare(cluster={"authorizedRanges": ["203.0.113.0/24"]})
     access = stack.single("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
     assert (access["endpointPrivateAccess"], access["endpointPublicAccess"]) == (True, True)
@@ -148,7 +148,7 @@ def test_a_private_kubernetes_api_admits_the_declared_ranges(private: DeclaredSt
 
 
 def test_other_private_networks_are_behind_the_hubs_transit_gateway(private: DeclaredStack) -> None:
-    """The stack's own network is 192.168.0.0/16, to which EC2 has a route of its own."""
+    """The stack's own network is 192.168.0.0/16, for which EC2 has a local route."""
     attachment = private.single("aws:ec2transitgateway/vpcAttachment:VpcAttachment", "network-hub")
     assert len(attachment["subnetIds"]) == 3
     routes = private.single("aws:ec2/routeTable:RouteTable", "network-private-1")["routes"]
@@ -161,7 +161,7 @@ def test_other_private_networks_are_behind_the_hubs_transit_gateway(private: Dec
 
 
 def test_the_listed_roles_and_the_one_that_deploys_first_administer_the_cluster(private: DeclaredStack) -> None:
-    """Each once: EKS refuses a second entry for a role, and makes one for the creator unless told not to."""
+    """Each once: EKS rejects a second entry for a role, and creates one for the creator unless disabled."""
     access = private.single("aws:eks/cluster:Cluster", "cluster")["accessConfig"]
     assert access["bootstrapClusterCreatorAdminPermissions"] is False
     for type_ in ("aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"):
@@ -185,13 +185,13 @@ def test_add_ons_have_the_version_of_the_clusters_kubernetes(dev: DeclaredStack)
     assert "metrics-server" in addons
 
 
-def test_nodes_get_the_newest_image_and_are_replaced_when_they_break(dev: DeclaredStack) -> None:
+def test_nodes_get_the_newest_image_and_are_replaced_when_they_are_unhealthy(dev: DeclaredStack) -> None:
     for group in dev.of_type("aws:eks/nodeGroup:NodeGroup"):
         assert group.inputs["releaseVersion"].startswith(f"{group.inputs['version']}.")
         assert group.inputs["nodeRepairConfig"] == {"enabled": True}
 
 
-def test_names_that_stay_taken_after_deletion_are_not_used_twice(prod: DeclaredStack) -> None:
+def test_names_that_stay_in_use_after_deletion_are_not_used_twice(prod: DeclaredStack) -> None:
     """A deleted secret can be restored for weeks, and a final snapshot remains: a stack of the same name finds both."""
     snapshot = prod.single("aws:rds/instance:Instance", "database")["finalSnapshotIdentifier"]
     secret = prod.single("aws:secretsmanager/secret:Secret", "tracking-database-password")["name"]
@@ -201,7 +201,7 @@ def test_names_that_stay_taken_after_deletion_are_not_used_twice(prod: DeclaredS
 
 
 def test_disks_are_deleted_before_their_driver_and_nodes(dev: DeclaredStack) -> None:
-    """Whatever uses the cluster depends on a resource that takes its time to go, and depends on these itself."""
+    """Resources that use the cluster depend on one whose deletion takes some time, and which depends on these."""
     hold = dev.recorder.requests["time:index/sleep:Sleep", "cluster-disks"]
     assert dev.single("time:index/sleep:Sleep", "cluster-disks")["destroyDuration"] == "5m"
     goes_later = {urn.rpartition("::")[2] for urn in hold.dependencies}
@@ -217,7 +217,7 @@ def test_keys_remain_with_the_data_that_they_encrypt(dev: DeclaredStack, prod: D
 @pytest.mark.parametrize(
     "group", ["/aws/eks/acme-gw-dev-cluster/cluster", "/aws/rds/instance/acme-gw-dev-database/postgresql"]
 )
-def test_a_log_group_that_a_service_created_anew_is_named_before_anything_is_touched(group: str) -> None:
+def test_a_log_group_that_a_service_created_again_is_reported_before_anything_is_touched(group: str) -> None:
     """EKS writes its last logs after its log group is deleted, and then creates one itself."""
     recorder, type_ = Recorder(), "aws:cloudwatch/logGroup:LogGroup"
     recorder.state.put(ResourceRecord(type_, group, "", 0, {"name": group}, {"arn": f"arn:{group}"}))
@@ -225,17 +225,17 @@ def test_a_log_group_that_a_service_created_anew_is_named_before_anything_is_tou
         declare(recorder=recorder)
 
 
-def test_a_stack_keeps_its_zones_when_the_region_gains_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_keeps_its_zones_when_a_zone_is_added_to_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(simulated_network.ZONE_LETTERS, "eu-west-1", "bcd")
     recorder = declare().recorder
     monkeypatch.setitem(simulated_network.ZONE_LETTERS, "eu-west-1", "abcd")
-    declare(recorder=recorder)  # fails where it would replace a subnet
+    declare(recorder=recorder)  # fails if it would replace a subnet
 
 
 def test_the_databases_disk_grows_into_striped_storage() -> None:
     small = declare(database={"storageGb": 100})
     assert small.single("aws:rds/instance:Instance", "database").get("iops") is None
-    large = declare(recorder=small.recorder, database={"storageGb": 500})  # fails where RDS would refuse it
+    large = declare(recorder=small.recorder, database={"storageGb": 500})  # fails if RDS would reject it
     assert large.single("aws:rds/instance:Instance", "database")["iops"] == 12000
 
 
@@ -245,7 +245,7 @@ def test_production_survives_the_loss_of_a_zone(dev: DeclaredStack, prod: Declar
     assert [stack.single("aws:rds/instance:Instance", "database")["multiAz"] for stack in (dev, prod)] == [False, True]
 
 
-def test_secrets_are_secret_and_the_kubeconfig_holds_none(dev: DeclaredStack) -> None:
+def test_secrets_are_secret_and_the_kubeconfig_contains_none(dev: DeclaredStack) -> None:
     cluster, database = dev.foundation.cluster, dev.foundation.tracking_db
     assert is_secret(database.password)
     assert is_secret(cluster.kubeconfig)

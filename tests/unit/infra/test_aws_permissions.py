@@ -1,7 +1,7 @@
 """What pods may do on AWS: the roles of workloads and of controllers, declared against the simulated account.
 
-Proves that each role has the permissions that its row in the access table asks for, on the stack's own resources, and
-that only its service account can assume it. What IAM makes of these documents is not proven here.
+Proves that each role has the permissions of its row in the access table, on the stack's own resources, and that only
+its service account can assume it. Not proven: how IAM evaluates these documents.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def _statements(stack: DeclaredStack, role: str) -> list[dict[str, Any]]:
     ("workload", "tables"),
     [("experiment-router", {"assignments", "results"}), ("experiments-decide", {"results"}), ("training", {"models"})],
 )
-def test_a_workload_reaches_its_tables_of_experiments_only(dev: DeclaredStack, workload: str, tables: set[str]) -> None:
+def test_a_workload_reaches_only_its_own_tables_of_experiments(
+    dev: DeclaredStack, workload: str, tables: set[str]
+) -> None:
     arns = {
         arn
         for statement in _statements(dev, f"identity-{workload}")
@@ -127,14 +129,14 @@ def test_inferences_and_records_of_experiments_expire(dev: DeclaredStack) -> Non
 
 
 @pytest.mark.parametrize("workload", ["loki", "tempo"])
-def test_logs_and_traces_are_in_buckets_of_their_own(dev: DeclaredStack, workload: str) -> None:
+def test_logs_and_traces_have_their_own_buckets(dev: DeclaredStack, workload: str) -> None:
     kind = {"loki": "logs", "tempo": "traces"}[workload]
     bucket = f"arn:aws:s3:::{dev.single('aws:s3/bucket:Bucket', f'telemetry-{kind}')['bucket']}"
     on_bucket, on_objects, _ = _statements(dev, f"identity-{workload}")
     assert (on_bucket["Resource"], on_objects["Resource"]) == ([bucket], [f"{bucket}/*"])
 
 
-def test_external_secrets_reads_the_secrets_of_its_stack_only(dev: DeclaredStack) -> None:
+def test_external_secrets_reads_only_the_secrets_of_its_stack(dev: DeclaredStack) -> None:
     read, _ = _statements(dev, "identity-external-secrets")
     assert read["Resource"] == ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:acme-gw-dev/*"]
     for secret in dev.of_type("aws:secretsmanager/secret:Secret"):
@@ -142,8 +144,8 @@ def test_external_secrets_reads_the_secrets_of_its_stack_only(dev: DeclaredStack
     assert dev.foundation.secrets.store_provider == {"aws": {"service": "SecretsManager", "region": "eu-west-1"}}
 
 
-def test_logs_and_traces_that_outlive_the_retention_period_are_deleted(dev: DeclaredStack) -> None:
-    """A week later than Loki and Tempo delete them, which read their stores until then."""
+def test_logs_and_traces_older_than_the_retention_period_are_deleted(dev: DeclaredStack) -> None:
+    """A week after Loki and Tempo delete them, which read their stores until then."""
     for kind in ("logs", "traces"):
         (rule,) = dev.single("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", f"telemetry-{kind}")[
             "rules"
@@ -163,7 +165,7 @@ def test_the_platforms_disks_are_encrypted_with_its_key_which_their_driver_can_u
     assert {"kms:Decrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"} <= set(use["Action"])
 
 
-def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: DeclaredStack) -> None:
+def test_serving_uses_the_key_of_a_store_only_through_the_store(dev: DeclaredStack) -> None:
     key = dev.of_type("aws:kms/key:Key", "secrets-key")[0].outputs["arn"]
     granted = {
         statement["Condition"]["StringEquals"]["kms:ViaService"]: (statement["Action"], statement["Resource"])
@@ -196,8 +198,8 @@ def test_only_the_service_account_of_a_pod_can_assume_its_role(dev: DeclaredStac
     assert (association["namespace"], association["serviceAccount"]) == (pod.namespace, pod.service_account)
 
 
-def test_karpenter_changes_instances_of_its_cluster_only(dev: DeclaredStack) -> None:
-    """Whatever it creates has the cluster's tag and a node pool's, and so has whatever it changes or ends."""
+def test_karpenter_changes_only_instances_of_its_cluster(dev: DeclaredStack) -> None:
+    """All resources that it creates, changes or terminates have the tags of the cluster and of a node pool."""
     owned = "kubernetes.io/cluster/acme-gw-dev-cluster"
     for statement in _statements(dev, "karpenter"):
         condition = statement.get("Condition", {})
@@ -210,7 +212,7 @@ def test_karpenter_changes_instances_of_its_cluster_only(dev: DeclaredStack) -> 
     assert not any(":*" in action for one in _statements(dev, "karpenter") for action in one["Action"])
 
 
-# What a controller does to which kinds of resources. Sources: the policies that their projects publish,
+# The actions of each controller and the kinds of resources that they apply to. Sources: its project's policies,
 # https://karpenter.sh/docs/reference/cloudformation/ and
 # https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/docs/install/iam_policy.json
 _LAUNCHED = "fleet instance volume network-interface launch-template spot-instances-request"
@@ -255,10 +257,10 @@ def test_a_controller_may_do_what_it_does(dev: DeclaredStack, controller: str) -
     assert needed - allowed == set()
 
 
-def test_karpenter_tags_what_it_creates_while_it_does(dev: DeclaredStack) -> None:
-    """Later it tags instances alone."""
-    found = [one for one in _statements(dev, "karpenter") if "ec2:CreateTags" in one["Action"]]
-    creating, later = sorted(found, key=lambda one: "ec2:CreateAction" not in one["Condition"]["StringEquals"])
+def test_karpenter_tags_resources_when_it_creates_them(dev: DeclaredStack) -> None:
+    """Later it can tag only instances."""
+    statements = [one for one in _statements(dev, "karpenter") if "ec2:CreateTags" in one["Action"]]
+    creating, later = sorted(statements, key=lambda one: "ec2:CreateAction" not in one["Condition"]["StringEquals"])
     assert creating["Condition"]["StringEquals"]["ec2:CreateAction"] == [
         "RunInstances",
         "CreateFleet",
@@ -267,7 +269,7 @@ def test_karpenter_tags_what_it_creates_while_it_does(dev: DeclaredStack) -> Non
     assert {resource.rpartition(":")[2] for resource in later["Resource"]} == {"instance/*"}
 
 
-def test_karpenter_passes_the_role_of_its_nodes_only_which_may_join_the_cluster(dev: DeclaredStack) -> None:
+def test_karpenter_passes_only_the_role_of_its_nodes_which_may_join_the_cluster(dev: DeclaredStack) -> None:
     role = dev.of_type("aws:iam/role:Role", "karpenter-nodes")[0].outputs["arn"]
     (passed,) = [one for one in _statements(dev, "karpenter") if one["Action"] == ["iam:PassRole"]]
     assert passed["Resource"] == [role]
@@ -278,8 +280,8 @@ def test_karpenter_passes_the_role_of_its_nodes_only_which_may_join_the_cluster(
     assert role.endswith(f"/{profile['role']}")
 
 
-def test_each_announcement_of_an_instances_end_reaches_karpenters_queue(dev: DeclaredStack) -> None:
-    """EventBridge drops without an error what the queue does not accept, and sends over TLS."""
+def test_each_notice_of_an_instances_termination_reaches_karpenters_queue(dev: DeclaredStack) -> None:
+    """EventBridge silently drops events that the queue does not accept, and sends over TLS."""
     (queue,) = dev.of_type("aws:sqs/queue:Queue")
     rules = {rule.inputs["name"]: rule for rule in dev.of_type("aws:cloudwatch/eventRule:EventRule")}
     targets = {
@@ -317,7 +319,7 @@ def test_only_actions_without_resources_use_the_wildcard_resource(dev: DeclaredS
         if "*" in statement["Resource"]
         for action in statement["Action"]
     }
-    # Karpenter and the AWS Load Balancer Controller look at the network, at sizes of nodes and at load balancers.
+    # Karpenter and the AWS Load Balancer Controller read the network, the sizes of nodes and load balancers.
     read = {
         action for action in wild if re.match(r"(ec2|elasticloadbalancing):(Describe|GetSecurityGroupsForVpc)", action)
     }

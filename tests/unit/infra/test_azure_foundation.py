@@ -1,8 +1,8 @@
-"""What `infra.azure` declares, resource by resource.
+"""The resources that `infra.azure` declares.
 
 Proves that tags, names, roles, node bounds and private access reach the resources as intended, and that the simulated
 Azure accepts all of it in every environment. It does not prove that Azure itself does: quotas, feature flags of a
-subscription and the time a role takes to spread are not modelled.
+subscription and the propagation time of roles are not modelled.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.recording import RecordedResource, Recorder, is_secret, recor
 
 pytestmark = pytest.mark.slow
 
-# Types without tags; Cosmos DB does not store those of databases and containers.
+# Types without tags; Cosmos DB does not store the tags of databases and containers.
 UNTAGGED = frozenset(
     f"azure-native:{type_}"
     for type_ in (
@@ -186,11 +186,11 @@ def test_inferences_and_records_of_experiments_expire(dev: DeclaredStack) -> Non
     deletion = rules["expired-inferences"]["actions"]["baseBlob"]["delete"]
     assert deletion == {"daysAfterModificationGreaterThan": 30}
     assert "prefixMatch" not in rules["old-versions"]["filters"]
-    kept = {
+    lifetimes = {
         one.inputs["containerName"]: one.inputs["resource"].get("defaultTtl")
         for one in dev.of_type("cosmosdb:SqlResourceSqlContainer")
     }
-    assert kept == {"models": None, "assignments": 90 * 24 * 3600, "results": 90 * 24 * 3600}
+    assert lifetimes == {"models": None, "assignments": 90 * 24 * 3600, "results": 90 * 24 * 3600}
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
@@ -207,8 +207,8 @@ def test_only_the_workloads_service_account_can_use_its_identity(dev: DeclaredSt
     )
 
 
-def test_every_role_is_a_built_in_role_known_elsewhere_by_its_name() -> None:
-    """Program and simulator state the GUIDs independently, so that a typo in one of them fails."""
+def test_every_role_is_a_built_in_role_with_the_same_name_in_the_simulator() -> None:
+    """Program and simulator define the GUIDs independently, so a typo in one of them makes this fail."""
     assert {role.value for role in Role} <= set(KNOWN_ROLES)
     assert {pair: KNOWN_ROLES[role] for pair, role in ROLES.items()} == {
         (Store.ARTIFACTS, Access.READ): "Storage Blob Data Reader",
@@ -226,7 +226,7 @@ def test_every_role_is_a_built_in_role_known_elsewhere_by_its_name() -> None:
 
 
 def test_the_platforms_disks_are_encrypted_with_its_key_and_follow_pods_into_other_zones(dev: DeclaredStack) -> None:
-    """By the same set as the nodes' disks, which the cluster's identity may read."""
+    """They use the same disk encryption set as the nodes' disks, which the cluster's identity may read."""
     disks = dev.foundation.cluster.disks
     assert disks.provisioner == "disk.csi.azure.com"
     encryption = dev.recorder.single("azure-native:compute:DiskEncryptionSet").id
@@ -250,8 +250,8 @@ def test_external_secrets_signs_in_to_the_vault_with_its_service_account(dev: De
 
 
 @pytest.mark.parametrize(("days", "expected"), [(30, 37), (365, 372)])
-def test_logs_and_traces_that_outlive_the_retention_period_are_deleted(days: int, expected: int) -> None:
-    """A week later than Loki and Tempo delete them, which read their stores until then."""
+def test_logs_and_traces_older_than_the_retention_period_are_deleted(days: int, expected: int) -> None:
+    """A week after Loki and Tempo delete them, which read their stores until then."""
     stack = declare(telemetry={"retentionDays": days})
     (policy,) = [one.inputs for one in stack.of_type("storage:ManagementPolicy") if one.name == "telemetry"]
     (rule,) = policy["policy"]["rules"]
@@ -269,7 +269,7 @@ def test_pools_have_their_sizes_and_bounds(dev: DeclaredStack) -> None:
         assert pool["tags"] == dict(dev.tags)
 
 
-def test_stores_are_reached_through_the_network_only(dev: DeclaredStack) -> None:
+def test_stores_are_reachable_only_through_the_network(dev: DeclaredStack) -> None:
     targets = [
         connection["privateLinkServiceId"]
         for endpoint in dev.of_type("network:PrivateEndpoint")
@@ -301,7 +301,7 @@ def test_the_network_is_peered_with_the_hub_before_anything_uses_it(dev: Declare
         assert ("azure-native:network:VirtualNetworkPeering", "network-hub") in dev.recorder.list_dependencies(*user)
 
 
-def test_a_private_api_server_is_reached_by_nodes_and_named_ranges_alone(
+def test_a_private_api_server_is_reachable_only_from_nodes_and_named_ranges(
     dev: DeclaredStack, prod: DeclaredStack
 ) -> None:
     nodes = SubnetBlocks.split("10.20.0.0/16").nodes
@@ -314,7 +314,7 @@ def test_a_private_api_server_is_reached_by_nodes_and_named_ranges_alone(
     assert security_rules(prod, "network-api") == []
 
 
-def test_the_kubeconfig_names_the_api_server_so_that_a_hub_resolves_it(dev: DeclaredStack) -> None:
+def test_the_kubeconfig_has_a_server_name_that_a_hub_resolves(dev: DeclaredStack) -> None:
     profile = dev.single("containerservice:ManagedCluster")["apiServerAccessProfile"]
     assert profile["enablePrivateClusterPublicFQDN"] is True
     cluster = dev.recorder.single("azure-native:containerservice:ManagedCluster").outputs
@@ -361,7 +361,7 @@ def test_secrets_stay_secret(dev: DeclaredStack) -> None:
 
 
 @pytest.mark.parametrize("cidr", ["10.20.0.0/16", "10.20.0.0/20"])
-def test_the_network_is_cut_without_overlap(cidr: str) -> None:
+def test_subnets_share_the_network_without_overlap(cidr: str) -> None:
     cut = SubnetBlocks.split(cidr)
     blocks = [IPv4Network(block) for block in (cut.nodes, cut.endpoints, cut.database, cut.api)]
     assert all(block.subnet_of(IPv4Network(cidr)) for block in blocks)
@@ -370,12 +370,12 @@ def test_the_network_is_cut_without_overlap(cidr: str) -> None:
 
 
 def identity(stack: DeclaredStack, workload: Workload) -> Mapping[str, Any]:
-    (found,) = [
+    (inputs,) = [
         resource.outputs
         for resource in stack.of_type("managedidentity:UserAssignedIdentity")
         if resource.name == f"identity-{workload.name}"
     ]
-    return found
+    return inputs
 
 
 def security_rules(stack: DeclaredStack, name: str) -> list[Mapping[str, Any]]:

@@ -1,6 +1,6 @@
 """How the setting `cluster.login` changes the kubeconfig that AKS returns.
 
-Proves the arguments that kubelogin gets, against those of its documentation. kubelogin itself does not run.
+Proves the arguments of kubelogin, compared with its documentation. kubelogin itself does not run.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def exec_plugin(login: str) -> Any:
         ),
     ],
 )
-def test_kubelogin_gets_what_its_login_takes(login: str, arguments: str) -> None:
+def test_kubelogin_gets_the_arguments_of_its_login(login: str, arguments: str) -> None:
     plugin = exec_plugin(login)
     assert plugin["command"] == "kubelogin"
     assert " ".join(plugin["args"]) == f"get-token --login {login} {arguments}"

@@ -1,8 +1,8 @@
-"""What a stack on Azure meets in its life: roles that act late, upgrades, autoscaling, a failover, its destruction.
+"""The life of a stack on Azure: roles that take time, upgrades, autoscaling, a failover, and its destruction.
 
-Proves from resource options and inputs that nothing uses a role before the time that it needs to act, and that later
-updates leave alone what Azure changes by itself. It does not prove how long roles really take, nor what Azure makes of
-a request without a number of nodes or a zone: the simulated Azure is instant and changes nothing by itself.
+Proves from resource options and inputs that nothing uses a role before it is effective, and that later updates do not
+revert what Azure changes by itself. It does not prove how long roles really take, nor how Azure handles a request
+without a number of nodes or a zone: the simulated Azure is instant and changes nothing by itself.
 """
 
 from __future__ import annotations
@@ -48,14 +48,16 @@ def prod() -> Recorder:
         ("cosmosdb:SqlResourceSqlRoleAssignment", "identity-training-models", "identity-propagation", "10m"),
     ],
 )
-def test_what_uses_a_role_waits_until_it_acts(dev: Recorder, type_: str, name: str, wait: str, duration: str) -> None:
+def test_resources_wait_until_the_role_they_use_is_effective(
+    dev: Recorder, type_: str, name: str, wait: str, duration: str
+) -> None:
     assert (SLEEP, wait) in dev.list_dependencies(f"azure-native:{type_}", name)
     (sleep,) = [resource for resource in dev.of_type(SLEEP) if resource.name == wait]
     assert sleep.inputs["createDuration"] == duration
 
 
 def test_every_identity_with_a_key_waits_for_its_role(dev: Recorder) -> None:
-    """No resource that is encrypted with the platform's key is forgotten above."""
+    """The test above covers all resources that are encrypted with the platform's key."""
     encrypted = [
         resource
         for resource in dev.resources
@@ -93,14 +95,14 @@ def test_changes_of_the_cosmos_account_follow_one_another(dev: Recorder) -> None
         assert before in dev.list_dependencies(*after)
 
 
-def test_keys_and_secrets_are_deleted_with_their_vault_only(dev: Recorder) -> None:
-    kept = [
+def test_keys_and_secrets_are_deleted_only_with_their_vault(dev: Recorder) -> None:
+    retained = [
         (resource.type, resource.name)
         for type_ in ("azure-native:keyvault:Key", "azure-native:keyvault:Secret")
         for resource in dev.of_type(type_)
     ]
-    assert len(kept) >= 2
-    assert [key for key in kept if not dev.requests[key].retainOnDelete] == []
+    assert len(retained) >= 2
+    assert [key for key in retained if not dev.requests[key].retainOnDelete] == []
 
 
 def test_pools_have_the_version_of_the_cluster_and_follow_it(dev: Recorder) -> None:
@@ -113,7 +115,7 @@ def test_pools_have_the_version_of_the_cluster_and_follow_it(dev: Recorder) -> N
     assert (cluster.type, cluster.name) in dev.list_dependencies(pool.type, pool.name)
 
 
-def test_no_number_of_nodes_is_sent_that_the_autoscaler_would_have_to_undo(dev: Recorder) -> None:
+def test_no_number_of_nodes_is_sent_that_would_override_the_autoscaler(dev: Recorder) -> None:
     (system,) = dev.single("azure-native:containerservice:ManagedCluster").inputs["agentPoolProfiles"]
     user = dev.single("azure-native:containerservice:AgentPool").inputs
     for pool in (system, user):
@@ -132,7 +134,7 @@ def test_azure_chooses_the_zones_of_the_database(prod: Recorder) -> None:
     ("type_", "name"),
     [("keyvault:Vault", "vaultName"), ("machinelearningservices:Workspace", "workspaceName")],
 )
-def test_what_keeps_its_name_after_deletion_has_another_in_each_new_stack(
+def test_names_that_stay_in_use_after_deletion_differ_in_each_new_stack(
     dev: Recorder, prod: Recorder, type_: str, name: str
 ) -> None:
     """The digits are created with the stack, and deleted with it."""
@@ -140,7 +142,7 @@ def test_what_keeps_its_name_after_deletion_has_another_in_each_new_stack(
         digits = {resource.outputs["hex"] for resource in recorder.of_type("random:index/randomId:RandomId")}
         names = [resource.inputs[name] for resource in recorder.of_type(f"azure-native:{type_}")]
         assert names
-        assert all(found[-8:] in digits for found in names)
+        assert all(name[-8:] in digits for name in names)
 
 
 def test_admins_administer_the_cluster(dev: Recorder) -> None:

@@ -1,7 +1,7 @@
-"""The alerts, saved queries and budgets of the clouds themselves, which both declare with the same words.
+"""The alerts, saved queries and budgets of the clouds themselves, which have the same names on both.
 
-Proves who receives them and when there are none, that both clouds watch the same, and which bounds follow from
-settings. Does not prove that the clouds' metrics exist under these names: the models know those that are documented.
+Proves who receives them and when there are none, that both clouds watch the same, and which limits follow from
+settings. Does not prove that the clouds' metrics exist under these names: the models contain the documented ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slow
 EMAIL = {"alertEmail": "ml-oncall@example.com"}
 METRIC_ALERT, LOG_ALERT = "azure-native:monitor:MetricAlert", "azure-native:monitor:ScheduledQueryRule"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
-# EKS' node groups send no number of nodes, and Karpenter's are in no group: pods that fit on no node are the sign.
+# EKS' node groups have no metric of their number of nodes, and Karpenter's nodes are in no group: the alert on pods
+# that fit on no node covers both.
 ON_AZURE_ONLY = {"node-pool-at-maximum"}
 
 
@@ -41,8 +42,8 @@ def on_aws() -> Recorder:
 
 
 def names(recorder: Recorder, *types: str) -> set[str]:
-    found = (resource.name for type_ in types for resource in recorder.of_type(type_))
-    return {re.sub(r"^alerts-|-(\d|user|system|gpu)$", "", name) for name in found}
+    resource_names = (resource.name for type_ in types for resource in recorder.of_type(type_))
+    return {re.sub(r"^alerts-|-(\d|user|system|gpu)$", "", name) for name in resource_names}
 
 
 def test_both_clouds_watch_the_same(on_azure: Recorder, on_aws: Recorder) -> None:
@@ -66,7 +67,7 @@ def test_every_alert_of_aws_goes_to_the_address(on_aws: Recorder) -> None:
 
 
 @pytest.mark.parametrize("cloud", ["azure", "aws"])
-def test_without_an_address_there_are_no_alerts_and_it_is_said(cloud: str, preview_warnings: list[str]) -> None:
+def test_without_an_address_there_are_no_alerts_and_a_warning(cloud: str, preview_warnings: list[str]) -> None:
     foundation = {"azure": azure, "aws": aws}[cloud]
     recorder, _ = record_program(lambda: foundation.create_foundation(stack_context(cloud)), f"{cloud}-dev")
     assert not [type_ for type_ in (METRIC_ALERT, LOG_ALERT, ALARM) if recorder.of_type(type_)]
@@ -110,7 +111,7 @@ def test_the_counted_metrics_are_those_of_the_alarms(on_aws: Recorder) -> None:
     assert counted == {(space, name) for space, name in alarms if str(space).startswith("Groundwork/")}
 
 
-def test_the_budget_covers_what_has_the_stacks_tag(on_azure: Recorder, on_aws: Recorder) -> None:
+def test_the_budget_covers_resources_with_the_stacks_tag(on_azure: Recorder, on_aws: Recorder) -> None:
     azure_budget = on_azure.single("azure-native:consumption:Budget").inputs
     assert azure_budget["filter"]["tags"] == {"name": "stack", "operator": "In", "values": ["azure-dev"]}
     assert azure_budget["timePeriod"]["startDate"].endswith("-01T00:00:00Z")
@@ -120,7 +121,7 @@ def test_the_budget_covers_what_has_the_stacks_tag(on_azure: Recorder, on_aws: R
     assert aws_budget["limitAmount"] == "5000"
 
 
-def test_the_dashboard_shows_what_exists(on_aws: Recorder) -> None:
+def test_the_dashboard_shows_existing_resources(on_aws: Recorder) -> None:
     text = on_aws.single("aws:cloudwatch/dashboard:Dashboard").inputs["dashboardBody"]
     metrics = [metric for widget in json.loads(text)["widgets"] for metric in widget["properties"]["metrics"]]
     known = {resource.id for resource in on_aws.resources} | {

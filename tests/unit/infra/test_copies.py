@@ -1,7 +1,7 @@
-"""What a stack keeps in a second region, declared against the simulated clouds.
+"""The copies of a stack's data in a second region, declared against the simulated clouds.
 
 Proves that each store has a copy there under a key of that region, that nothing is there without the setting, and that
-the policies hold for it. That the clouds copy in the time that they promise, nothing here can tell.
+the copies comply with the policies. Not proven: that the clouds copy within the time that they promise.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def test_on_aws_each_store_is_copied_under_a_key_of_that_region(on_aws: Recorder
     (copy,) = (each for each in on_aws.of_type(BUCKET) if each.inputs.get("region") == region)
     assert rule["destination"]["bucket"] == f"arn:aws:s3:::{copy.inputs['bucket']}"
     settings = [each for each in on_aws.resources if each.inputs.get("bucket") == copy.inputs["bucket"]]
-    assert {each.inputs["region"] for each in settings} == {region}, "each setting of a bucket is where it is"
+    assert {each.inputs["region"] for each in settings} == {region}, "the settings of a bucket are in its region"
 
 
-def test_on_aws_the_copying_role_may_do_no_more(on_aws: Recorder) -> None:
+def test_on_aws_the_copying_role_may_only_copy(on_aws: Recorder) -> None:
     (policy,) = (each for each in on_aws.of_type("aws:iam/rolePolicy:RolePolicy") if each.name == "artifacts-copy")
     actions = [action for each in json.loads(policy.inputs["policy"])["Statement"] for action in each["Action"]]
     assert "s3:ReplicateObject" in actions
@@ -82,7 +82,7 @@ def test_on_azure_each_store_is_copied_under_a_key_of_that_region(on_azure: Reco
     )
 
 
-def test_nothing_is_elsewhere_without_the_setting() -> None:
+def test_without_the_setting_nothing_is_in_another_region() -> None:
     without = declare("aws", is_copied=False)
     assert without.of_type(BACKUPS) == []
     assert without.of_type(REPLICATION) == []
@@ -93,23 +93,24 @@ def test_nothing_is_elsewhere_without_the_setting() -> None:
 
 @pytest.mark.parametrize("cloud", ["aws", "azure"])
 def test_the_copies_add_no_violation(cloud: str, request: pytest.FixtureRequest) -> None:
-    """Without an engine, which knows of the resources' references by more than their names."""
+    """This runs without an engine, which would resolve references between resources by more than their names."""
     copied: Recorder = request.getfixturevalue(f"on_{cloud}")
     assert list_violations(copied) - list_violations(declare(cloud, is_copied=False)) == set()
 
 
 def list_violations(recorder: Recorder) -> set[tuple[str, str]]:
-    """Control and problem of each. Those of companions are found of every resource, since references are not known."""
+    """Control and problem of each. Controls of companions report every resource, since references are not known."""
     stack = [
         Resource(each.type, each.name, f"urn::{each.type}::{each.name}", each.outputs) for each in recorder.resources
     ]
-    found = set()
+    violations = set()
     for control in controls():
         if control.over_stack:
             of_stack = control.evaluate_stack(stack)
-            found |= {(control.id, str(finding)) for _, finding in of_stack}
+            violations |= {(control.id, str(finding)) for _, finding in of_stack}
             continue
         for resource in stack:
             if control.applies_to(resource.type):
-                found |= {(control.id, str(each)) for each in control.evaluate_resource(resource.type, resource.props)}
-    return found
+                findings = control.evaluate_resource(resource.type, resource.props)
+                violations |= {(control.id, str(each)) for each in findings}
+    return violations

@@ -1,8 +1,8 @@
-"""A stack that was destroyed comes up again the same day, in the account that remembers it.
+"""A stack that was destroyed can be deployed again the same day, although the account still reserves some names.
 
-Proves that no name that stays taken after a deletion is used twice, and that what services write late is named with
-the remedy; that a fresh subscription, prepared as preflight demands, has all resource providers that a stack needs.
-Deletions go to the simulated clouds without the engine, so their order is not proven.
+Proves that no name that stays in use after a deletion is used twice, that a log group which a service writes late is
+reported with the remedy, and that a fresh subscription, prepared as preflight requires, has all resource providers that
+a stack needs. Deletions go to the simulated clouds without the engine, so their order is not proven.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def deploy(
 
 
 def destroy(recorder: Recorder) -> None:
-    """Delete all that is not protected or retained, newest first, as often as deletions make others possible."""
-    kept = {key for key, request in recorder.requests.items() if request.retainOnDelete}
+    """Delete everything that is not protected or retained, newest first, and repeat as long as something is deleted."""
+    retained = {key for key, request in recorder.requests.items() if request.retainOnDelete}
     pending = [
         one
         for one in reversed(recorder.resources)
-        if (one.type, one.name) not in kept and one.type.split(":")[0] in recorder.simulations
+        if (one.type, one.name) not in retained and one.type.split(":")[0] in recorder.simulations
     ]
     while pending:
         refused = []
@@ -61,7 +61,7 @@ def destroy(recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize("cloud", FOUNDATIONS)
-def test_a_destroyed_stack_comes_up_again(cloud: str) -> None:
+def test_a_destroyed_stack_can_be_deployed_again(cloud: str) -> None:
     first = deploy(cloud, Circumstances())
     destroy(first)
     names = ("azure-native:keyvault:Vault", "aws:secretsmanager/secret:Secret")
@@ -70,7 +70,7 @@ def test_a_destroyed_stack_comes_up_again(cloud: str) -> None:
     deploy(cloud, Circumstances(), first.state)
 
 
-def test_a_log_group_that_was_written_late_is_named_with_its_remedy() -> None:
+def test_a_log_group_that_was_written_late_is_reported_with_the_remedy() -> None:
     used = Circumstances(account=Account.USED)
     first = deploy("aws", used)
     destroy(first)
@@ -78,7 +78,7 @@ def test_a_log_group_that_was_written_late_is_named_with_its_remedy() -> None:
         deploy("aws", used, first.state)
 
 
-def test_a_fresh_subscription_that_preflight_accepts_lacks_no_resource_provider() -> None:
+def test_a_fresh_subscription_that_preflight_accepts_has_all_resource_providers() -> None:
     deploy("azure", Circumstances(registered=list_namespaces()), environment="prod")
     unprepared = [name for name in list_namespaces() if name != "Microsoft.KeyVault"]
     with pytest.raises(CloudError, match=r"not registered to use namespace 'Microsoft\.KeyVault'"):

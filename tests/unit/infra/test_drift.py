@@ -1,7 +1,7 @@
 """The collector of the inference log and the nightly check for drift, on a foundation of constant values.
 
-Proves what their pods run and may do, that serving's sink is the collector's Service, and what is said where they are
-not deployed. That the command does what its arguments say is proven in platform/lifecycle.
+Proves what their pods run and may do, that serving's sink is the collector's Service, and the warning if they are not
+deployed. platform/lifecycle proves that the command does what its arguments say.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def declared() -> Recorder:
 
 
 def pods(recorder: Recorder) -> dict[str, Any]:
-    """The templates of pods, by workload."""
+    """The pod templates, keyed by workload."""
     return {
         COLLECTOR.name: recorder.single("kubernetes:apps/v1:Deployment").inputs["spec"]["template"],
         CHECK.name: cron_job(recorder)["jobTemplate"]["spec"]["template"],
@@ -48,9 +48,9 @@ def environment(pod: Any) -> dict[str, str]:
 
 
 def test_both_run_the_image_by_its_digest(declared: Recorder) -> None:
-    found = {name: pod["spec"]["containers"][0] for name, pod in pods(declared).items()}
-    assert {one["image"] for one in found.values()} == {f"registry.example/gw/drift@{DIGEST}"}
-    assert {name: one["args"] for name, one in found.items()} == {
+    containers = {name: pod["spec"]["containers"][0] for name, pod in pods(declared).items()}
+    assert {one["image"] for one in containers.values()} == {f"registry.example/gw/drift@{DIGEST}"}
+    assert {name: one["args"] for name, one in containers.items()} == {
         COLLECTOR.name: ["collect"],
         CHECK.name: ["check", "--all"],
     }
@@ -69,7 +69,7 @@ def test_a_pod_is_restricted_and_bounded_and_has_the_identity_of_its_row(declare
     assert ("MLFLOW_TRACKING_URI" in environment(pod)) is workload.calls_mlflow
 
 
-def test_the_collector_has_replicas_probes_and_a_disk_for_what_waits(declared: Recorder) -> None:
+def test_the_collector_has_replicas_probes_and_a_disk_for_waiting_events(declared: Recorder) -> None:
     assert declared.single("kubernetes:apps/v1:Deployment").inputs["spec"]["replicas"] == 2
     pod = pods(declared)[COLLECTOR.name]
     (container,) = pod["spec"]["containers"]
@@ -98,7 +98,7 @@ def test_serving_sends_to_the_collectors_service(declared: Recorder) -> None:
     assert ("serving/serving", "lifecycle/drift-collector", 8080) in flows
 
 
-def test_without_an_image_nothing_is_deployed_and_it_is_said(preview_warnings: list[str]) -> None:
+def test_without_an_image_nothing_is_deployed_and_there_is_a_warning(preview_warnings: list[str]) -> None:
     declared = declare(images={})
     assert declared.of_type("kubernetes:apps/v1:Deployment") == []
     assert any("images.drift is not set. Build platform/lifecycle/images/drift" in text for text in preview_warnings)

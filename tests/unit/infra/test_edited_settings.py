@@ -1,7 +1,7 @@
-"""An edited setting of a stack changes the resources that it is about, and no others; another size replaces a pool.
+"""An edited setting of a stack changes the resources that it concerns, and no others; another size replaces a pool.
 
-Proves it from what the program declares before and after, and from what the simulated clouds say of the difference.
-That the engine plans the same, tests/engine proves of azure-dev, tests/soak of aws-dev.
+Proves it from what the program declares before and after, and from how the simulated clouds respond to the difference.
+tests/engine proves for azure-dev that the engine plans the same, tests/soak for aws-dev.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def create_platform(context: StackContext) -> None:
     ],
     ids=["foundation", "platform"],
 )
-def test_another_maximum_changes_just_what_it_is_about(
+def test_another_maximum_changes_only_the_resources_that_it_concerns(
     create: Callable[[StackContext], object], changed: set[str]
 ) -> None:
     recorder, before = deploy(create, read_context("aws-dev"))

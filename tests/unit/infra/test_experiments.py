@@ -1,8 +1,7 @@
 """The router of experiments, its writer and the decisions in the cluster, on a foundation of constant values.
 
-Proves what their pods run, mount and may do, which paths the gateway lets whom through to, and what is said where they
-are not deployed. That the processes start with it is not proven here: platform/lifecycle runs both from the same
-variables.
+Proves what their pods run, mount and may do, whom the gateway admits to which paths, and the warning if they are not
+deployed. Not proven here: that the processes start like this; platform/lifecycle runs both with the same variables.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ STATEFUL_SET, CRON_JOB = "kubernetes:apps/v1:StatefulSet", "kubernetes:batch/v1:
 
 
 def declare(environment: str = "dev", **settings: Any) -> Recorder:
-    given = {"images": {"experiment": DIGEST}, "gateway": {"domain": "ml.example.com"}, **settings}
-    context = stack_context("azure", environment, **given)
+    settings = {"images": {"experiment": DIGEST}, "gateway": {"domain": "ml.example.com"}, **settings}
+    context = stack_context("azure", environment, **settings)
 
     return record_components(
         lambda foundation, options: Experiments("experiments", ExperimentsArgs(context, foundation), options)
@@ -52,9 +51,9 @@ def environment(container: Any) -> dict[str, str]:
 
 
 def test_router_and_writer_run_one_image_by_its_digest_in_one_pod(declared: Recorder) -> None:
-    found = containers(declared)
-    assert {name: one["args"] for name, one in found.items()} == {"router": ["serve"], "writer": ["write"]}
-    assert {one["image"] for one in found.values()} == {f"registry.example/gw/experiment@{DIGEST}"}
+    processes = containers(declared)
+    assert {name: one["args"] for name, one in processes.items()} == {"router": ["serve"], "writer": ["write"]}
+    assert {one["image"] for one in processes.values()} == {f"registry.example/gw/experiment@{DIGEST}"}
     assert stateful_set(declared)["replicas"] == 2
     (budget,) = declared.of_type("kubernetes:policy/v1:PodDisruptionBudget")
     assert budget.inputs["spec"]["selector"]["matchLabels"] == dict(ROUTER.labels)
@@ -72,7 +71,7 @@ def test_both_share_the_spool_on_a_volume_that_outlives_the_pod(declared: Record
         assert int(variables["EXPERIMENT_SPOOL_MAX_BYTES"]) < 1 << 30
 
 
-def test_the_writer_alone_knows_the_store_and_how_long_it_keeps_records(declared: Recorder) -> None:
+def test_only_the_writer_has_the_store_and_its_retention(declared: Recorder) -> None:
     router, writer = (environment(containers(declared)[name]) for name in ("router", "writer"))
     assert "EXPERIMENT_STORE" not in router
     assert writer["EXPERIMENT_STORE"] == "dynamodb://e"
@@ -85,7 +84,7 @@ def test_the_experiments_may_be_synced_after_the_router_has_started(declared: Re
     assert volumes["experiments"]["configMap"] == {"name": "experiments", "optional": True}
     (mount,) = [one for one in containers(declared)["router"]["volumeMounts"] if one["name"] == "experiments"]
     assert environment(containers(declared)["router"])["EXPERIMENT_FILE"] == f"{mount['mountPath']}/experiments.yaml"
-    assert "subPath" not in mount, "the kubelet updates no such mount"
+    assert "subPath" not in mount, "the kubelet does not update such a mount"
 
 
 @pytest.mark.parametrize("name", ["router", "writer"])
@@ -105,38 +104,38 @@ def test_a_container_is_restricted_probed_and_bounded(declared: Recorder, name: 
 
 
 def test_a_service_does_not_wait_for_itself(declared: Recorder) -> None:
-    """Pulumi's Service is there once pods are ready, so that pods must not come after it."""
+    """Pulumi's Service is ready once its pods are ready, so the pods must not depend on it."""
     before = declared.list_dependencies(STATEFUL_SET, "experiment-router")
     assert ("kubernetes:core/v1:Service", "experiment-router") not in before
     assert ("kubernetes:core/v1:Secret", "user-id-key") in before
 
 
 def routes(recorder: Recorder) -> dict[str, list[tuple[str, str]]]:
-    found = [item.inputs for item in recorder.resources if item.inputs.get("kind") == "HTTPRoute"]
-    assert {host for route in found for host in route["spec"]["hostnames"]} == {HOST}
+    inputs = [item.inputs for item in recorder.resources if item.inputs.get("kind") == "HTTPRoute"]
+    assert {host for route in inputs for host in route["spec"]["hostnames"]} == {HOST}
     return {
         route["metadata"]["name"]: [
             (match["path"]["type"], match["path"]["value"]) for match in route["spec"]["rules"][0]["matches"]
         ]
-        for route in found
+        for route in inputs
     }
 
 
 def policies(recorder: Recorder) -> dict[str, Any]:
-    found = [item.inputs["spec"] for item in recorder.resources if item.inputs.get("kind") == "SecurityPolicy"]
-    return {spec["targetRefs"][0]["name"]: spec for spec in found}
+    specs = [item.inputs["spec"] for item in recorder.resources if item.inputs.get("kind") == "SecurityPolicy"]
+    return {spec["targetRefs"][0]["name"]: spec for spec in specs}
 
 
-def test_all_but_predictions_takes_a_generated_password(declared: Recorder) -> None:
+def test_everything_but_predictions_requires_a_generated_password(declared: Recorder) -> None:
     assert routes(declared) == {
         "experiments": [("PathPrefix", "/v2/models")],
         "experiments-api": [("PathPrefix", "/ab-test")],
         "experiments-outcomes": [("Exact", "/ab-test/outcomes")],
     }
-    found = policies(declared)
-    assert found.keys() == {"experiments-api", "experiments-outcomes"}
-    assert {spec["basicAuth"]["users"]["name"] for spec in found.values()} == {"experiments-passwords"}
-    for name in found:
+    specs = policies(declared)
+    assert specs.keys() == {"experiments-api", "experiments-outcomes"}
+    assert {spec["basicAuth"]["users"]["name"] for spec in specs.values()} == {"experiments-passwords"}
+    for name in specs:
         before = declared.list_dependencies("kubernetes:gateway.networking.k8s.io/v1:HTTPRoute", f"{name}-route")
         assert f"{name}-sign-in" in {other for _, other in before}
 
@@ -144,9 +143,9 @@ def test_all_but_predictions_takes_a_generated_password(declared: Recorder) -> N
 def test_with_an_issuer_people_sign_in_and_programs_keep_the_password() -> None:
     declared = declare(sso=SSO)
     assert ("PathPrefix", "/oauth2") in routes(declared)["experiments-api"]
-    found = policies(declared)
-    assert found["experiments-outcomes"]["basicAuth"]
-    api = found["experiments-api"]
+    specs = policies(declared)
+    assert specs["experiments-outcomes"]["basicAuth"]
+    api = specs["experiments-api"]
     assert api["oidc"]["redirectURL"] == f"https://{HOST}/oauth2/callback"
     reading = [rule for rule in api["authorization"]["rules"] if "operation" in rule]
     assert [rule["operation"] for rule in reading] == [{"methods": ["GET", "HEAD"]}], "viewers only look"
@@ -156,7 +155,7 @@ def cron_job(recorder: Recorder) -> Any:
     return recorder.single(CRON_JOB).inputs["spec"]
 
 
-def test_decisions_are_made_by_one_run_at_a_time_that_the_next_repeats(declared: Recorder) -> None:
+def test_decisions_run_one_at_a_time_without_retries(declared: Recorder) -> None:
     job = cron_job(declared)
     assert (job["schedule"], job["concurrencyPolicy"]) == ("*/15 * * * *", "Forbid")
     spec = job["jobTemplate"]["spec"]
@@ -183,7 +182,7 @@ def test_decisions_read_what_the_router_reads_and_the_writer_writes(declared: Re
     assert volumes["experiments"]["configMap"] == {"name": "experiments", "optional": True}
 
 
-def test_decisions_are_notified_where_a_stack_has_an_address(declared: Recorder) -> None:
+def test_decisions_are_notified_if_a_stack_has_an_address(declared: Recorder) -> None:
     assert [one for one in declared.resources if one.inputs.get("kind") == "ExternalSecret"] == []
     notified = declare(lifecycle={"notifications": "slack"})
     (secret,) = [one for one in notified.resources if one.inputs.get("kind") == "ExternalSecret"]
@@ -202,7 +201,7 @@ def test_the_gateway_reaches_the_router_and_the_router_the_models() -> None:
     assert ("serving/experiment-router", "serving/serving", 8000) in flows
 
 
-def test_without_an_image_there_is_the_key_that_serving_needs_and_it_is_said(preview_warnings: list[str]) -> None:
+def test_without_an_image_there_is_only_the_key_that_serving_needs_and_a_warning(preview_warnings: list[str]) -> None:
     declared = declare(images={})
     assert declared.of_type(STATEFUL_SET) == []
     assert declared.of_type(CRON_JOB) == []
@@ -235,7 +234,7 @@ def test_experiments_are_applied_from_the_folder_of_the_stack() -> None:
 
 
 def test_no_model_can_have_the_name_of_a_service() -> None:
-    """Its route would have the same host. The package is in another environment, so its source is read."""
+    """Its route would have the same host. The package is in another environment, so the test reads its source."""
     source = (ROOT / "platform/lifecycle/src/lifecycle/gitops/manifests.py").read_text()
     (names,) = re.findall(r"^SERVICE_NAMES = \((.*)\)$", source, re.MULTILINE)
     assert set(re.findall(r'"([a-z]+)"', names)) == {service.value for service in Service}

@@ -42,7 +42,7 @@ COMPONENTS: Mapping[str, str] = {
     "alerts": "Alerts",
     "budget": "Budget",
 }
-# Modules without a counterpart: what takes several resources on one cloud takes one on the other.
+# Modules without a counterpart: several resources on one cloud can be a single one on the other.
 HELPERS: Mapping[str, frozenset[str]] = {
     "azure": frozenset({"kubeconfig", "nodes", "storage_account"}),
     "aws": frozenset({"bucket", "iam", "karpenter", "keys", "kubeconfig", "load_balancing", "nodes", "pod_identity"}),
@@ -59,8 +59,8 @@ class ResolvedFoundation:
 
     cloud: str
     foundation: Foundation
-    logical_names: frozenset[str]  # each after its type
-    values: Mapping[str, Any]  # by path: `cluster.name`
+    logical_names: frozenset[str]  # each preceded by its type
+    values: Mapping[str, Any]  # keyed by path: `cluster.name`
     secrets: frozenset[str]  # paths
 
 
@@ -92,7 +92,7 @@ def outputs_of(member: Any, path: str = "") -> list[tuple[str, pulumi.Output[Any
         inner = member
     elif isinstance(member, list | tuple):
         inner = {str(index): item for index, item in enumerate(member)}
-    return [found for name, item in inner.items() for found in outputs_of(item, f"{path}.{name}".lstrip("."))]
+    return [output for name, item in inner.items() for output in outputs_of(item, f"{path}.{name}".lstrip("."))]
 
 
 def test_the_foundation_is_complete(resolved: ResolvedFoundation) -> None:
@@ -112,7 +112,7 @@ def test_secrets_are_secret_and_nothing_else_is(resolved: ResolvedFoundation) ->
     assert resolved.secrets == {"cluster.kubeconfig", "tracking_db.password", "lifecycle_db.password"}
 
 
-def test_the_kubeconfig_names_the_cluster_and_holds_no_credential(resolved: ResolvedFoundation) -> None:
+def test_the_kubeconfig_names_the_cluster_and_contains_no_credential(resolved: ResolvedFoundation) -> None:
     kubeconfig = resolved.values["cluster.kubeconfig"]
     assert resolved.values["cluster.name"] in kubeconfig
     assert not any(word in kubeconfig for word in ("client-key-data", "password", "token:"))
@@ -125,7 +125,7 @@ def test_every_workload_has_an_identity(resolved: ResolvedFoundation) -> None:
 
 
 def test_a_principal_is_known_once_pods_can_use_the_identity(resolved: ResolvedFoundation) -> None:
-    """Service accounts name it, and so pods wait: on EKS one that starts earlier has no credentials."""
+    """Service accounts name it, so pods wait for it: on EKS a pod that starts earlier has no credentials."""
     uses = {"azure": "FederatedIdentityCredential", "aws": "PodIdentityAssociation"}[resolved.cloud]
     for name, identity in resolved.foundation.identities.items():
         assert uses in {type(one).__name__ for one in resolve_resources(identity.principal)}, name
@@ -166,17 +166,17 @@ def test_the_database_and_the_artifacts_are_those_of_mlflow(resolved: ResolvedFo
     assert resolved.values["artifacts.uri"].startswith(("s3://", "wasbs://"))
     assert "mlflow" in resolved.values["artifacts.uri"]
     assert len(resolved.values["tracking_db.password"]) >= 32
-    assert resolved.values["tracking_db.password"].isalnum(), "it becomes member of a URL"
+    assert resolved.values["tracking_db.password"].isalnum(), "it becomes part of a URL"
 
 
 def test_logical_names_do_not_change(resolved: ResolvedFoundation) -> None:
-    """A resource with a new logical name is created anew and the old one deleted, unless it has an alias."""
+    """A resource with a new logical name is created, and the old one deleted, unless it has an alias."""
     file = f"tests/unit/infra/logical_names/{resolved.cloud}.txt"
     lines = (Path(__file__).parent / "logical_names" / f"{resolved.cloud}.txt").read_text().splitlines()
     assert lines == sorted(lines), f"{file} is not sorted"
     added, gone = sorted(resolved.logical_names - {*lines}), sorted({*lines} - resolved.logical_names)
     assert added == [], f"new resources: add these lines to {file}, in order:\n" + "\n".join(added)
-    assert gone == [], f"gone or renamed: alias these, or take them out of {file}:\n" + "\n".join(gone)
+    assert gone == [], f"gone or renamed: alias these, or remove them from {file}:\n" + "\n".join(gone)
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

@@ -1,7 +1,6 @@
 """Argo CD and what it may do, on a foundation of constant values.
 
-Proves what is declared; that it works, in whatever order things come up, is proven in tests/cluster/test_argocd.py and
-by rehearsals.
+Proves what is declared; tests/cluster/test_argocd.py and rehearsals prove that it works, in any order of creation.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ def platform() -> Recorder:
 
 
 def argo_cd_values(platform: Recorder) -> Any:
-    (found,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"] == "argo-cd"]
-    return found["values"]
+    (release,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"] == "argo-cd"]
+    return release["values"]
 
 
 def test_the_image_is_of_the_version_whose_controllers_run_in_a_rehearsal(platform: Recorder) -> None:
@@ -58,7 +57,7 @@ def test_one_application_is_declared_and_comes_last(platform: Recorder) -> None:
     assert (RELEASE, "argo-cd") in platform.list_dependencies("groundwork:cluster:Namespaces", "model-namespaces")
 
 
-def test_the_token_of_a_private_repository_is_named_and_there_before_the_application() -> None:
+def test_the_token_of_a_private_repository_is_created_before_the_application() -> None:
     platform = record(tokenSecret="gitops-token")
     root = platform.single(APPLICATION)
     (copy,) = [item for item in platform.resources if item.name == "argocd-gitops-repository"]
@@ -70,7 +69,7 @@ def test_the_token_of_a_private_repository_is_named_and_there_before_the_applica
     assert template["data"]["url"] == REPOSITORY
 
 
-def test_without_a_repository_nothing_is_to_be_deployed() -> None:
+def test_without_a_repository_no_application_is_declared() -> None:
     platform = record("")
     assert platform.of_type(APPLICATION) == platform.of_type(PROJECT) == []
     assert argo_cd_values(platform)
@@ -90,7 +89,7 @@ def test_argo_cd_writes_only_what_the_project_of_models_allows_and_reads_no_secr
     assert argo_cd_values(platform)["createClusterRoles"] is False
 
 
-def test_secrets_are_named_and_nobody_is_anonymous(platform: Recorder) -> None:
+def test_secrets_are_declared_and_there_is_no_anonymous_access(platform: Recorder) -> None:
     configs = argo_cd_values(platform)["configs"]
     assert configs["secret"] == {"createSecret": False}
     assert configs["cm"]["users.anonymous.enabled"] == "false"

@@ -1,9 +1,9 @@
-"""The pool of nodes with GPUs: none by default, and the same on both clouds where `cluster.gpuPool.size` is set.
+"""The pool of nodes with GPUs: none by default, and the same on both clouds if `cluster.gpuPool.size` is set.
 
 Proves what is declared: AKS' agent pool, Karpenter's node pool, the device plugin on exactly their nodes, and which
-controls it breaks, each with a reviewed exception. That pods which request a GPU then run is proven in
-tests/cluster/test_gpu_pool.py, on AKS: in a rehearsal nobody runs Karpenter. No test has a GPU: that the plugin's
-process starts is not proven.
+controls it violates, each with a reviewed exception. tests/cluster/test_gpu_pool.py proves, for AKS, that pods which
+request a GPU then run; a rehearsal does not run Karpenter. Not proven: that the plugin's process starts, since no test
+has a GPU.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def with_pool(cloud: Cloud) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pool() -> NodePool:
-    found = define_gpu_pool(GpuPoolSettings(size="g4dn.2xlarge", maximum=3), ("a", "b", "c"))
-    assert found
-    return found
+    defined = define_gpu_pool(GpuPoolSettings(size="g4dn.2xlarge", maximum=3), ("a", "b", "c"))
+    assert defined
+    return defined
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +75,12 @@ def test_without_a_pool_there_is_no_device_plugin() -> None:
 @pytest.mark.parametrize("cloud", Cloud)
 def test_both_clouds_have_the_same_pool(cloud: Cloud) -> None:
     foundation = record_foundation(cloud, cluster=with_pool(cloud)).foundation
-    found = foundation.cluster.gpu_pool
-    assert found
-    assert (found.name, found.size, found.minimum, found.maximum) == ("gpu", SIZES[cloud], 0, 6)
-    assert (found.labels, found.taints) == ({"groundwork/pool": "gpu"}, (GPU_TAINT,))
-    assert len(set(found.zones)) == 3
-    # Node groups have no autoscaler, so that one which starts at zero would stay there.
+    gpu_pool = foundation.cluster.gpu_pool
+    assert gpu_pool
+    assert (gpu_pool.name, gpu_pool.size, gpu_pool.minimum, gpu_pool.maximum) == ("gpu", SIZES[cloud], 0, 6)
+    assert (gpu_pool.labels, gpu_pool.taints) == ({"groundwork/pool": "gpu"}, (GPU_TAINT,))
+    assert len(set(gpu_pool.zones)) == 3
+    # Node groups have no autoscaler, so one that starts at zero would stay there.
     assert [one.name for one in foundation.cluster.node_pools] == ["system", "user"]
 
 
@@ -132,14 +132,14 @@ def test_the_plugin_has_the_kubelets_folder_and_nothing_else(pod: Any) -> None:
     assert container["image"].startswith("nvcr.io/nvidia/k8s-device-plugin:v")
 
 
-def test_it_breaks_no_control_without_a_reviewed_exception(daemon_set: Any) -> None:
-    found = {control.id for control, _ in evaluate_manifest({**daemon_set, "apiVersion": "apps/v1"})}
+def test_it_violates_no_control_without_a_reviewed_exception(daemon_set: Any) -> None:
+    violated = {control.id for control, _ in evaluate_manifest({**daemon_set, "apiVersion": "apps/v1"})}
     broken = ("host-path", "image-digest", "image-registry", "non-root", "probes")
-    assert found == {f"k8s-pod-{what}" for what in broken}
-    assert found < {item.control for item in load_exceptions() if item.matches("nvidia-device-plugin")}
+    assert violated == {f"k8s-pod-{what}" for what in broken}
+    assert violated < {item.control for item in load_exceptions() if item.matches("nvidia-device-plugin")}
 
 
-def test_its_namespace_is_its_own_with_a_quota_and_denies_traffic(platform: Recorder, daemon_set: Any) -> None:
+def test_it_has_its_own_namespace_with_a_quota_and_without_traffic(platform: Recorder, daemon_set: Any) -> None:
     assert daemon_set["metadata"]["namespace"] == NAMESPACE
     (namespace,) = [item.inputs for item in platform.of_type("kubernetes:core/v1:Namespace") if item.name == NAMESPACE]
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
@@ -149,6 +149,6 @@ def test_its_namespace_is_its_own_with_a_quota_and_denies_traffic(platform: Reco
     assert sorted(item["kind"] for item in inside) == ["DaemonSet", "LimitRange", "NetworkPolicy", "ResourceQuota"]
     (policy,) = [item["spec"] for item in inside if item["kind"] == "NetworkPolicy"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert "ipBlock" not in str(policy["egress"]), "reaches neither the API server nor anybody outside"
+    assert "ipBlock" not in str(policy["egress"]), "reaches neither the API server nor anything outside"
     parent = platform.list_dependencies("groundwork:cluster:DevicePlugin", "device-plugin")
     assert ("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"{NAMESPACE}-default") in parent

@@ -1,7 +1,7 @@
 """The promotion's and the rollout's processes in the cluster, on a foundation of constant values.
 
-Proves what their pods run, read and may do, that no value of a secret is in them, and what is said where they cannot be
-deployed. That the processes start with it is proven by the rehearsed model lifecycle.
+Proves what their pods run, read and may do, that no value of a secret is in them, and the warning if they cannot be
+deployed. The rehearsed model lifecycle proves that the processes start like this.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def declared() -> Recorder:
 
 
 def deployments(recorder: Recorder) -> dict[str, Any]:
-    found = [item.inputs for item in recorder.of_type("kubernetes:apps/v1:Deployment")]
-    return {item["metadata"]["name"]: item["spec"] for item in found}
+    objects = [item.inputs for item in recorder.of_type("kubernetes:apps/v1:Deployment")]
+    return {item["metadata"]["name"]: item["spec"] for item in objects}
 
 
 def pod(recorder: Recorder, name: str) -> Any:
@@ -116,7 +116,7 @@ def test_only_the_job_that_creates_the_database_reads_the_administrators_login(d
     assert not any("promotion-administrator" in str(spec) for spec in deployments(declared).values())
 
 
-def test_what_people_store_is_named_by_settings() -> None:
+def test_settings_name_the_secrets_that_people_store() -> None:
     declared = declare(lifecycle={"gitToken": "bot", "notifications": "slack"})
     kinds = [item.inputs for item in declared.resources if item.inputs.get("kind") == "ExternalSecret"]
     keys = {item["metadata"]["name"]: item["spec"]["data"] for item in kinds}
@@ -133,7 +133,7 @@ def test_what_people_store_is_named_by_settings() -> None:
     assert {"secret": {"name": "notifications"}} in volume["projected"]["sources"]
 
 
-def test_changes_of_models_are_pushed_unless_a_setting_asks_for_pull_requests(declared: Recorder) -> None:
+def test_changes_of_models_are_pushed_unless_a_setting_requires_pull_requests(declared: Recorder) -> None:
     assert not {"GITOPS_MODE", "GITOPS_PROJECT", "GITOPS_FORGE_URL"} & environment(declared, WORKER.name).keys()
     repository = "https://github.com/acme/models.git"
     proposed = declare(lifecycle={"pullRequests": True}, gitops={"repository": repository})
@@ -144,7 +144,7 @@ def test_changes_of_models_are_pushed_unless_a_setting_asks_for_pull_requests(de
         assert variables["GITOPS_FORGE_URL"] == "https://api.github.com"
 
 
-def test_the_worker_hands_promotions_to_a_workflow_where_a_setting_names_one(declared: Recorder) -> None:
+def test_the_worker_dispatches_promotions_to_a_workflow_if_a_setting_names_one(declared: Recorder) -> None:
     assert not any(name.startswith("PROMOTION_DISPATCH") for name in environment(declared, WORKER.name))
     dispatched = declare(lifecycle={"dispatchProject": "acme/ml-platform", "dispatchToken": "bot"})
     variables = environment(dispatched, WORKER.name)
@@ -175,10 +175,10 @@ def test_mlflow_reaches_the_receiver_and_the_processes_their_repository(declared
     ("settings", "message"),
     [
         ({"images": {}}, "images.promotion is not set. Build platform/lifecycle/images/promotion, push it to the"),
-        ({"gitops": {}}, "gitops.repository is not set, so that there is nothing to commit to. Set it to"),
+        ({"gitops": {}}, "gitops.repository is not set, so there is nothing to commit to. Set it to"),
     ],
 )
-def test_without_image_or_repository_nothing_is_deployed_and_it_is_said(
+def test_without_image_or_repository_nothing_is_deployed_and_there_is_a_warning(
     settings: dict[str, Any], message: str, preview_warnings: list[str]
 ) -> None:
     declared = declare(**settings)

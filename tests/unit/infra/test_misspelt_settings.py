@@ -1,7 +1,7 @@
-"""A misspelt setting is one fault: what follows from its not being set is not reported beside it.
+"""A misspelt setting is reported as one fault, without the faults that follow from the setting's absence.
 
-Proves it for each setting of a stack that sets nearly all of them together, on both clouds. Not for names so far from
-a setting that nobody could tell which is meant: those have their consequences beside them.
+Proves it for each setting of a stack that sets nearly all of them together, on both clouds. Not for names that differ
+so much from every setting that the intended one cannot be recognized: their consequences are reported as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Physical names and tags: no two stacks have one in common, and none is longer than a service allows.
+"""Physical names and tags: no two stacks have a name in common, and no name is longer than a service allows.
 
-The tests of each cloud prove that its services accept the longest names. Nothing here is about names that other
-projects have in the same account.
+The tests of each cloud prove that its services accept the longest names. Not covered: names of other projects in the
+same account.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CREATE: dict[str, Callable[[StackContext], Foundation]] = {
     "aws": aws.create_foundation,
 }
 WORD = re.compile(r"acme-?gw[\w.*-]+")
-# Names that differ in little, or begin or end as another name does.
+# Names that differ only slightly, or begin or end like another name.
 STACKS = [
     "dev",
     "Dev",
@@ -64,7 +64,7 @@ def naming(cloud: str = "azure", stack: str = "", **settings: str) -> Naming:
         ("9", r"acme-gw-9-[0-9a-f]{5}"),
     ],
 )
-def test_names_start_with_what_is_particular_to_the_stack(stack: str, prefix: str) -> None:
+def test_names_start_with_the_prefix_of_the_stack(stack: str, prefix: str) -> None:
     assert re.fullmatch(prefix, naming(stack=stack).prefix)
 
 
@@ -90,7 +90,7 @@ def test_a_global_name_does_not_depend_on_tags() -> None:
     assert naming().global_name("data") == naming(owner="another").global_name("data")
 
 
-def test_the_names_of_stacks_that_exist_do_not_change() -> None:
+def test_the_names_of_existing_stacks_do_not_change() -> None:
     """A stack whose names change would be replaced, with all its data."""
     assert naming().global_word("st", limit=24) == "acmegwdevstacc42"
     longest = stack_context("azure", "staging", organization="umbrella").naming
@@ -104,7 +104,7 @@ def test_words_consist_of_letters_and_digits_up_to_the_limit() -> None:
 
 
 def test_a_name_over_its_limit_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"has 28 characters, the service allows 24"):
+    with pytest.raises(ValueError, match=r"has 28 characters, but the service allows 24"):
         naming(stack="azure-staging", organization="umbrella").regional_name("artifact", limit=24)
 
 
@@ -116,7 +116,7 @@ def test_tags_name_stack_owner_and_cost_center() -> None:
 
 
 class RecordedNaming(Naming):
-    """Keeps what names are made of."""
+    """Records the suffixes and limits that names are built from."""
 
     def __init__(self, settings: Settings, stack: str) -> None:
         super().__init__(settings, stack)
@@ -137,7 +137,7 @@ class RecordedNaming(Naming):
         return super().global_word(suffix, limit=limit)
 
     def names_of(self, other: Naming) -> set[str]:
-        """The names that these would be in another stack."""
+        """The names that the recorded suffixes have in another stack."""
         regional = {other.regional_name(suffix, limit=200) for suffix in self.regional}
         unique = {other.global_name(suffix, limit=200) for suffix in self.unique}
         return regional | unique | {other.global_word(suffix, limit=limit) for suffix, limit in self.words}
@@ -154,12 +154,12 @@ class DeclaredNames:
     cloud: str
     naming: RecordedNaming
     texts: frozenset[str]  # every word with the stack's organization in the inputs of its resources
-    generated: frozenset[str]  # types of resources whose name the provider makes
+    generated: frozenset[str]  # types of resources whose name the provider generates
 
 
 @pytest.fixture(scope="module", params=CREATE)
 def declared(request: pytest.FixtureRequest) -> DeclaredNames:
-    """Of the stack <cloud>-dev."""
+    """The names in the stack <cloud>-dev."""
     cloud, alerts = request.param, {"alertEmail": "ml@example.com"}
     settings = stack_context(cloud, telemetry=alerts).settings
     recorded = RecordedNaming(settings, f"{cloud}-dev")
@@ -169,7 +169,7 @@ def declared(request: pytest.FixtureRequest) -> DeclaredNames:
 
 
 def list_generated(recorder: Recorder) -> Iterator[str]:
-    """Types whose names the provider makes, since the program says none: inputs of a resource that are not declared."""
+    """Types whose names the provider generates, because the program does not declare them."""
     declared = {(each.type, each.name): each.inputs for each in recorder.resources}
     for record in recorder.state.all():
         inputs = declared.get((record.type, record.urn.rpartition("::")[2]), record.inputs)
@@ -186,31 +186,31 @@ def walk_texts(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_every_name_in_a_stack_is_made_here(declared: DeclaredNames) -> None:
-    """No resource has the organization in its name without the stack; so what holds for these names holds for all."""
+def test_every_name_in_a_stack_comes_from_its_naming(declared: DeclaredNames) -> None:
+    """No resource has the organization in its name without the stack, so the other tests cover all names."""
     assert len(declared.texts) > 10
-    made = (declared.naming.prefix, *declared.naming.names_of(declared.naming))
-    assert [text for text in declared.texts if not text.startswith(made)] == []
+    known = (declared.naming.prefix, *declared.naming.names_of(declared.naming))
+    assert [text for text in declared.texts if not text.startswith(known)] == []
 
 
 @pytest.mark.slow
-def test_every_resource_has_a_name_of_the_program_and_node_groups_a_prefix(declared: DeclaredNames) -> None:
-    """A name that the provider makes is of its logical name alone, which does not tell stacks apart."""
+def test_the_program_names_every_resource_and_gives_node_groups_a_prefix(declared: DeclaredNames) -> None:
+    """A name that the provider generates contains only the logical name, which is the same in every stack."""
     assert declared.generated == {"azure": set(), "aws": {"aws:eks/nodeGroup:NodeGroup"}}[declared.cloud]
 
 
 @pytest.mark.slow
 def test_no_two_stacks_have_a_name_in_common(declared: DeclaredNames) -> None:
     names = {stack: declared.naming.names_of(naming(declared.cloud, stack)) for stack in STACKS}
-    # A short name may be one text under two limits, which a longer name has to be cut to.
-    assert all(len(found) >= len(declared.naming.names_of(declared.naming)) > 15 for found in names.values())
+    # Two limits can result in the same name if it is short, and in different ones if it has to be shortened.
+    assert all(len(each) >= len(declared.naming.names_of(declared.naming)) > 15 for each in names.values())
     shared = {(one, two): names[one] & names[two] for one, two in combinations(STACKS, 2) if names[one] & names[two]}
     assert shared == {}
 
 
 @pytest.mark.slow
 def test_global_names_differ_by_region_and_organization(declared: DeclaredNames) -> None:
-    """Two accounts may hold stacks of the same name."""
+    """Two accounts can have stacks of the same name."""
     elsewhere = {"azure": "northeurope", "aws": "eu-central-1"}[declared.cloud]
     here = stack_context(declared.cloud).naming
     for other in (naming(declared.cloud, location=elsewhere), naming(declared.cloud, organization="acmegw")):

@@ -1,7 +1,7 @@
 """The network policies that derive from flows, on a foundation of constant values, for each engine.
 
-Proves which rules a flow becomes with each engine. Whether the stated flows are those that charts need is not proven
-here: a rehearsal reports missing ones.
+Proves which rules derive from a flow with each engine. Not proven here: that the declared flows are those that charts
+need; a rehearsal reports missing ones.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def client_of(server: Any) -> Pods:
 
 
 def derive(engine: NetworkPolicyEngine) -> dict[tuple[str, str], Any]:
-    """The specifications of all policies, by kind and name."""
+    """The specifications of all policies, keyed by kind and name."""
     flows = [
         *(Flow(client, server_of(client), PORT) for client in CLIENTS),
         *(Flow(client_of(server), server, PORT) for server in SERVERS),
@@ -60,7 +60,7 @@ def derive(engine: NetworkPolicyEngine) -> dict[tuple[str, str], Any]:
 
     recorder, _ = record_program(declare)
     policies = [item.inputs for item in recorder.resources if item.type.endswith("NetworkPolicy")]
-    return {(found["kind"], found["metadata"]["name"]): found["spec"] for found in policies}
+    return {(policy["kind"], policy["metadata"]["name"]): policy["spec"] for policy in policies}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_with_the_vpc_cni_servers_are_addresses(
     assert vpc_cni["NetworkPolicy", client_of(server).name]["egress"] == [rule]
 
 
-def test_the_vpc_cni_has_no_kinds_of_its_own(vpc_cni: dict[tuple[str, str], Any]) -> None:
+def test_the_vpc_cni_needs_no_custom_kinds(vpc_cni: dict[tuple[str, str], Any]) -> None:
     assert {kind for kind, _ in vpc_cni} == {"NetworkPolicy"}
 
 
@@ -115,7 +115,7 @@ def test_the_vpc_cni_has_no_kinds_of_its_own(vpc_cni: dict[tuple[str, str], Any]
     ("client", "entities"),
     [(Place.NODES, NODES), (Place.API_SERVER, ["kube-apiserver", *NODES]), (Place.LOAD_BALANCER, NODES)],
 )
-def test_cilium_knows_clients_as_entities(
+def test_cilium_selects_clients_as_entities(
     cilium: dict[tuple[str, str], Any], client: Place, entities: list[str]
 ) -> None:
     spec = cilium["CiliumNetworkPolicy", server_of(client).name]
@@ -129,7 +129,7 @@ def test_cilium_knows_clients_as_entities(
 @pytest.mark.parametrize(
     ("server", "entities", "port"), [(Place.NODES, NODES, PORT), (Place.API_SERVER, ["kube-apiserver"], 443)]
 )
-def test_cilium_knows_servers_as_entities(
+def test_cilium_selects_servers_as_entities(
     cilium: dict[tuple[str, str], Any], server: Place, entities: list[str], port: int
 ) -> None:
     ports = [{"ports": [{"port": str(port), "protocol": "TCP"}]}]
@@ -139,7 +139,7 @@ def test_cilium_knows_servers_as_entities(
     assert cilium["NetworkPolicy", client_of(server).name]["egress"] == []
 
 
-def test_calls_of_webhooks_may_take_the_tunnel(cilium: dict[tuple[str, str], Any]) -> None:
+def test_calls_of_webhooks_may_use_the_tunnel(cilium: dict[tuple[str, str], Any]) -> None:
     (rule,) = cilium["NetworkPolicy", server_of(Place.API_SERVER).name]["ingress"]
     assert rule["from"][0]["podSelector"] == {"matchLabels": TUNNEL}
     assert rule["ports"] == [{"port": PORT, "protocol": "TCP"}]
@@ -151,7 +151,7 @@ def test_public_addresses_are_those_that_are_not_private(cilium: dict[tuple[str,
     assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(rule["to"][0]["ipBlock"]["except"])
 
 
-def test_pods_of_one_name_and_different_labels_are_named() -> None:
+def test_pods_of_one_name_and_different_labels_are_an_error() -> None:
     flows = [Flow(Pods("mlflow", "app", {"app": version}), Place.NODES, 1) for version in ("old", "new")]
 
     def declare() -> None:

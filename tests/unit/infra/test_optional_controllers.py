@@ -1,7 +1,7 @@
-"""The AWS Load Balancer Controller and Karpenter, which only some clouds leave to the platform.
+"""The AWS Load Balancer Controller and Karpenter, which only some clouds need.
 
-Proves when they are declared, with what, and that node pools have bounds. Does not prove that Karpenter makes nodes: in
-a rehearsal the process in its pods is simulated.
+Proves when they are declared, with which values, and that node pools have limits. Does not prove that Karpenter creates
+nodes: in a rehearsal the process in its pods is simulated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIZES = {"userPool": {"size": "m6i.2xlarge", "minimum": 2, "maximum": 5}}
 
 
 def create_complete_cloud() -> Foundation:
-    """A foundation that leaves nothing to the platform."""
+    """A foundation of a cloud that does not need them."""
     return dataclasses.replace(sample_foundation(), karpenter=None, load_balancer_controller=None)
 
 
@@ -41,43 +41,43 @@ def platform() -> Recorder:
 
 
 def releases(platform: Recorder) -> dict[str, Any]:
-    """The inputs of the releases, by the short name of their chart."""
+    """The inputs of the releases, keyed by the short name of their chart."""
     return {item.inputs["chart"].rpartition("/")[2]: item.inputs for item in platform.of_type(RELEASE)}
 
 
 def custom_object(platform: Recorder, kind: str, name: str) -> Any:
-    (found,) = [
+    (match,) = [
         item.inputs["spec"]
         for item in platform.resources
         if item.type.endswith(f":{kind}") and item.inputs["metadata"]["name"] == name
     ]
-    return found
+    return match
 
 
 def namespaces(platform: Recorder) -> set[str]:
     return {item.name for item in platform.of_type("kubernetes:core/v1:Namespace")}
 
 
-def test_they_are_installed_where_the_cloud_leaves_them_to_the_platform(platform: Recorder) -> None:
+def test_they_are_installed_if_the_cloud_needs_them(platform: Recorder) -> None:
     assert releases(platform).keys() >= CHARTS
     assert namespaces(platform) >= NAMESPACES
 
 
-def test_neither_they_nor_their_namespaces_exist_where_the_cloud_has_them() -> None:
+def test_neither_they_nor_their_namespaces_exist_if_the_cloud_does_not_need_them() -> None:
     recorder, _ = record_program(lambda: cluster.create_platform(stack_context("azure"), create_complete_cloud()))
     assert not releases(recorder).keys() & CHARTS
     assert not namespaces(recorder) & NAMESPACES
 
 
-def test_certificates_come_from_cert_manager_and_not_from_each_rendering(platform: Recorder) -> None:
+def test_cert_manager_issues_certificates_instead_of_each_rendering(platform: Recorder) -> None:
     assert releases(platform)["aws-load-balancer-controller"]["values"]["enableCertManager"] is True
 
 
-def test_a_load_balancer_controller_that_is_away_keeps_no_service_from_being_created(platform: Recorder) -> None:
+def test_services_can_be_created_while_the_load_balancer_controller_is_down(platform: Recorder) -> None:
     assert releases(platform)["aws-load-balancer-controller"]["values"]["enableServiceMutatorWebhook"] is False
 
 
-def test_controllers_use_what_the_foundation_made_for_them(platform: Recorder) -> None:
+def test_controllers_use_the_resources_that_the_foundation_created_for_them(platform: Recorder) -> None:
     load_balancers = releases(platform)["aws-load-balancer-controller"]["values"]
     assert (load_balancers["vpcId"], load_balancers["region"], load_balancers["clusterName"]) == ("vpc", "here", "c")
     karpenter = releases(platform)["karpenter"]["values"]
@@ -104,7 +104,7 @@ def test_the_crds_of_karpenter_have_one_owner(platform: Recorder) -> None:
     assert (RELEASE, "karpenter-crd") in before
 
 
-def test_nodes_have_encrypted_disks_and_keep_their_credentials_from_pods(platform: Recorder) -> None:
+def test_nodes_have_encrypted_disks_and_pods_cannot_get_their_credentials(platform: Recorder) -> None:
     node_class = custom_object(platform, "EC2NodeClass", "groundwork")
     (disk,) = [mapping["ebs"] for mapping in node_class["blockDeviceMappings"]]
     assert (disk["encrypted"], disk["kmsKeyID"]) == (True, "arn:key")

@@ -1,4 +1,4 @@
-"""Parity of the clouds: each module is on both, or says why it is not."""
+"""Parity of the clouds: each module exists on both, or has a reason why it does not."""
 
 from __future__ import annotations
 

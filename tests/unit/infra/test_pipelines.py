@@ -1,6 +1,6 @@
-"""Kubeflow Pipelines, as far as the stack itself declares it, on a foundation of constant values.
+"""The parts of Kubeflow Pipelines that the stack itself declares, on a foundation of constant values.
 
-What Argo CD applies is proven in tests/platform/test_pipelines_manifests.py.
+tests/platform/test_pipelines_manifests.py tests what Argo CD applies.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def platform() -> Recorder:
 
 
 def inside(platform: Recorder, type_: str) -> dict[str, Any]:
-    """The objects of a kind in the namespace of Kubeflow Pipelines, by name."""
-    found = [item.inputs for item in platform.of_type(type_)]
-    return {item["metadata"]["name"]: item for item in found if item["metadata"].get("namespace") == NAMESPACE}
+    """The objects of a kind in the namespace of Kubeflow Pipelines, keyed by name."""
+    objects = [item.inputs for item in platform.of_type(type_)]
+    return {item["metadata"]["name"]: item for item in objects if item["metadata"].get("namespace") == NAMESPACE}
 
 
 def test_nothing_of_it_is_declared_by_default() -> None:
@@ -67,13 +67,13 @@ def test_each_service_account_has_a_role_that_passes_the_policy_pack(platform: R
         assert bindings[account]["roleRef"]["name"] == account
         assert [subject["name"] for subject in bindings[account]["subjects"]] == [account]
         manifest = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", **roles[account]}
-        found = {control.id for control, _ in evaluate_manifest(manifest)}
+        violated = {control.id for control, _ in evaluate_manifest(manifest)}
         excused = (item.control for item in load_exceptions() if item.matches(f"{NAMESPACE}-{account}"))
         covered = {each for each in excused if get_control(each).applies_to(f"{RBAC}:Role")}
-        assert found == covered
+        assert violated == covered
 
 
-def test_the_application_comes_after_what_its_pods_need(platform: Recorder) -> None:
+def test_the_application_is_created_after_the_secrets_and_roles_of_its_pods(platform: Recorder) -> None:
     root = platform.single(APPLICATION)
     assert root.inputs["spec"]["source"]["kustomize"]["components"] == ["pipelines"]
     before = platform.list_dependencies(APPLICATION, root.name)
@@ -94,7 +94,7 @@ def test_argo_cd_writes_what_the_project_allows_and_neither_secrets_nor_roles(pl
     assert not written & {"secrets", "roles", "rolebindings"}
 
 
-def test_argo_cd_changes_no_definitions_but_those_of_pipelines(platform: Recorder) -> None:
+def test_argo_cd_changes_only_the_definitions_of_pipelines(platform: Recorder) -> None:
     roles = [item.inputs for item in platform.of_type(f"{RBAC}:ClusterRole")]
     (role,) = [item for item in roles if item["metadata"]["name"] == "argocd-apply-definitions"]
     create, change = role["rules"]

@@ -1,4 +1,4 @@
-"""The platform in the cluster, on a foundation of constant values: it depends on the contract only.
+"""The platform in the cluster, on a foundation of constant values: it depends only on the contract.
 
 Proves what is declared and how it is connected; every object is validated against the Kubernetes schemas. If
 GROUNDWORK_CHARTS names a folder with the charts, Helm values are validated against the charts' schemas as well.
@@ -32,7 +32,7 @@ NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
 ALL_PROFILES = {**PROFILES, **PIPELINES_PROFILES, DEVICE_PLUGIN: DEVICE_PLUGIN_PROFILE}
-# Everything that a stack can have.
+# All optional parts of a stack.
 SETTINGS: Any = {
     "gitops": {"repository": "https://git.example.com/acme/models.git"},
     "pipelines": {"enabled": True},
@@ -48,13 +48,13 @@ def platform() -> Recorder:
 
 
 def policies(platform: Recorder, namespace: str) -> dict[str, Any]:
-    found = [item.inputs for item in platform.of_type(NETWORK_POLICY)]
-    return {item["metadata"]["name"]: item["spec"] for item in found if item["metadata"]["namespace"] == namespace}
+    objects = [item.inputs for item in platform.of_type(NETWORK_POLICY)]
+    return {item["metadata"]["name"]: item["spec"] for item in objects if item["metadata"]["namespace"] == namespace}
 
 
 def values(platform: Recorder, chart: str) -> Any:
-    (found,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"].rpartition("/")[2] == chart]
-    return found["values"]
+    (release,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"].rpartition("/")[2] == chart]
+    return release["values"]
 
 
 def test_images_come_from_the_stacks_registry_and_those_of_its_setting_and_of_the_charts() -> None:
@@ -89,14 +89,14 @@ def test_every_namespace_denies_traffic_by_default_and_has_limits_and_labels(
         assert inside.count(namespace) == 1
 
 
-def test_a_workload_in_a_namespace_without_a_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workload_in_a_namespace_without_a_profile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     stray = dataclasses.replace(WORKLOADS[0], name="scoring", namespace="batch")
     monkeypatch.setattr(namespaces, "WORKLOADS", (*WORKLOADS, stray))
     with pytest.raises(ValueError, match="'scoring' is in the namespace 'batch', which has no profile: add one"):
         record_program(lambda: namespaces.Namespaces("namespaces", namespaces.NamespacesArgs({}, {})))
 
 
-def test_only_what_mounts_folders_of_its_node_is_privileged() -> None:
+def test_only_pods_that_mount_folders_of_their_node_are_privileged() -> None:
     privileged = {name for name, profile in ALL_PROFILES.items() if profile.level == "privileged"}
     assert privileged == {"node-exporter", "nvidia-device-plugin"}
 
@@ -105,7 +105,7 @@ def test_limit_ranges_set_requests_and_no_limit_but_memory(platform: Recorder) -
     limits = [item.inputs["spec"]["limits"][0] for item in platform.of_type("kubernetes:core/v1:LimitRange")]
     assert all(set(limit["default"]) == {"memory"} for limit in limits)
     assert all(set(limit["defaultRequest"]) == {"cpu", "memory"} for limit in limits)
-    assert not any("max" in limit for limit in limits)  # a default limit where there is none
+    assert not any("max" in limit for limit in limits)  # it would become the default limit
 
 
 @pytest.mark.parametrize("workload", [one for one in WORKLOADS if one.needs], ids=lambda workload: workload.name)
@@ -118,7 +118,7 @@ def test_a_workload_reaches_the_stores_of_its_row_and_no_others(platform: Record
     assert stores == {(f"10.9.{PORTS[store] % 256}.0/24", PORTS[store]) for store in workload.needs}
 
 
-def test_workloads_that_share_a_namespace_are_told_apart_by_labels() -> None:
+def test_workloads_that_share_a_namespace_are_distinguished_by_labels() -> None:
     for workload in WORKLOADS:
         shares = [one for one in WORKLOADS if one.namespace == workload.namespace and one != workload]
         assert not shares or workload.pod_labels, workload.name
@@ -133,7 +133,7 @@ def test_volumes_are_of_the_platforms_storage_class(environment: str, policy: st
     assert (declared["reclaimPolicy"], declared["allowVolumeExpansion"]) == (policy, True)
     assert declared["volumeBindingMode"] == "WaitForFirstConsumer"
     request = recorder.requests["kubernetes:storage.k8s.io/v1:StorageClass", "storage"]
-    assert list(request.replaceOnChanges) == ["reclaimPolicy"], "Kubernetes refuses to change it"
+    assert list(request.replaceOnChanges) == ["reclaimPolicy"], "Kubernetes rejects a change of it"
     assert request.deleteBeforeReplace, "both have one name"
     text = str(values(recorder, "kube-prometheus-stack"))
     assert text.count("'storageClassName'") == text.count(f"'storageClassName': '{declared['metadata']['name']}'") == 2
@@ -189,7 +189,7 @@ def test_models_mount_no_token_of_the_api_server_by_default(platform: Recorder) 
     assert values(platform, "kserve-resources")["kserve"]["security"] == {"autoMountServiceAccountToken": False}
 
 
-def test_grafana_calls_nobody(platform: Recorder) -> None:
+def test_grafana_makes_no_calls_to_the_internet(platform: Recorder) -> None:
     configuration = values(platform, "kube-prometheus-stack")["grafana"]["grafana.ini"]
     assert not any(configuration["analytics"].values())
     assert configuration["news"]["news_feed_enabled"] is False
@@ -197,7 +197,7 @@ def test_grafana_calls_nobody(platform: Recorder) -> None:
     assert configuration["security"]["disable_gravatar"] is True
 
 
-def test_metrics_have_room_for_their_retention() -> None:
+def test_the_disk_of_metrics_has_room_for_their_retention() -> None:
     for environment, size, limit in (("dev", "20Gi", "16GiB"), ("prod", "60Gi", "48GiB")):
         spec = values(record_platform(environment), "kube-prometheus-stack")["prometheus"]["prometheusSpec"]
         claim = spec["storageSpec"]["volumeClaimTemplate"]["spec"]
@@ -208,17 +208,17 @@ def test_metrics_have_room_for_their_retention() -> None:
 def test_only_dev_has_single_replicas(environment: str, replicas: int) -> None:
     recorder = record_platform(environment)
     monitoring = values(recorder, "kube-prometheus-stack")
-    found: Sequence[int] = [
+    numbers: Sequence[int] = [
         values(recorder, "mlflow")["replicaCount"],
         monitoring["prometheus"]["prometheusSpec"]["replicas"],
         monitoring["alertmanager"]["alertmanagerSpec"]["replicas"],
         monitoring["grafana"]["replicas"],
     ]
-    assert set(found) == {replicas}
+    assert set(numbers) == {replicas}
 
 
 def test_the_replicas_of_mlflow_are_evicted_one_at_a_time() -> None:
-    """In production alone: a budget for a single replica would keep its node from being drained."""
+    """Only in production: a budget for a single replica would prevent its node from being drained."""
 
     def list_budgets(environment: str) -> list[Any]:
         budgets = record_platform(environment).of_type("kubernetes:policy/v1:PodDisruptionBudget")

@@ -1,8 +1,8 @@
-"""The order of what is in the cluster: the graph of dependencies that the engine creates by, and deletes against.
+"""The order of objects in the cluster: the dependency graph by which the engine creates and, in reverse, deletes them.
 
-Proves that no custom object exists without the release that brings its kind and its controller, so that a destroy
-deletes the object while the controller still runs, and that the namespaces of models go before the controllers of
-what is in them. That a destroy then leaves nothing behind is proven by the rehearsed stacks in tests/engine.
+Proves that every custom object depends on the release that installs its kind and its controller, so that a destroy
+deletes the object while the controller still runs, and that the namespaces of models are deleted before the controllers
+of their objects. The rehearsed stacks in tests/engine prove that a destroy then leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.sample_platform import record_platform
 
 pytestmark = pytest.mark.slow
 
-# The release that brings the kinds of a group, and the controller that acts on their objects.
+# The release that installs the kinds of a group, and the controller that acts on their objects.
 CONTROLLERS = {
     "argoproj.io": "argo-cd",
     "cert-manager.io": "cert-manager",
@@ -29,7 +29,7 @@ CONTROLLERS = {
     "karpenter.sh": "karpenter",
     "monitoring.coreos.com": "kube-prometheus-stack",
 }
-# AKS brings Cilium with its kinds.
+# AKS installs Cilium with its kinds.
 OF_THE_CLOUD = {"cilium.io"}
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -39,18 +39,18 @@ _Resource = tuple[str, str]  # type, name
 
 @pytest.fixture(scope="module")
 def dependencies() -> Mapping[_Resource, Collection[_Resource]]:
-    """All resources, each with those that it depends on in the end: its parent's dependencies are its own."""
+    """All resources, each with its transitive dependencies, which include its parent's dependencies."""
     recorder = record_platform(gitops={"repository": "https://git.example.com/acme/models.git"})
     direct = {resource: list_direct(recorder, resource) for resource in recorder.requests}
 
     def collect(resource: _Resource) -> set[_Resource]:
-        found: set[_Resource] = set()
+        collected: set[_Resource] = set()
         remaining = [resource]
         while remaining:
-            new = set(direct.get(remaining.pop(), ())) - found
-            found |= new
+            new = set(direct.get(remaining.pop(), ())) - collected
+            collected |= new
             remaining += new
-        return found
+        return collected
 
     return {resource: collect(resource) for resource in direct}
 
@@ -95,10 +95,10 @@ def test_every_custom_object_depends_on_its_controller(
         ("cert-manager", "kube-prometheus-stack"),  # its monitor's kind
         ("kserve-resources", "kserve-crd"),
         ("kserve-resources", "cert-manager"),  # the certificate of its webhooks
-        ("kserve-runtime-configs", "kserve-resources"),  # whose webhook judges them
+        ("kserve-runtime-configs", "kserve-resources"),  # whose webhook validates them
     ],
 )
-def test_a_release_depends_on_what_it_needs_of_others(
+def test_a_release_depends_on_the_releases_that_it_needs(
     dependencies: Mapping[_Resource, Collection[_Resource]], release: str, needs: str
 ) -> None:
     assert (RELEASE, needs) in dependencies[RELEASE, release]

@@ -1,8 +1,8 @@
 """Continuous training on a foundation of constant values: the service, what it may do, the runs' Job and the schedule.
 
-Proves what the pods run and may do, who reaches the service, that alerts, the check for drift and the schedule lead to
-it with its token, and what is said where it is not deployed. That the service starts Jobs from this template is proven
-by tests/cluster/test_retraining.py, what it decides in platform/lifecycle.
+Proves what the pods run and may do, who reaches the service, that alerts, the check for drift and the schedule call it
+with its token, and the warning if it is not deployed. tests/cluster/test_retraining.py proves that the service starts
+Jobs from this template; platform/lifecycle proves its decisions.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def declared() -> Recorder:
 
 
 def find(recorder: Recorder, kind: str, name: str) -> Any:
-    (found,) = [item.inputs for item in recorder.of_type(kind) if item.inputs["metadata"]["name"] == name]
-    return found
+    (match,) = [item.inputs for item in recorder.of_type(kind) if item.inputs["metadata"]["name"] == name]
+    return match
 
 
 def service_pod(recorder: Recorder) -> Any:
@@ -69,8 +69,8 @@ def schedule_pod(recorder: Recorder) -> Any:
 
 
 def template(recorder: Recorder) -> Any:
-    found = find(recorder, "kubernetes:core/v1:ConfigMap", "retraining-job")
-    return json.loads(found["data"]["job.json"])
+    config_map = find(recorder, "kubernetes:core/v1:ConfigMap", "retraining-job")
+    return json.loads(config_map["data"]["job.json"])
 
 
 def environment(pod: Any) -> dict[str, str]:
@@ -91,9 +91,10 @@ def files(pod: Any, folder: str) -> set[str]:
 
 
 def test_service_and_schedule_run_the_promotions_image_by_its_digest(declared: Recorder) -> None:
-    found = [pod["spec"]["containers"][0] for pod in (service_pod(declared), schedule_pod(declared))]
-    assert {one["image"] for one in found} == {f"registry.example/gw/promotion@{DIGEST}"}
-    assert [one["args"] for one in found] == [["lifecycle.retraining", "serve"], ["lifecycle.retraining", "schedule"]]
+    containers = [pod["spec"]["containers"][0] for pod in (service_pod(declared), schedule_pod(declared))]
+    assert {one["image"] for one in containers} == {f"registry.example/gw/promotion@{DIGEST}"}
+    arguments = [one["args"] for one in containers]
+    assert arguments == [["lifecycle.retraining", "serve"], ["lifecycle.retraining", "schedule"]]
     for pod in (service_pod(declared), schedule_pod(declared)):
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
         assert pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
@@ -124,7 +125,7 @@ def test_only_the_service_has_a_token_of_the_kubernetes_api(declared: Recorder) 
     assert files(service_pod(declared), folder) == {"serviceAccountToken", "configMap"}
 
 
-def test_the_role_allows_what_a_run_takes_in_the_namespace_of_runs_alone(declared: Recorder) -> None:
+def test_the_role_allows_what_a_run_needs_only_in_the_namespace_of_runs(declared: Recorder) -> None:
     role = find(declared, "kubernetes:rbac.authorization.k8s.io/v1:Role", "retraining")
     assert role["metadata"]["namespace"] == "training"
     allowed = {(resource, verb) for rule in RULES for resource in rule["resources"] for verb in rule["verbs"]}
@@ -139,7 +140,7 @@ def test_the_role_allows_what_a_run_takes_in_the_namespace_of_runs_alone(declare
     assert "annotations" not in account, "it has no identity in the cloud"
 
 
-def test_a_run_has_trainings_identity_and_image_and_no_second_attempt(declared: Recorder) -> None:
+def test_a_run_has_trainings_identity_and_image_and_no_retries(declared: Recorder) -> None:
     job, training = template(declared), get_workload("training")
     pod = job["spec"]["template"]
     assert job["metadata"]["namespace"] == training.namespace
@@ -161,16 +162,16 @@ def test_a_run_has_trainings_identity_and_image_and_no_second_attempt(declared: 
     )
 
 
-def test_the_service_is_told_what_the_settings_say(declared: Recorder) -> None:
-    told = environment(service_pod(declared))
-    assert (told["RETRAINING_MODELS"], told["RETRAINING_SCHEDULED"]) == ("churn,fraud", "churn")
-    assert told["RETRAINING_COOL_DOWN_HOURS"] == "20"
-    assert told["RETRAINING_RUN_URL"].startswith("https://mlflow.")
+def test_the_service_is_configured_by_the_settings(declared: Recorder) -> None:
+    variables = environment(service_pod(declared))
+    assert (variables["RETRAINING_MODELS"], variables["RETRAINING_SCHEDULED"]) == ("churn,fraud", "churn")
+    assert variables["RETRAINING_COOL_DOWN_HOURS"] == "20"
+    assert variables["RETRAINING_RUN_URL"].startswith("https://mlflow.")
     documented = (ROOT / "docs" / "lifecycle-settings.md").read_text()
-    assert {name for name in told if name.startswith("RETRAINING_") and f"`{name}`" not in documented} == set()
+    assert {name for name in variables if name.startswith("RETRAINING_") and f"`{name}`" not in documented} == set()
 
 
-def test_the_schedule_is_at_two_and_one_at_a_time(declared: Recorder) -> None:
+def test_the_schedule_runs_at_two_and_one_run_at_a_time(declared: Recorder) -> None:
     spec = schedule(declared)
     assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == ("0 2 * * *", "Etc/UTC", "Forbid")
     assert spec["suspend"] is False
@@ -178,7 +179,7 @@ def test_the_schedule_is_at_two_and_one_at_a_time(declared: Recorder) -> None:
     assert schedule(declare(retraining={"models": ["churn"]}))["suspend"] is True
 
 
-def test_whoever_asks_for_runs_has_the_token(declared: Recorder) -> None:
+def test_every_client_that_requests_runs_has_the_token(declared: Recorder) -> None:
     secrets = [item.inputs for item in declared.of_type(SECRET) if item.inputs["metadata"]["name"] == TOKEN_SECRET]
     assert {one["metadata"]["namespace"] for one in secrets} == {"lifecycle", "monitoring", "training"}
     assert len({json.dumps(one["stringData"]) for one in secrets}) == 1
@@ -196,7 +197,7 @@ def test_the_check_for_drift_sends_its_event_with_the_token(declared: Recorder) 
     assert "DRIFT_EVENT_SINK" not in json.dumps(without)
 
 
-def test_alerts_that_call_for_another_model_go_to_the_service_and_on_to_people() -> None:
+def test_alerts_that_start_a_retraining_go_to_the_service_and_to_people() -> None:
     settings = stack_context("azure", "prod", alerting={"slack": "a", "pagerduty": "b"}, **SETTINGS).settings
     configuration = build_configuration(settings)
     route = next(one for one in configuration["route"]["routes"] if one["receiver"] == "retraining")
@@ -219,12 +220,12 @@ def test_these_alerts_exist_and_name_a_model() -> None:
     assert all(re.search(r"by \([^)]*\bmodel\b", rules[name]) for name in ALERTS)
 
 
-def test_without_retraining_alertmanager_knows_nothing_of_it() -> None:
+def test_without_retraining_alertmanager_does_not_call_it() -> None:
     settings = stack_context("azure", "prod", alerting={"slack": "a"}).settings
     assert "retraining" not in yaml.safe_dump([build_configuration(settings), mount_secrets(settings)])
 
 
-def test_its_clients_reach_the_service_and_nobody_else() -> None:
+def test_only_its_clients_reach_the_service() -> None:
     flows = [flow for flow in list_flows(Retraining.flows, sample_foundation()) if flow.server == SERVER]
     assert {str(flow.client) for flow in flows} == {
         "monitoring/alertmanager",
@@ -246,12 +247,12 @@ def list_objects(recorder: Recorder) -> list[str]:
 
 
 @pytest.mark.parametrize("missing", ["promotion", "training"])
-def test_without_an_image_nothing_is_deployed_and_it_is_said(preview_warnings: list[str], missing: str) -> None:
+def test_without_an_image_nothing_is_deployed_and_there_is_a_warning(preview_warnings: list[str], missing: str) -> None:
     images = {name: digest for name, digest in SETTINGS["images"].items() if name != missing}
     assert list_objects(declare(images=images)) == []
     assert any(f"No model is retrained: images.{missing} is not set." in text for text in preview_warnings)
 
 
-def test_without_models_nothing_is_deployed_and_nothing_is_said(preview_warnings: list[str]) -> None:
+def test_without_models_nothing_is_deployed_and_there_is_no_warning(preview_warnings: list[str]) -> None:
     assert list_objects(declare(retraining={})) == []
     assert preview_warnings == []

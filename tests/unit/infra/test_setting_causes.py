@@ -1,7 +1,7 @@
-"""Which settings are named for a cloud's refusal of a deployment, the first one included.
+"""Which settings are named when a cloud refuses a deployment, including the first one.
 
-Proves it for messages of the clouds and of the simulation, on both clouds. That a real cloud words them so is not
-proven; where no value is recognized, the settings of the part that the resource belongs to are named.
+Proves it for messages of the clouds and of the simulation, on both clouds. If no value is recognized, the settings of
+the part that the resource belongs to are named. Not proven: that a real cloud words its messages like this.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
     ],
 )  # fmt: skip
 def test_the_setting_whose_value_is_refused_is_named(cloud: Cloud, name: str, message: str, cause: str) -> None:
-    (found,) = causes(cloud, name, message)
-    assert found.startswith(cause)
+    (line,) = causes(cloud, name, message)
+    assert line.startswith(cause)
 
 
 @pytest.mark.parametrize("cloud", Cloud)
@@ -77,10 +77,10 @@ def test_the_setting_whose_value_is_refused_is_named(cloud: Cloud, name: str, me
         ("training", "training.size"),
     ],
 )
-def test_a_refusal_without_a_value_names_what_its_part_is_sized_by(cloud: Cloud, name: str, first: str) -> None:
-    found = causes(cloud, name, "QuotaExceeded: the operation exceeds the approved quota")
-    assert found[0].startswith(f"{first} = ")
-    assert any(line.startswith("location = ") for line in found)
+def test_a_refusal_without_a_value_names_size_and_location_of_the_part(cloud: Cloud, name: str, first: str) -> None:
+    lines = causes(cloud, name, "QuotaExceeded: the operation exceeds the approved quota")
+    assert lines[0].startswith(f"{first} = ")
+    assert any(line.startswith("location = ") for line in lines)
 
 
 @pytest.mark.parametrize("cloud", Cloud)
@@ -91,9 +91,9 @@ def test_a_refusal_without_a_value_names_what_its_part_is_sized_by(cloud: Cloud,
         ("letters", "AccessDenied: environment dev of ml"),
     ],
 )
-def test_a_refusal_that_no_setting_causes_names_none(cloud: Cloud, name: str, message: str) -> None:
+def test_a_refusal_that_no_setting_causes_names_no_setting(cloud: Cloud, name: str, message: str) -> None:
     assert causes(cloud, name, message) == []
 
 
-def test_what_parts_are_sized_by_are_settings() -> None:
+def test_the_causes_of_each_part_are_existing_settings() -> None:
     assert {path for paths in _PARTS.values() for path in paths} <= set(list_settings())

@@ -1,7 +1,7 @@
-"""What changing each setting does to a stack that stands, and what is said of it before anything starts.
+"""What changing each setting does to a deployed stack, and what is reported before anything starts.
 
-Proves that each setting has an answer for both clouds, and the messages. That providers and clouds do what the table
-says is in their documentation, which it quotes; no test can prove that.
+Proves that each setting has an entry for both clouds, and the messages. That providers and clouds do what the table
+says is in their documentation, which it cites; no test can prove that.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def parse(text: str) -> StackFile:
 
 
 def compare_with(old: str, new: str, cloud: Cloud = Cloud.AZURE, confirmed: Collection[str] = ()) -> str:
-    """Compare a file, in which some text is replaced, with itself as it stands."""
+    """Compare a file in which some text is replaced with the original, as the deployed settings."""
     before = FILES[cloud]
     assert old in before
-    standing = check(parse(before), "test").dump()
-    return compare(parse(before.replace(old, new)), "test", standing, confirmed)
+    deployed = check(parse(before), "test").dump()
+    return compare(parse(before.replace(old, new)), "test", deployed, confirmed)
 
 
 def refusal(old: str, new: str, cloud: Cloud = Cloud.AZURE, confirmed: Collection[str] = ()) -> str:
@@ -65,7 +65,7 @@ def refusal(old: str, new: str, cloud: Cloud = Cloud.AZURE, confirmed: Collectio
     return str(caught.value)
 
 
-def test_each_setting_says_what_changing_it_does_on_both_clouds() -> None:
+def test_the_effect_of_changing_each_setting_is_documented_on_both_clouds() -> None:
     assert list(CHANGES) == list(list_settings())
     assert all(set(transitions) == set(Cloud) for transitions in CHANGES.values())
     assert set(MEANINGS) == set(Effect)
@@ -79,8 +79,8 @@ def test_each_setting_says_what_changing_it_does_on_both_clouds() -> None:
         ("everything", "set it to settings of docs/settings.md."),
     ],
 )
-def test_a_confirmation_of_what_is_no_setting_is_refused(name: str, remedy: str) -> None:
-    assert f"CONFIRM={name} names no setting; nothing has been touched. Remedy: {remedy}" in refusal(
+def test_a_confirmation_of_something_that_is_not_a_setting_is_refused(name: str, remedy: str) -> None:
+    assert f"CONFIRM={name} does not name a setting; nothing has been touched. Remedy: {remedy}" in refusal(
         "owner: ml", "owner: ds", confirmed=[name]
     )
 
@@ -90,12 +90,12 @@ def test_the_same_settings_change_nothing(cloud: Cloud) -> None:
     assert compare_with("owner: ml", "owner: 'ml'", cloud) == ""
 
 
-def test_each_change_can_be_judged() -> None:
-    """Rules over old and new value take whatever values a setting has."""
-    check_every(product(list_settings(), Cloud), _judge_change)
+def test_each_change_can_be_evaluated() -> None:
+    """Rules for old and new values accept any value that a setting can have."""
+    check_every(product(list_settings(), Cloud), _evaluate_change)
 
 
-def _judge_change(case: tuple[str, Cloud]) -> None:
+def _evaluate_change(case: tuple[str, Cloud]) -> None:
     setting, cloud = case
     example = find_example(setting, cloud)
     old = {bool: False, int: 1, list: [], dict: {}, str: "1.30" if "Version" in setting else ""}[type(example)]
@@ -106,8 +106,8 @@ def _judge_change(case: tuple[str, Cloud]) -> None:
 @pytest.mark.parametrize(
     ("cloud", "old", "new", "line"),
     [
-        (Cloud.AZURE, "owner: ml", "owner: ops", "that their principals stay; the update replaces nothing."),
-        (Cloud.AWS, "owner: ml", "owner: ops", "'ops': rolls nodes: a tag of every resource, nodes included."),
+        (Cloud.AZURE, "owner: ml", "owner: ops", "that their principals stay the same; the update replaces nothing."),
+        (Cloud.AWS, "owner: ml", "owner: ops", "'ops': rolls nodes: a tag of every resource, including nodes."),
         (Cloud.AZURE, '"1.35"', '"1.36"', "'1.35' -> '1.36': rolls nodes: the control plane first, then all nodes."),
         (Cloud.AZURE, "203.0.113.0/24", "198.51.100.0/24", '["198.51.100.0/24"]: free.'),
         (Cloud.AWS, "owner: ml", "owner: ml\n  database: {storageGb: 128}", "database.storageGb 64 -> 128: free."),
@@ -119,8 +119,8 @@ def _judge_change(case: tuple[str, Cloud]) -> None:
             Cloud.AWS,
             '"1.35"',
             '"1.35"\n    userPool: {maximum: 5}',
-            "userPool.maximum 10 -> 5: interrupts: nodes that there are above it are removed; their pods have 15 "
-            "minutes to move to others.",
+            "userPool.maximum 10 -> 5: interrupts: nodes in excess of it are removed; their pods have 15 "
+            "minutes to move to other nodes.",
         ),
         (
             Cloud.AWS,
@@ -130,7 +130,7 @@ def _judge_change(case: tuple[str, Cloud]) -> None:
         ),
     ],
 )
-def test_what_can_be_changed_is_listed_with_its_effect(cloud: Cloud, old: str, new: str, line: str) -> None:
+def test_allowed_changes_are_listed_with_their_effect(cloud: Cloud, old: str, new: str, line: str) -> None:
     report = compare_with(old, new, cloud)
     assert report.startswith("  - groundwork:")
     assert report.endswith(line)
@@ -148,7 +148,7 @@ def test_what_can_be_changed_is_listed_with_its_effect(cloud: Cloud, old: str, n
             "owner: ml\n  network: {cidr: 10.30.0.0/16}",
             "network.cidr '10.20.0.0/16' -> '10.30.0.0/16' (line 7): fixed: a network that is in use cannot move.",
         ),
-        (Cloud.AZURE, '"1.35"', '"1.37"', "fixed: a cluster takes one minor version at a time."),
+        (Cloud.AZURE, '"1.35"', '"1.37"', "fixed: a cluster is upgraded one minor version at a time."),
         (Cloud.AZURE, "owner: ml", "owner: ml\n  database: {storageGb: 32}", "the disk of a database only grows."),
         (Cloud.AWS, "owner: ml", "owner: ml\n  database: {storageGb: 66}", "a disk grows by 10% or more."),
         (
@@ -159,7 +159,9 @@ def test_what_can_be_changed_is_listed_with_its_effect(cloud: Cloud, old: str, n
         ),
     ],
 )  # fmt: skip
-def test_what_is_fixed_is_refused_with_the_way_back(cloud: Cloud, old: str, new: str, problem: str) -> None:
+def test_a_change_of_a_fixed_setting_is_refused_with_the_deployed_value(
+    cloud: Cloud, old: str, new: str, problem: str
+) -> None:
     message = refusal(old, new, cloud, confirmed=list_settings())
     assert problem in message
     assert "Remedy: set it back to " in message
@@ -176,23 +178,25 @@ def test_what_is_fixed_is_refused_with_the_way_back(cloud: Cloud, old: str, new:
         (Cloud.AWS, "g5.xlarge", "", "interrupts: the pool is deleted"),
     ],
 )
-def test_a_pool_with_gpus_comes_freely_and_goes_with_its_pods(cloud: Cloud, old: str, new: str, effect: str) -> None:
+def test_a_gpu_pool_can_be_added_freely_and_its_removal_interrupts(
+    cloud: Cloud, old: str, new: str, effect: str
+) -> None:
     assert str(CHANGES["cluster.gpuPool.size"][cloud].find(old, new)).startswith(effect)
 
 
-def test_what_can_be_done_instead_is_said() -> None:
-    assert "set it back to '1.35'; or deploy 1.36 first, then go on." in refusal('"1.35"', '"1.37"')
+def test_a_refusal_names_the_alternative() -> None:
+    assert "set it back to '1.35'; or deploy 1.36 first." in refusal('"1.35"', '"1.37"')
     larger = refusal("owner: ml", "owner: ml\n  database: {storageGb: 66}", Cloud.AWS)
     assert "set it back to 64; or use 71 or more." in larger
     other = refusal("acme", "newco")
-    assert "; a stack with another value has to be created anew, after this one is destroyed." in other
+    assert "; for another value, destroy the stack and create it again." in other
 
 
 def test_an_older_version_is_refused() -> None:
     newer = FILES[Cloud.AZURE].replace('"1.35"', '"1.36"')
-    standing = check(parse(newer), "test").dump()
+    deployed = check(parse(newer), "test").dump()
     with pytest.raises(ValueError, match="a cluster cannot go back to an older version"):
-        compare(parse(FILES[Cloud.AZURE]), "test", standing, ())
+        compare(parse(FILES[Cloud.AZURE]), "test", deployed, ())
 
 
 def test_a_loss_of_data_has_to_be_confirmed() -> None:
@@ -204,15 +208,15 @@ def test_a_loss_of_data_has_to_be_confirmed() -> None:
     assert report == "  - groundwork:database.backupDays 35 -> 7: loses data: older backups are deleted."
 
 
-def test_another_environment_changes_the_settings_whose_defaults_it_has() -> None:
+def test_another_environment_changes_the_settings_whose_defaults_depend_on_it() -> None:
     message = refusal("environment: prod", "environment: dev")
     default = "not in the file: the default of its cloud and environment"
     assert f"groundwork:resilience.provisionedThroughput true -> false ({default}): fixed: " in message
     assert "CONFIRM=telemetry.retentionDays" in message
 
 
-def test_a_setting_that_what_stands_does_not_know_is_not_compared() -> None:
-    standing: dict[str, Any] = check(parse(FILES[Cloud.AZURE]), "test").dump()
-    del standing["network"]
+def test_a_setting_that_the_last_deployment_does_not_have_is_not_compared() -> None:
+    deployed: dict[str, Any] = check(parse(FILES[Cloud.AZURE]), "test").dump()
+    del deployed["network"]
     changed = FILES[Cloud.AZURE] + "  network: {cidr: 10.30.0.0/16}\n"
-    assert compare(parse(changed), "test", standing, ()) == ""
+    assert compare(parse(changed), "test", deployed, ()) == ""

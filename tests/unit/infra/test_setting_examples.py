@@ -1,6 +1,6 @@
-"""Each setting by the catalogue: it is described, its example is allowed, and any value gets a message of this project.
+"""Every setting has a description and a valid example, and any invalid value gets a message of this project.
 
-test_setting_messages has the messages of each rule.
+The settings are those of the catalogue; test_setting_messages proves the messages of each rule.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def _check_description(setting: str) -> None:
 
 
 @pytest.mark.slow
-def test_no_message_is_the_validators() -> None:
-    """Whatever is written for a setting, it is either taken or refused in the words of this project."""
+def test_no_message_of_the_validator_is_shown() -> None:
+    """Any value of a setting is either accepted, or rejected with a message of this project."""
     check_every(product(list_settings(), ODD), _check_refusal)
 
 
@@ -61,7 +61,7 @@ def _check_refusal(case: tuple[str, Any]) -> None:
     assert "valid string" not in message
 
 
-# What the example of a setting has no meaning without.
+# Other settings that the example of a setting requires.
 _REPOSITORY = "repository: https://git.example.com/acme/models.git"
 NEEDED_BY_EXAMPLES = {
     "cost.monthlyBudget": "\ntelemetry: {alertEmail: ml-oncall@example.com}",

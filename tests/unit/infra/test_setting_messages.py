@@ -1,9 +1,9 @@
-"""What a setting may be, and what is said of one that is wrong: the setting, its line, the rule and the remedy.
+"""Which values a setting accepts, and the message for an invalid one: the setting, its line, the rule and the remedy.
 
 Proves it from the text of a stack's file to the message, for each rule and each way to write a value wrongly;
-test_setting_examples tries any value. The limits themselves are the clouds' documentation, which
-infra/core/settings/limits.py quotes: no test can prove those. tests/engine proves that the engine shows
-the same and stops before it changes anything.
+test_setting_examples tries arbitrary values. The limits themselves come from the clouds' documentation, which
+infra/core/settings/limits.py cites; no test can prove those. tests/engine proves that the engine shows
+the same message and stops before it changes anything.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AWS, "location: us-west-1", "is not a region of aws with three availability zones", "docs/settings.md lists"),
         (AZURE, "location: West Europe", "is not a region of azure", "use westeurope, if that is what you mean"),
         (AZURE, "location: nowhere", "is not a region of azure", "use a region such as westeurope; docs/settings.md"),
-        (AZURE, "owner: R&D #1", "owner = 'R&D' (line 2): is followed by #1, which YAML takes", 'quotes, as in "R&D'),
-        (AWS, "owner: Team #1", "owner = 'Team' (line 2): is followed by #1, which YAML takes", "write it without #"),
-        (AZURE, "tags: {a: b}\ncostCenter: a #b c", "costCenter = 'a' (line 3): is followed by #b c", "a blank after"),
+        (AZURE, "owner: R&D #1", "owner = 'R&D' (line 2): is followed by #1, which YAML reads", 'quotes, as in "R&D'),
+        (AWS, "owner: Team #1", "owner = 'Team' (line 2): is followed by #1, which YAML reads", "write it without #"),
+        (AZURE, "tags: {a: b}\ncostCenter: a #b c", "costCenter = 'a' (line 3): is followed by #b c", "a space after"),
         (AZURE, "organization: Acme Inc", "must be 2 to 8 lower-case letters and digits", "write acmeinc"),
         (AZURE, "organization: Umbrella Corp", "must be 2 to 8 lower-case letters", "shorten it, such as acme"),
-        (AZURE, "sso: {issuer: 'https://id.example.com'}", "sso.authorizationUrl is not set, and", "remove sso.issuer"),
+        (AZURE, "sso: {issuer: 'https://id.example.com'}", "sso.authorizationUrl is not set, but", "remove sso.issuer"),
         (AZURE, "sso: {adminGroup: admins}", "adminGroup = 'admins' (line 2): has no meaning", "set the issuer, or"),
         (AZURE, "sso: {issuer: id.example.com}", "must be an https:// URL", "write it like https://"),
-        (AZURE, "sso: {adminGroup: \"a', 'b\"}", "must be a group's name or ID", "as the claim `groups`"),
+        (AZURE, "sso: {adminGroup: \"a', 'b\"}", "must be a group's name or ID", "in the claim `groups`"),
         (AZURE, "sso: {clientSecret: 'p&ss word'}", "must be the name of a secret in", "write that name"),
         (AZURE, "gitops: {repository: git.example.com/m}", "must be the https URL of a git repository", "like https://"),
         (AZURE, "gitops: {repository: 'http://git.example.com/models'}", "must be the https URL", "write it like https://"),
@@ -57,14 +57,14 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "gitops: {repository: 'git@git.example.com:acme/m'}", "must be the https URL of a git", "like https://"),
         (AZURE, "gitops: {repository: 'https://git.example.com'}", "a host and a path", "git.example.com/acme/models"),
         (AZURE, "gitops: {repository: 'https://git..example.com/m'}", "must be the https URL of a git", "like https://"),
-        (AZURE, "gitops: {path: stacks/prod}", "does not end with the stack's name, test", "stacks/test, or remove it"),
-        (AZURE, "gitops: {path: test}", "is at the root of the repository", "write it like stacks/test"),
+        (AZURE, "gitops: {path: stacks/prod}", "must end with the stack's name, test", "stacks/test, or remove it"),
+        (AZURE, "gitops: {path: test}", "must not be at the root of the repository", "write it like stacks/test"),
         (AZURE, "gitops: {path: stacks/test}", "has no meaning without gitops.repository", "set gitops.repository, or"),
         (AZURE, "gitops: {tokenSecret: git-token}", "= 'git-token' (line 2): has no meaning without", "or remove it"),
         (AZURE, "pipelines: {enabled: true}", "= true (line 2): needs gitops.repository", "set gitops.repository to"),
         (AZURE, "images: {promotion: latest}", "promotion = 'latest' (line 2): must be the digest of an", "the push"),
-        (AZURE, "images: {registries: ['*/*']}", "must be a pattern of images", "like registry.example.com/ml/*"),
-        (AZURE, "images: {registries: [example.com]}", "must be a pattern of images", "like registry.example.com/"),
+        (AZURE, "images: {registries: ['*/*']}", "must be a pattern for images", "like registry.example.com/ml/*"),
+        (AZURE, "images: {registries: [example.com]}", "must be a pattern for images", "like registry.example.com/"),
         (AZURE, "lifecycle: {gitToken: ghp_abc}", "must be the name of a secret in the stack's store", "as git-token"),
         (
             AZURE,
@@ -79,11 +79,11 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (
             AWS,
             f"images: {{promotion: 'sha256:{'a' * 64}'}}\nlifecycle: {{gitToken: ''}}",
-            "must name a secret: promotions are pushed to the GitOps repository with it",
+            "must name a secret, with which promotions are pushed to the GitOps repository",
             "or remove images.promotion",
         ),
         (AZURE, "organization: xbox1", "a word that Azure reserves in names", "without login, xbox, microsoft"),
-        (AZURE, "owner: ' ml'", "must be one line of 1 to 64 characters without blanks at its ends", "such as ml"),
+        (AZURE, "owner: ' ml'", "one line of 1 to 64 characters without leading or trailing spaces", "such as ml"),
         (AZURE, 'owner: "a\\nb"', "must be one line", "such as ml-platform"),
         (AWS, "owner: 'R&D #1'", "owner = 'R&D #1' (line 2): has characters that a tag cannot have on AWS", "without"),
         (AWS, "costCenter: aws:1", "begins with aws:, which AWS reserves", "without this prefix"),
@@ -94,16 +94,16 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "gateway: {domain: ml_ex}", "gateway.domain = 'ml_ex' (line 2): must be a DNS name", "ml.example.com"),
         (AZURE, "gateway: {domain: '*.ml.example.com'}", "this one has the label '*'", "without scheme, wildcard"),
         (AZURE, "gateway: {domain: 'https://ml.example.com'}", "has the label 'https://ml'", "without scheme"),
-        (AZURE, "gateway: {domain: 'a_b.example'}", "has the label 'a_b', which has more than lower", "ml.example.com"),
-        (AZURE, "gateway: {domain: Ml.example.com}", "has the label 'Ml', which has more than lower", "ml.example.com"),
-        (AZURE, "gateway: {domain: -a.com}", "has the label '-a', which has more than", "ml.example.com"),
-        (AZURE, "gateway: {domain: a-.com}", "has the label 'a-', which has more than", "ml.example.com"),
-        (AZURE, "gateway: {domain: 'ml.example.com:443'}", "has the label 'com:443'", "wildcard, port or period"),
-        (AZURE, "gateway: {domain: x..y}", "must be a DNS name of two labels or more", "ml.example.com"),
-        (AZURE, "gateway: {domain: ml.example.com.}", "has an empty label", "scheme, wildcard, port or period"),
+        (AZURE, "gateway: {domain: 'a_b.example'}", "has the label 'a_b'; a label has only lower", "ml.example.com"),
+        (AZURE, "gateway: {domain: Ml.example.com}", "has the label 'Ml'; a label has only lower", "ml.example.com"),
+        (AZURE, "gateway: {domain: -a.com}", "has the label '-a'; a label has only", "ml.example.com"),
+        (AZURE, "gateway: {domain: a-.com}", "has the label 'a-'; a label has only", "ml.example.com"),
+        (AZURE, "gateway: {domain: 'ml.example.com:443'}", "has the label 'com:443'", "wildcard, port or trailing"),
+        (AZURE, "gateway: {domain: x..y}", "must be a DNS name of two or more labels", "ml.example.com"),
+        (AZURE, "gateway: {domain: ml.example.com.}", "has an empty label", "wildcard, port or trailing period"),
         (AZURE, "gateway: {domain: example}", "gateway.domain = 'example' (line 2): must be", "ml.example.com"),
         (AZURE, "gateway: {domain: 10.20.0.4}", "this one ends with a number, as an IP address", "like ml.example.com"),
-        (AZURE, f"gateway: {{domain: {'a' * 64}.com}}", "of 64 characters, and a label has at most", "ml.example.com"),
+        (AZURE, f"gateway: {{domain: {'a' * 64}.com}}", "of 64 characters, but a label has at most", "ml.example.com"),
         (AZURE, f"gateway: {{domain: {'a.' * 94}com}}", "has 191 characters; 189 leave room for", "ml.example.com"),
         (AZURE, "gateway: {issuer: letsencrypt}", "gateway.issuer = 'letsencrypt' (line 2): must be", "use one of"),
         (AZURE, "gateway: {issuer: acme}", "gateway.domain is not set, and an ACME server", "to self-signed"),
@@ -128,13 +128,13 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AWS, "network: {serviceCidr: 172.20.0.0/26}", "must be between /12 and /24 on aws", "172.20.0.0/16"),
         (AWS, "network: {cidr: 172.17.0.0/16}", "overlaps 172.17.0.0/16, which AWS reserves", "10.0.0.0/8"),
         (AZURE, "network: {podCidr: 10.244.0.0/21}", "has room for 8 nodes, each with a /24; the pools can", "a /20"),
-        (AZURE, "network: {hub: hub}", "does not have the form that azure gives such IDs", "virtualNetworks/hub"),
+        (AZURE, "network: {hub: hub}", "does not have the form of such an ID on azure", "virtualNetworks/hub"),
         (AZURE, cluster("admins: [ml]"), "cluster.admins[0] = 'ml' (line 2): does not have the form", "write it like"),
         (AZURE, cluster("kubernetesVersion: '1.20'"), "kubernetesVersion = '1.20' (line 2): is not offered", "1.36"),
         (AZURE, cluster("kubernetesVersion: '1.33'"), "its standard support on AKS ends on 2026-07-31", "use one of"),
         (AZURE, cluster("userPool: {minimum: 11}"), "minimum = 11 (line 2): is above maximum 10", "raise the maximum"),
         (AZURE, cluster("userPool: {size: m6i.xlarge}"), "is not spelled like a size of azure", "Standard_D4s_v5"),
-        (AZURE, cluster("userPool: {size: standard_d4s_v5}"), "is not spelled like", "capitals and small letters"),
+        (AZURE, cluster("userPool: {size: standard_d4s_v5}"), "is not spelled like", "upper and lower case"),
         (AWS, cluster("userPool: {size: Standard_D4s_v5}"), "is not spelled like a size of aws", "m6i.xlarge"),
         (AZURE, cluster("gpuPool: {size: Standard_D4s_v5}"), "size = 'Standard_D4s_v5' (line 2): is not a", "T4_v3"),
         (AZURE, cluster("gpuPool: {size: Standard_NV4as_v4}"), "is not a size of azure with NVIDIA GPUs", "_T4_v3"),
@@ -175,10 +175,10 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
             "name a stack in another region",
         ),
         (AZURE, "telemetry: {retentionDays: 5}", "must be 30 to 731 days", "use a value from 30 to 731 days"),
-        (AZURE, "telemetry: {retentionDays: 731}", "longer than Log Analytics keeps logs, 730 days", "30 to 730"),
-        (AWS, "telemetry: {retentionDays: 100}", "is not a time that CloudWatch keeps logs for", "use 120"),
+        (AZURE, "telemetry: {retentionDays: 731}", "longer than the retention of Log Analytics", "30 to 730"),
+        (AWS, "telemetry: {retentionDays: 100}", "is not a retention time of CloudWatch", "use 120"),
         (AZURE, "alerting: {smtpHost: smtp.example.com}", "must be a host's name in lower case and a port", "587"),
-        (AZURE, "alerting: {smtpHost: 'smtp.example.com:587'}", "has nobody to send e-mail", "set telemetry"),
+        (AZURE, "alerting: {smtpHost: 'smtp.example.com:587'}", "has no recipient for e-mail", "set telemetry"),
         (AZURE, "alerting: {smtpUser: robot}", "has no meaning without alerting.smtpHost", "set it, or remove"),
         (
             AZURE,
@@ -186,7 +186,7 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
             "is set without alerting.smtpPassword",
             "set alerting.smtpPassword too",
         ),
-        (AZURE, "cost: {monthlyBudget: 500}", "has nobody to tell", "set telemetry.alertEmail"),
+        (AZURE, "cost: {monthlyBudget: 500}", "has no recipient for its alerts", "set telemetry.alertEmail"),
         (AZURE, "telemetry: {alertEmail: nobody}", "must be one e-mail address", "ml-oncall@example.com"),
         (AZURE, "telemetry: {alertEmail: 'a@example.com, b@example.com'}", "must be one e-mail", "address of a group"),
     ],
@@ -204,12 +204,12 @@ def test_a_value_that_is_not_allowed(cloud: Cloud, text: str, problem: str, reme
     [
         (
             cluster("kubernetesVersion: 1.36"),
-            "cluster.kubernetesVersion = 1.36 (line 2): is read as a number, and has to be text.",
+            "cluster.kubernetesVersion = 1.36 (line 2): must be text, but is read as a number.",
             ["put it in quotes:", "groundwork:cluster:", '  kubernetesVersion: "1.36"'],
         ),
         (
             cluster("kubernetesVersion: 1.30"),
-            "kubernetesVersion = 1.3 (line 2): is read as a number",
+            "kubernetesVersion = 1.3 (line 2): must be text, but is read as a number",
             ["put it in quotes:", "groundwork:cluster:", '  kubernetesVersion: "1.30"'],
         ),
         (
@@ -234,15 +234,15 @@ def test_a_value_that_is_not_allowed(cloud: Cloud, text: str, problem: str, reme
         ("colud: azure", "groundwork:colud (line 2) is not a setting.", ["use 'cloud', if that is what you mean."]),
         ("cost_center: a", "is not a setting.", ["use 'costCenter', if that is what you mean."]),
         ("zzz: 1", "is not a setting.", ["remove it; the settings here are cloud, environment"]),
-        ("cluster: big", "cluster = 'big' (line 2): is a section, not a setting.", ["write under it what you want to"]),
+        ("cluster: big", "cluster = 'big' (line 2): is a section, not a setting.", ["write its settings below it"]),
         ("network:", "groundwork:network (line 2) has no value.", ["remove the line, or give it a value."]),
         ("database: {storageGb: }", "database.storageGb (line 2) has no value.", ["remove the line, or give it a"]),
-        ("database: {storageGb: '64'}", "is text, and must be 32 to 16384 GiB.", ["remove the quotes:", "gr", "  s"]),
+        ("database: {storageGb: '64'}", "must be 32 to 16384 GiB, but is text.", ["remove the quotes:", "gr", "  s"]),
         ("database: {storageGb: 64.5}", "must be a whole number, 32 to 16384 GiB.", ["use a value from 32"]),
         ("database: {storageGb: true}", "storageGb = true (line 2): must be a whole number", ["use a value from 32"]),
         ("database: {storageGb: [64]}", "must be one value, not a list.", ["write it like this:", "ground", "  s"]),
         ("resilience: {retainData: no}", "retainData = 'no' (line 2): must be true or false.", ["write true or false"]),
-        ("resilience: {retainData: 'true'}", "is text, and must be true or false.", ["remove the quotes:", "g", "  r"]),
+        ("resilience: {retainData: 'true'}", "must be true or false, but is text.", ["remove the quotes:", "g", "  r"]),
         ("resilience: {retainData: 1}", "must be true or false.", ["write true or false, without quotes."]),
         ("owner: {team: ml}", "owner (line 2): must be one value, not a section.", ["write it like this:", "groundw"]),
         ("owner: [ml]", "owner (line 2): must be one value, not a list.", ["write it like this:", "groundwork:own"]),
@@ -271,7 +271,7 @@ def test_a_value_that_is_written_wrongly(text: str, problem: str, remedy: list[s
 
 
 @pytest.mark.parametrize("name", ["environmnt", "locaton", "Organisation", "ownr", "clod"])
-def test_a_misspelt_setting_is_not_missing_as_well(name: str) -> None:
+def test_a_misspelt_setting_is_not_also_reported_as_missing(name: str) -> None:
     meant = {"Organisation": "organization", "environmnt": "environment", "locaton": "location", "clod": "cloud"}
     lines = (NEEDED[AZURE] + COMMON).replace(f"{meant.get(name, 'owner')}:", f"{name}:").splitlines()
     text = "config:\n" + "\n".join(f"  {line}" for line in lines)
@@ -282,7 +282,7 @@ def test_a_misspelt_setting_is_not_missing_as_well(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["owner: ml # one", "owner: ml  ## one", "owner: 'R&D #1'", "owner: a#b"])
-def test_a_comment_behind_a_text_is_one(text: str) -> None:
+def test_a_comment_after_a_text_is_read_as_a_comment(text: str) -> None:
     assert parse(text).owner in ("ml", "R&D #1", "a#b")
 
 
@@ -295,7 +295,7 @@ def test_a_missing_setting_is_shown_as_it_is_written() -> None:
     assert message.count(" is not set: ") == 4
 
 
-def test_all_faults_are_reported_at_once_and_each_once() -> None:
+def test_all_faults_are_reported_together_and_each_only_once() -> None:
     text = (
         "location: eu-west-1\norganization: 7\nowner: 0042\ncolud: x\n"
         "network: {cidr: 10.0.0.0/24, podCidr: nonsense, serviceCidr: 172.31.0.0/16}\n"
@@ -338,11 +338,12 @@ def test_a_domain_of_rfc_1123_is_allowed(domain: str) -> None:
 
 
 def test_no_two_stacks_can_have_the_same_folder() -> None:
-    """Whatever two files say: the one that names the folder of the other is refused, and says whose it is."""
+    """A file that names another stack's folder is refused, and the message says which stack it belongs to."""
     message = refusal("gitops: {repository: 'https://git.example.com/m', path: stacks/azure-prod}")
     assert message.splitlines()[1:3] == [
-        "  - groundwork:gitops.path = 'stacks/azure-prod' (line 2): does not end with the stack's name, test, and "
-        "would be the folder of a stack azure-prod: stacks that share a folder would roll out each other's models.",
+        "  - groundwork:gitops.path = 'stacks/azure-prod' (line 2): must end with the stack's name, test; "
+        "this would be the folder of a stack named azure-prod, and stacks that share a folder would roll out each "
+        "other's models.",
         "    Remedy: write it like stacks/test, or remove it.",
     ]
 

@@ -1,7 +1,7 @@
-"""What a setting says reaches the program.
+"""The program uses every setting.
 
-Proves that the program of each cloud reads every setting that the cloud has, or a fact that is computed from it, while
-it declares a stack with all that is optional. Does not prove that what it does with the value is right.
+Proves that the program of each cloud reads every setting of that cloud, directly or by a property that is computed from
+it, when it declares a stack with all optional parts. Does not prove that the program uses the value correctly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.declared_stack import declare_stack
 pytestmark = pytest.mark.slow
 
 _SETTINGS = "infra.core.settings"
-# What the descriptions of these settings say, too.
+# The descriptions of these settings name the other cloud as well.
 _OF_THE_OTHER_CLOUD = {
     Cloud.AZURE: (
         "ResilienceSettings.nat_gateway_per_zone",
@@ -43,7 +43,7 @@ _OF_THE_OTHER_CLOUD = {
         "Settings.tenant",
     ),
 }
-# By `make cost`, `make backup` and `make failover`.
+# Read by `make cost`, `make backup` and `make failover`.
 _READ_ELSEWHERE = ("CostSettings.usage", "ResilienceSettings.backup_store", "ResilienceSettings.standby")
 
 
@@ -53,7 +53,7 @@ def _name_fields(section: type[BaseModel]) -> list[str]:
 
 @contextmanager
 def _record_reads() -> Iterator[set[tuple[type, str]]]:
-    """Which fields of which sections the program reads, by itself or by the properties of a section."""
+    """Record which fields of which sections the program reads, directly or by the properties of a section."""
     reads: set[tuple[type, str]] = set()
 
     def read(section: Any, name: str) -> Any:

@@ -1,6 +1,6 @@
 """The settings of a stack: names, defaults of each environment, and the stacks of this project.
 
-What a value may be and what is said of a wrong one is proven in test_setting_messages.
+test_setting_messages proves which values are valid, and the messages for invalid ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VALID = {
 
 
 @pytest.mark.parametrize("stack", ["azure-prod", "aws-dev", "sandbox", "Team_1.qa", "9", "a" * 100])
-def test_a_stack_of_any_name_has_any_cloud_and_environment(stack: str) -> None:
+def test_a_stack_of_any_name_can_have_any_cloud_and_environment(stack: str) -> None:
     assert parse(VALID, stack).environment is Environment.DEV
 
 
@@ -80,19 +80,19 @@ ELSEWHERE = {
 STAGING = {**ELSEWHERE, "replicas": 2}
 
 
-@pytest.mark.parametrize(("environment", "facts"), [("dev", ELSEWHERE), ("staging", STAGING), ("prod", PRODUCTION)])
+@pytest.mark.parametrize(("environment", "defaults"), [("dev", ELSEWHERE), ("staging", STAGING), ("prod", PRODUCTION)])
 @pytest.mark.parametrize("cloud", Cloud)
 def test_the_environment_decides_how_resilient_a_stack_is(
-    cloud: Cloud, environment: str, facts: dict[str, bool | int]
+    cloud: Cloud, environment: str, defaults: dict[str, bool | int]
 ) -> None:
     location = "westeurope" if cloud is Cloud.AZURE else "eu-west-1"
     raw = {**VALID, "cloud": cloud.value, "environment": environment, "location": location}
     # Azure deletes old versions of artifacts after the same time everywhere.
-    expected = {**facts, "artifact_version_days": 90} if cloud is Cloud.AZURE else facts
+    expected = {**defaults, "artifact_version_days": 90} if cloud is Cloud.AZURE else defaults
     assert parse(raw, f"{cloud}-{environment}").resilience.model_dump() == expected
 
 
-def test_a_stack_may_differ_from_its_environment_in_one_fact() -> None:
+def test_a_stack_can_override_one_default_of_its_environment() -> None:
     resilience = parse({**VALID, "resilience": {"replicas": 3}}, "azure-dev").resilience
     assert (resilience.replicas, resilience.deletion_protection) == (3, False)
 

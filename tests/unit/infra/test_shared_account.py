@@ -1,8 +1,8 @@
-"""Two stacks of a cloud in one account: the foundation of the second comes up beside that of the first.
+"""Two stacks of a cloud in one account: the second foundation can be deployed beside the first one.
 
-Proves that no name of theirs is the same where the cloud has one of each, that the second one changes nothing of the
-first, and that no check of a rehearsal takes what the first one has for the second's. The scenario
-`two-stacks-in-one-account` of tests/soak has whole stacks and the engine.
+Proves that they share no name that has to be unique, that the second one changes nothing of the first, and that no
+check of a rehearsal mistakes resources of the first one for the second's. The scenario `two-stacks-in-one-account` of
+tests/soak covers whole stacks and the engine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def deploy(cloud: str, environment: str, state: StateStore) -> dict[tuple[str, s
 
 
 @pytest.mark.parametrize("cloud", ["aws", "azure"])
-def test_the_second_stack_leaves_the_first_alone(cloud: str) -> None:
+def test_the_second_stack_does_not_change_the_first(cloud: str) -> None:
     state = StateStore(":memory:")
     first = deploy(cloud, "dev", state)
     second = deploy(cloud, "prod", state)
@@ -39,7 +39,7 @@ def test_the_second_stack_leaves_the_first_alone(cloud: str) -> None:
 
 
 @pytest.mark.parametrize("cloud", ["aws", "azure"])
-def test_what_the_first_stack_has_is_not_taken_for_the_seconds(cloud: str) -> None:
+def test_resources_of_the_first_stack_are_not_mistaken_for_the_seconds(cloud: str) -> None:
     first, state = declare_stack(f"{cloud}-dev"), StateStore(":memory:")
     copy_account(first.recorder.state, state)
     stack = f"{cloud}-staging"
@@ -50,5 +50,5 @@ def test_what_the_first_stack_has_is_not_taken_for_the_seconds(cloud: str) -> No
 
 
 def judge(stack: DeclaredStack) -> dict[str, list[str]]:
-    """What a rehearsal says of the cluster and its connections; without its charts, that much is missing."""
+    """The findings of a rehearsal about the cluster and its connections; charts are not rendered and so not covered."""
     return {name: sorted(CHECKS[name](stack)) for name in ("cluster", "access", "wiring")}

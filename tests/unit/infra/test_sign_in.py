@@ -1,7 +1,7 @@
-"""How people reach Argo CD, Grafana, MLflow and experiments, with an issuer of OpenID Connect and without one.
+"""How people reach Argo CD, Grafana, MLflow and experiments, with an OpenID Connect issuer and without one.
 
-Proves what is declared, from one table of roles. That Envoy Gateway's kind accepts it is proven by rehearsals; that a
-person can sign in at an issuer is proven by nothing here.
+Proves what is declared, from one table of roles. Rehearsals prove that the schemas of Envoy Gateway's kinds accept it.
+Not proven: that a person can sign in at an issuer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def without_issuer() -> Recorder:
 
 
 def of_kind(platform: Recorder, kind: str) -> dict[str, Any]:
-    """Inputs by namespace; a namespace has at most one of them that is for people."""
+    """Inputs, keyed by namespace; a namespace has at most one of them that is for people."""
     return {
         item.inputs["metadata"]["namespace"]: item.inputs
         for item in platform.resources
@@ -58,15 +58,15 @@ def of_kind(platform: Recorder, kind: str) -> dict[str, Any]:
 
 
 def values(platform: Recorder, chart: str) -> Any:
-    (found,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"] == chart]
-    return found["values"]
+    (release,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"] == chart]
+    return release["values"]
 
 
 def groups(rule: Any) -> list[str]:
     (claim,) = rule["principal"]["jwt"]["claims"]
     assert claim["name"] == "groups"
-    found: list[str] = claim["values"]
-    return found
+    names: list[str] = claim["values"]
+    return names
 
 
 def test_each_service_has_a_route_that_comes_after_its_policy(with_issuer: Recorder, without_issuer: Recorder) -> None:
@@ -82,7 +82,7 @@ def test_each_service_has_a_route_that_comes_after_its_policy(with_issuer: Recor
             assert (f"{service}-sign-in" in before) is (service in secured)
 
 
-def test_with_an_issuer_only_its_groups_pass_the_gateway(with_issuer: Recorder) -> None:
+def test_with_an_issuer_the_gateway_admits_only_its_groups(with_issuer: Recorder) -> None:
     policies = of_kind(with_issuer, "SecurityPolicy")
     assert policies.keys() == {"mlflow", "monitoring"}
     for policy in policies.values():
@@ -97,7 +97,7 @@ def test_with_an_issuer_only_its_groups_pass_the_gateway(with_issuer: Recorder) 
         assert provider["extractFrom"]["headers"] == [{"name": spec["oidc"]["forwardIDToken"]["header"]}]
         assert spec["oidc"]["clientSecret"] == {"name": "sso-client"}
         assert "basicAuth" not in spec
-    # Cookies of one name would be taken for one another's where a browser sends both.
+    # Cookies of the same name would be mistaken for each other if a browser sends both.
     cookies = [policy["spec"]["oidc"]["cookieNames"]["idToken"] for policy in policies.values()]
     assert len(set(cookies)) == len(cookies)
     secrets = of_kind(with_issuer, "ExternalSecret")
@@ -139,7 +139,7 @@ def test_argo_cd_and_grafana_take_their_roles_from_the_same_groups(with_issuer: 
     assert argo_cd["cm"]["admin.enabled"] == "false"
     assert "secret" not in argo_cd["cm"]["oidc.config"].lower()
     assert json.loads(argo_cd["cm"]["oidc.config"])["enablePKCEAuthentication"] is True
-    # The issuer sends people back to the name that Argo CD believes to have.
+    # The issuer redirects people to the name that Argo CD is configured with.
     hosts = {
         host for route in of_kind(with_issuer, "HTTPRoute").values() for host in route["spec"].get("hostnames", ())
     }
@@ -152,7 +152,7 @@ def test_argo_cd_and_grafana_take_their_roles_from_the_same_groups(with_issuer: 
     assert grafana["auth.jwt"]["role_attribute_strict"] is True
 
 
-def test_without_an_issuer_mlflow_asks_for_a_generated_password(without_issuer: Recorder) -> None:
+def test_without_an_issuer_mlflow_requires_a_generated_password(without_issuer: Recorder) -> None:
     policies = of_kind(without_issuer, "SecurityPolicy")
     assert policies.keys() == {"mlflow"}
     assert policies["mlflow"]["spec"]["basicAuth"] == {"users": {"name": "mlflow-passwords"}}
@@ -168,6 +168,6 @@ def test_mlflow_answers_under_its_name_at_the_gateway(without_issuer: Recorder) 
     assert mlflow["corsAllowedOrigins"] == ["https://mlflow.ml.example.com"]
 
 
-def test_a_password_is_written_as_envoy_reads_it() -> None:
+def test_a_password_is_in_the_format_that_envoy_reads() -> None:
     # `htpasswd -nbs admin secret`
     assert format_password("admin", "secret") == "admin:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="

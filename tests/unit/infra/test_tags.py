@@ -1,6 +1,6 @@
-"""Tags that a stack adds: what each cloud allows, and what is said of one that is wrong.
+"""Tags that a stack adds: what each cloud allows, and the message for an invalid one.
 
-That every resource has them is proven by the tests of each cloud.
+The tests of each cloud prove that every resource has them.
 """
 
 from __future__ import annotations
@@ -49,9 +49,14 @@ def test_tags_within_the_limits_are_accepted(cloud: Cloud, tags: dict[str, str])
         (AZURE, {"1st": "x"}, "it must start with a letter", "rename it"),
         (AZURE, {"k" * 129: "x"}, "at most 128 letters", "rename it"),
         (AZURE, {"Microsoft-team": "x"}, "has a prefix that Azure reserves", "another key"),
-        (AZURE, number_tags(9), "has 9 tags, and beside the project's own 8", "remove 1"),
-        (AZURE, {"Owner": "x"}, "groundwork:tags.Owner is a tag that the project sets itself", "settings of their own"),
-        (AZURE, {"team": "x", "Team": "y"}, "groundwork:tags.Team: differs from tags.team in case only", "keep one"),
+        (AZURE, number_tags(9), "has 9 tags, but azure has room for 8 beside the project's", "remove 1"),
+        (
+            AZURE,
+            {"Owner": "x"},
+            "groundwork:tags.Owner is a tag that the project sets itself",
+            "have their own settings",
+        ),
+        (AZURE, {"team": "x", "Team": "y"}, "groundwork:tags.Team: differs from tags.team only in case", "keep one"),
         (
             AZURE,
             {"team": "x" * 257},
@@ -60,7 +65,7 @@ def test_tags_within_the_limits_are_accepted(cloud: Cloud, tags: dict[str, str])
         ),
         (AZURE, {"team": "two\nlines"}, "must be one line", "such as ml-platform"),
         (AZURE, {"team": ""}, "must be one line of 1 to 256", "such as ml-platform"),
-        (AZURE, {"number": 4711}, "groundwork:tags.number = 4711: is read as a number", "put it in quotes"),
+        (AZURE, {"number": 4711}, "groundwork:tags.number = 4711: must be text, but is read", "put it in quotes"),
         (AZURE, {"team": ["x"]}, "groundwork:tags.team: must be one value, not a list", "team: recommendations"),
         (
             AZURE,
@@ -76,7 +81,7 @@ def test_tags_within_the_limits_are_accepted(cloud: Cloud, tags: dict[str, str])
         (AWS, {"AWS:team": "x"}, "has a prefix that AWS and Kubernetes reserve", "another key"),
         (AWS, {"kubernetes.io/role/elb": "1"}, "has a prefix that AWS and Kubernetes reserve", "another key"),
         (AWS, {"karpenter.k8s.io/discovery": "x"}, "has a prefix that AWS and Kubernetes reserve", "another key"),
-        (AWS, number_tags(42), "has 42 tags, and beside the project's own 41", "remove 1"),
+        (AWS, number_tags(42), "has 42 tags, but aws has room for 41 beside the project's", "remove 1"),
     ],
 )
 def test_a_tag_that_the_cloud_would_refuse_is_reported(cloud: Cloud, tags: Any, problem: str, remedy: str) -> None:
@@ -97,6 +102,6 @@ def test_all_faults_of_tags_are_reported_at_once_with_their_lines() -> None:
         assert f"groundwork:tags.{key} (line {line})" in str(raised.value)
 
 
-def test_added_tags_never_take_the_place_of_the_projects() -> None:
+def test_added_tags_never_replace_the_projects_own() -> None:
     tags = stack_context("azure", tags={"team": "x"}).naming.tags
     assert {**tags, **stack_context("azure").naming.tags, "team": "x"} == tags

@@ -1,8 +1,8 @@
 """Loki, Tempo and Alloy, and what the platform's own processes send them, on a foundation of constant values.
 
-Proves which stores, sizes and addresses their values state, which share of traces is kept, that metrics lead to traces,
-and that errors are reported nowhere unless a setting names a secret. What their configurations have is checked by
-tests/platform/test_telemetry_configurations.py.
+Proves which stores, sizes and addresses their values contain, which share of traces is kept, that metrics link to
+traces, and that errors are reported only if a setting names a secret. tests/platform/test_telemetry_configurations.py
+checks their configurations.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def create_stores_of_blobs() -> TelemetryStoresContract:
 
 
 def values(recorder: Recorder, chart: str) -> Any:
-    (found,) = [item.inputs for item in recorder.of_type(RELEASE) if item.inputs["chart"] == chart]
-    return found["values"]
+    (release,) = [item.inputs for item in recorder.of_type(RELEASE) if item.inputs["chart"] == chart]
+    return release["values"]
 
 
 def tempo_configuration(recorder: Recorder) -> Any:
@@ -92,7 +92,7 @@ def test_logs_and_traces_are_kept_as_long_as_the_setting_says(dev: Recorder, pro
         assert tempo_configuration(recorder)["compactor"]["compaction"]["block_retention"] == hours
 
 
-def test_replicated_data_has_as_many_replicas_as_survive_the_loss_of_one(dev: Recorder, prod: Recorder) -> None:
+def test_replicated_data_has_enough_replicas_to_survive_the_loss_of_one(dev: Recorder, prod: Recorder) -> None:
     for recorder, loki_replicas, tempo_replicas in ((dev, 1, 1), (prod, 3, 2)):
         loki, tempo = values(recorder, "loki"), tempo_configuration(recorder)
         assert loki["singleBinary"]["replicas"] == loki_replicas
@@ -112,7 +112,7 @@ def test_pods_use_the_identities_of_their_workloads(dev: Recorder) -> None:
     assert values(dev, "tempo")["serviceAccount"]["name"] == "tempo"
 
 
-def test_none_of_them_calls_home(dev: Recorder) -> None:
+def test_none_of_them_reports_usage(dev: Recorder) -> None:
     assert values(dev, "loki")["loki"]["analytics"] == {"reporting_enabled": False}
     assert tempo_configuration(dev)["usage_report"] == {"reporting_enabled": False}
     assert values(dev, "alloy")["alloy"]["enableReporting"] is False
@@ -124,7 +124,7 @@ def test_the_collector_may_read_pods_their_logs_and_events_and_nothing_else(dev:
     assert allowed == {"pods", "pods/log", "namespaces", "events"}
 
 
-def test_the_collector_is_told_every_address_that_its_configuration_reads(dev: Recorder) -> None:
+def test_the_collector_has_every_address_that_its_configuration_reads(dev: Recorder) -> None:
     alloy = values(dev, "alloy")["alloy"]
     environment = {each["name"]: each["value"] for each in alloy["extraEnv"]}
     assert environment == {"LOKI_URL": "http://loki.monitoring.svc:3100", "TEMPO_ENDPOINT": "tempo.monitoring.svc:4317"}
@@ -144,7 +144,7 @@ def test_grafana_finds_logs_and_traces(dev: Recorder) -> None:
         "loki": "http://loki.monitoring.svc:3100",
         "tempo": "http://tempo.monitoring.svc:3200",
     }
-    # Each refers to the other by its identifier.
+    # The two refer to each other by these identifiers.
     assert {source["uid"] for source in sources} == {"loki", "tempo"}
 
 
@@ -166,7 +166,7 @@ def declare_processes(environment: str = "dev", **telemetry: Any) -> Recorder:
 
 
 def list_containers(recorder: Recorder) -> dict[str, tuple[Any, Any]]:
-    """The containers of Deployments and StatefulSets of the program, and their pods, by name."""
+    """The containers of the program's Deployments and StatefulSets, and their pods, keyed by name."""
     types = ("kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet")
     pods = [item.inputs["spec"]["template"]["spec"] for type_ in types for item in recorder.of_type(type_)]
     return {each["name"]: (each, pod) for pod in pods for each in pod["containers"] if each["name"] in SERVERS}
@@ -190,26 +190,26 @@ def test_every_process_sends_traces_of_a_share_of_its_requests(environment: str,
         assert "error-tracking" not in [volume["name"] for volume in pod["volumes"]]
 
 
-@pytest.mark.parametrize(("given", "ratio"), [({"environment": "prod"}, "0.1"), ({"tracePercent": 25}, "0.25")])
-def test_models_send_traces_of_the_same_share(given: dict[str, Any], ratio: str) -> None:
-    """By the ConfigMap that the GitOps folder's InferenceServices read."""
-    maps = [item.inputs for item in declare_processes(**given).of_type("kubernetes:core/v1:ConfigMap")]
-    (found,) = [item for item in maps if item["metadata"]["name"] == "process-telemetry"]
+@pytest.mark.parametrize(("settings", "ratio"), [({"environment": "prod"}, "0.1"), ({"tracePercent": 25}, "0.25")])
+def test_models_send_traces_of_the_same_share(settings: dict[str, Any], ratio: str) -> None:
+    """The share is in the ConfigMap that the GitOps folder's InferenceServices read."""
+    maps = [item.inputs for item in declare_processes(**settings).of_type("kubernetes:core/v1:ConfigMap")]
+    (config_map,) = [item for item in maps if item["metadata"]["name"] == "process-telemetry"]
     patch = yaml.safe_load((ROOT / "platform" / "gitops" / "base" / "inference-service.yaml").read_text())
     added = [operation["value"] for operation in patch if operation["path"].endswith("/env/-")]
     references = {each["name"]: each["valueFrom"]["configMapKeyRef"] for each in added if "valueFrom" in each}
-    assert {reference["name"] for reference in references.values()} == {found["metadata"]["name"]}
-    assert found["metadata"]["namespace"] == "serving"
-    assert found["data"][references["OTEL_TRACES_SAMPLER_ARG"]["key"]] == ratio
-    assert "groundwork.stack=" in found["data"][references["OTEL_RESOURCE_ATTRIBUTES"]["key"]]
+    assert {reference["name"] for reference in references.values()} == {config_map["metadata"]["name"]}
+    assert config_map["metadata"]["namespace"] == "serving"
+    assert config_map["data"][references["OTEL_TRACES_SAMPLER_ARG"]["key"]] == ratio
+    assert "groundwork.stack=" in config_map["data"][references["OTEL_RESOURCE_ATTRIBUTES"]["key"]]
     assert all(reference["optional"] for reference in references.values()), "a pod starts without it"
     constant = {each["name"]: each["value"] for each in added if "value" in each}
-    assert {name: constant[name] for name in constant.keys() & found["data"].keys()} == {
-        name: found["data"][name] for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER")
+    assert {name: constant[name] for name in constant.keys() & config_map["data"].keys()} == {
+        name: config_map["data"][name] for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER")
     }
 
 
-def test_errors_are_reported_where_a_setting_names_the_secret() -> None:
+def test_errors_are_reported_if_a_setting_names_the_secret() -> None:
     recorder = declare_processes(errorTracking="sentry")
     for container, pod in list_containers(recorder).values():
         assert read_environment(container)["SENTRY_DSN_FILE"] == "/run/secrets/error-tracking/sentry_dsn"
@@ -218,31 +218,31 @@ def test_errors_are_reported_where_a_setting_names_the_secret() -> None:
         (volume,) = [each for each in pod["volumes"] if each["name"] == "error-tracking"]
         assert volume["secret"]["optional"], "a process runs without it"
     secrets = [item.inputs for item in recorder.resources if item.inputs.get("kind") == "ExternalSecret"]
-    found = [item for item in secrets if item["metadata"]["name"] == "error-tracking"]
-    assert {item["metadata"]["namespace"] for item in found} == {"lifecycle", "serving"}
-    assert {each["remoteRef"]["key"].rpartition("/")[2] for item in found for each in item["spec"]["data"]} == {
+    copies = [item for item in secrets if item["metadata"]["name"] == "error-tracking"]
+    assert {item["metadata"]["namespace"] for item in copies} == {"lifecycle", "serving"}
+    assert {each["remoteRef"]["key"].rpartition("/")[2] for item in copies for each in item["spec"]["data"]} == {
         "sentry"
     }
 
 
-def test_metrics_lead_to_traces(dev: Recorder) -> None:
-    found = values(dev, "kube-prometheus-stack")
-    prometheus = found["prometheus"]["prometheusSpec"]
+def test_metrics_link_to_traces(dev: Recorder) -> None:
+    chart_values = values(dev, "kube-prometheus-stack")
+    prometheus = chart_values["prometheus"]["prometheusSpec"]
     assert "exemplar-storage" in prometheus["enableFeatures"]
     assert prometheus["exemplars"]["maxSize"] > 0
-    destination = found["grafana"]["sidecar"]["datasources"]["exemplarTraceIdDestinations"]
+    destination = chart_values["grafana"]["sidecar"]["datasources"]["exemplarTraceIdDestinations"]
     assert destination == {"datasourceUid": "tempo", "traceIdLabelName": "trace_id"}
 
 
 @pytest.mark.parametrize(
     "line", ['{"level": "info", "trace_id": "4bf92f35", "span_id": "00f0"}', "level=info traceID=4bf92f35 done"]
 )
-def test_lines_of_logs_lead_to_their_trace_and_traces_to_their_lines(dev: Recorder, line: str) -> None:
+def test_log_lines_link_to_their_trace_and_traces_to_their_lines(dev: Recorder, line: str) -> None:
     sources = {
         source["uid"]: source
-        for found in dev.of_type("kubernetes:core/v1:ConfigMap")
-        if "grafana_datasource" in found.inputs["metadata"].get("labels", {})
-        for content in found.inputs["data"].values()
+        for config_map in dev.of_type("kubernetes:core/v1:ConfigMap")
+        if "grafana_datasource" in config_map.inputs["metadata"].get("labels", {})
+        for content in config_map.inputs["data"].values()
         for source in json.loads(content)["datasources"]
     }
     (link,) = sources["loki"]["jsonData"]["derivedFields"]

@@ -1,7 +1,7 @@
-"""The calendars of supported versions: current today, and what stacks get from them.
+"""The calendars of supported versions: they are current, and stacks get their versions from them.
 
-Proves that no stack is declared with a version that the clouds refuse or charge extra for, as far as the calendars say.
-It does not prove that they say what the clouds' pages say: whoever updates them compares.
+Proves that no stack is declared with a version that the clouds reject or charge extra for, according to the calendars.
+It does not prove that they agree with the clouds' pages: people compare them when they update the calendars.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OFFERS = [offer for offers in (KUBERNETES, POSTGRESQL) for offer in offers.value
 
 
 def find_stale(offer: Offer, today: date) -> list[str]:
-    """What has to be looked up before the offer may be used on that day."""
+    """What has to be looked up again before the offer can be used on that day."""
     calendar = offer.calendar
     look_up = f"compare kernel/support_calendars.py with {calendar.source} and set CHECKED to the day of the check"
     if age := calendar.describe_age(today):
@@ -50,7 +50,7 @@ def test_regional_offers_are_not_stale() -> None:
     assert date.today() <= offer.checked + OFFERS_WITHOUT_CHECK, look_up
 
 
-def test_a_location_without_what_every_stack_uses_is_not_offered() -> None:
+def test_a_location_without_a_feature_that_every_stack_uses_is_not_offered() -> None:
     assert set(AZURE_LOCATIONS).isdisjoint(AKS_API_IN_NETWORK.missing_in)
     assert "westeurope" in AZURE_LOCATIONS
 

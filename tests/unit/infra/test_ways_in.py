@@ -1,8 +1,8 @@
-"""Who reaches what the foundations declare, from where, and as whom.
+"""Access to what the foundations declare: who has it, from where, and with which identity.
 
 Proves that the simulated clouds decide it from the declared network, ranges, entries and roles, that the declared ways
-in suffice for whoever the settings let in, and that each refusal names the setting that gives access. Not proven: names
-in DNS, routes between networks, and rules of connected networks, which are not the stack's.
+in are sufficient for everybody whom the settings name, and that each refusal names the setting that grants access. Not
+proven: names in DNS, routes between networks, and rules of connected networks, which are not the stack's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def deploy(cloud: str, cluster: dict[str, Any], caller: Caller) -> StateStore:
 
 
 def stand(project: Project, cloud: str, cluster: dict[str, Any]) -> StateStore:
-    """What stands once a stack was deployed by its usual caller."""
+    """The state after a stack was deployed by its usual caller."""
     key = cloud, str(cluster)
     if key not in _STANDING:
         _STANDING[key] = deploy(cloud, cluster, find_caller(project, "inside", cluster))
@@ -55,7 +55,7 @@ def stand(project: Project, cloud: str, cluster: dict[str, Any]) -> StateStore:
 
 @each_cloud
 @pytest.mark.parametrize("cluster", [PUBLIC, PRIVATE], ids=["public", "private"])
-def test_whoever_deploys_from_where_the_settings_say_reaches_the_cluster(
+def test_callers_in_the_networks_of_the_settings_reach_the_cluster(
     project: Project, cloud: str, cluster: dict[str, Any]
 ) -> None:
     caller = find_caller(project, "inside", cluster)
@@ -66,7 +66,7 @@ def test_whoever_deploys_from_where_the_settings_say_reaches_the_cluster(
 @pytest.mark.parametrize(
     ("cluster", "setting"), [(PUBLIC, "cluster.authorizedRanges"), (PRIVATE, "cluster.privateAccessFrom")]
 )
-def test_from_elsewhere_the_cluster_is_out_of_reach_and_the_setting_is_named(
+def test_callers_elsewhere_do_not_reach_the_cluster_and_the_setting_is_named(
     project: Project, cloud: str, cluster: dict[str, Any], setting: str
 ) -> None:
     refusal = find_cluster_refusal(stand(project, cloud, cluster), find_caller(project, "outside", cluster))
@@ -77,14 +77,14 @@ def test_from_elsewhere_the_cluster_is_out_of_reach_and_the_setting_is_named(
 
 
 @each_cloud
-def test_another_range_of_a_private_network_is_not_let_in(project: Project, cloud: str) -> None:
+def test_another_range_of_a_private_network_is_not_admitted(project: Project, cloud: str) -> None:
     caller = find_caller(project, "inside", {"privateAccessFrom": ["10.91.0.0/24"]})
     assert "10.91.0.1" in find_cluster_refusal(stand(project, cloud, PRIVATE), caller)
 
 
 @each_cloud
 @pytest.mark.parametrize("person", ["ci", "operator"])
-def test_a_second_person_gets_in_by_the_setting_alone(project: Project, cloud: str, person: str) -> None:
+def test_a_second_person_has_access_only_by_the_setting(project: Project, cloud: str, person: str) -> None:
     refusal = find_cluster_refusal(stand(project, cloud, PUBLIC), find_caller(project, person, PUBLIC))
     assert "i/o timeout" not in refusal
     assert refusal.endswith("The stack's setting for that is cluster.admins.")
@@ -107,7 +107,7 @@ def test_services_on_azure_are_closed_from_outside_and_open_inside(project: Proj
     assert all(door.refusal.startswith("ForbiddenByRbac: Caller") for door in inside)
 
 
-def test_a_service_without_its_private_endpoint_is_out_of_reach(project: Project) -> None:
+def test_a_service_without_its_private_endpoint_is_unreachable(project: Project) -> None:
     (registry,) = stand(project, "azure", PRIVATE).all("azure-native:containerregistry:Registry")
     state = StateStore(":memory:")
     for record in stand(project, "azure", PRIVATE).all():
@@ -119,8 +119,8 @@ def test_a_service_without_its_private_endpoint_is_out_of_reach(project: Project
     assert "no private endpoint leads to" in refusal
 
 
-def test_keys_and_secrets_on_azure_stay_behind_a_destroy_that_cannot_reach_their_vault(project: Project) -> None:
-    """The provider deletes them by the vault's data plane, to which whoever deploys has neither a way nor a role."""
+def test_keys_and_secrets_on_azure_are_not_deleted_through_their_unreachable_vault(project: Project) -> None:
+    """The provider deletes them in the vault's data plane, which callers cannot reach and have no role for."""
     recorder = Recorder(Circumstances(caller=find_caller(project, "outside", PUBLIC)))
     record_program(lambda: azure.create_foundation(stack_context("azure", cluster=PUBLIC)), recorder=recorder)
     deleted_by_data_plane = ("azure-native:keyvault:Key", "azure-native:keyvault:Secret")
@@ -130,7 +130,7 @@ def test_keys_and_secrets_on_azure_stay_behind_a_destroy_that_cannot_reach_their
             assert request.retainOnDelete
 
 
-def test_databases_on_aws_are_reached_inside_their_network_only(project: Project) -> None:
+def test_databases_on_aws_are_reachable_only_inside_their_network(project: Project) -> None:
     callers = {
         "outside": find_caller(project, "outside", PUBLIC),
         "connected": Caller(address="10.200.0.1"),
