@@ -123,7 +123,7 @@ class ApiClient:
         return self.request("PATCH", self._object_path(manifest) + subresource, body=change, content_type=_MERGE_PATCH)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
-        """One object; None where the object does not exist, or its kind is not served."""
+        """One object; None if the object does not exist, or its kind is not served."""
         try:
             return self.request("GET", self.discover(api_version, kind).object_path(namespace, name))
         except ApiError as error:
@@ -150,7 +150,7 @@ class ApiClient:
     ) -> Sequence[Object]:
         """The objects of a kind, of all namespaces unless one is named, each with its apiVersion and kind.
 
-        Empty where the kind is not served. With `resource_version`, the objects exactly as of that version.
+        Empty if the kind is not served. With `resource_version`, the objects exactly as of that version.
         """
         options = {"labelSelector": label_selector, "fieldSelector": field_selector}
         if resource_version:
@@ -168,7 +168,7 @@ class ApiClient:
     def delete(
         self, api_version: str, kind: str, name: str, namespace: str = "", *, propagation_policy: str = "Foreground"
     ) -> bool:
-        """Request an object's deletion, which may take effect later. False where there is no such object."""
+        """Request an object's deletion, which may take effect later. False if there is no such object."""
         try:
             path = self.discover(api_version, kind).object_path(namespace, name)
             self.request("DELETE", path, body={"propagationPolicy": propagation_policy})
@@ -228,7 +228,7 @@ class ApiClient:
         return content
 
     def _discover_group(self, api_version: str) -> Mapping[tuple[str, str], ApiResource]:
-        """The kinds of an API group's version; none where it is not served."""
+        """The kinds of an API group's version; none if it is not served."""
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         try:
             served = self.request("GET", path)["resources"]

@@ -60,7 +60,7 @@ def is_built_in(manifest: Mapping[str, Any]) -> bool:
 
 
 def find_schema_error(manifest: Mapping[str, Any]) -> str | None:
-    """The first error in the shape of an object of a built-in kind, None where it is valid.
+    """The first error in the shape of an object of a built-in kind, None if it is valid.
 
     Unknown fields are errors, as with `kubectl apply --validate=strict`. The values of a Secret are not quoted.
     """
@@ -78,7 +78,7 @@ def find_schema_error(manifest: Mapping[str, Any]) -> str | None:
 
 @cache
 def _create_validator(api_version: str, kind: str) -> Draft202012Validator | None:
-    """The validator of a kind; None where there is no such kind."""
+    """The validator of a kind; None if there is no such kind."""
     version = re.sub(r"(\.[^/]*)?/", "-", api_version)  # rbac.authorization.k8s.io/v1 is rbac-v1
     file = _SCHEMAS / f"{kind.lower()}-{version}.json"
     if not file.is_file():

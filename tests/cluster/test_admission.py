@@ -130,7 +130,7 @@ def complete_manifest(kind: str, namespace: str, props: Mapping[str, Any]) -> di
 
 
 def evaluate_case(api: ApiClient, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
-    """Why one case is denied; empty where it is not."""
+    """Why one case is denied; empty if it is not."""
     if type_ == POD:
         spec = props.get("spec", {})
         debuggers = [container(each, "debugger", control) for each in spec.get("ephemeralContainers", ())]

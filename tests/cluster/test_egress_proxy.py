@@ -219,7 +219,7 @@ def test_a_webhook_is_trusted_before_it_has_a_ca_bundle(plane: ControlPlane, nam
 
 
 def _refusal(api: ApiClient, namespace: str) -> str:
-    """Why no ConfigMap can be created; empty where it can."""
+    """Why no ConfigMap can be created; empty if it can."""
     try:
         config_map(api, namespace, f"early-{uuid.uuid4().hex}")
     except ApiError as error:

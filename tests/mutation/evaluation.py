@@ -137,9 +137,9 @@ class Child:
         return self._reading
 
     def finish(self) -> Any:
-        """Its value, once it is there; None where it was ended, by itself or for its time.
+        """Its value, once it is there; None if it was ended, by itself or for its time.
 
-        Raises ChildError with the traceback where the function raised.
+        Raises ChildError with the traceback if the function raised.
         """
         with os.fdopen(self._reading) as pipe:
             text = pipe.read()
@@ -207,7 +207,7 @@ def declare(stack: str) -> Any:
 
 
 def judge(declared: Any, further: Checks) -> Finding | None:
-    """The first check that notices something in a DeclaredStack; None where none does."""
+    """The first check that notices something in a DeclaredStack; None if none does."""
     checks: Checks = {**import_module("tests.support.stack_checks").CHECKS, **further}
     for name, check in checks.items():
         try:

@@ -71,7 +71,7 @@ def summarize(results: Iterable[Result], judgements: Sequence[Judgement]) -> Sha
 
 
 def _explain_equivalence(result: Result, judgements: Sequence[Judgement]) -> str:
-    """Why a mutant is as good as the program; empty where it is not, or nobody knows."""
+    """Why a mutant is as good as the program; empty if it is not, or nobody knows."""
     if result.killer == EQUIVALENT:
         return _DEFAULT
     return find_reason(judgements, result.id) if result.killer == SURVIVED else ""

@@ -60,7 +60,7 @@ class Judgement:
 
 
 def read_judgements(path: Path = JUDGED) -> list[Judgement]:
-    """Reviewed survivors. Raises ValueError where a reason is missing."""
+    """Reviewed survivors. Raises ValueError if a reason is missing."""
     judgements = []
     for reason, patterns in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
         if not reason or not patterns:
@@ -70,7 +70,7 @@ def read_judgements(path: Path = JUDGED) -> list[Judgement]:
 
 
 def find_reason(judgements: Iterable[Judgement], id_: str) -> str:
-    """Why a mutant is equivalent; empty where nobody has said so. In a pattern, only `*` is special."""
+    """Why a mutant is equivalent; empty if nobody has said so. In a pattern, only `*` is special."""
     for judgement in judgements:
         if fnmatchcase(id_, judgement.pattern.replace("[", "[[]")):
             return judgement.reason

@@ -52,9 +52,9 @@ def conclude(mutant: Mutant, child: Child, survived: Result) -> Result:
 
 
 def run_here(root: Path, mutant: Mutant | None) -> str:
-    """The name of the first test that fails in this process; empty where all pass.
+    """The name of the first test that fails in this process; empty if all pass.
 
-    Raises RuntimeError where pytest ends otherwise.
+    Raises RuntimeError if pytest ends otherwise.
     """
     os.chdir(root)
     if mutant:

@@ -39,7 +39,7 @@ def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IM
 
 
 def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None, *, name: str = "other") -> str:
-    """Why the API server denies a creation under a name, or an ephemeral container; empty where it does not."""
+    """Why the API server denies a creation under a name, or an ephemeral container; empty if it does not."""
     kind = api.discover(manifest["apiVersion"], manifest["kind"])
     metadata = manifest["metadata"]
     try:

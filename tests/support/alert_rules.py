@@ -68,7 +68,7 @@ class Prometheus:
         self._metrics: dict[str, set[str]] = {}
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The data of a response of its API. Raises AssertionError with its message where it refuses."""
+        """The data of a response of its API. Raises AssertionError with its message if it refuses."""
         response = self._session.get(f"{self._address}{path}", params=parameters, timeout=30)
         assert response.ok, response.text
         return response.json()["data"]

@@ -147,6 +147,6 @@ def find_processes(plane: ControlPlane) -> dict[str, int]:
 
 
 def read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
-    """The value in a ConfigMap of `render_config_map`; None where there is none."""
+    """The value in a ConfigMap of `render_config_map`; None if there is none."""
     found = plane.api.get("v1", "ConfigMap", name, namespace)
     return found["data"]["value"] if found else None

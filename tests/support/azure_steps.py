@@ -69,7 +69,7 @@ def list_scripts(path: Path) -> Iterator[Step]:
 
 
 def find_script(step: Mapping[str, Any]) -> str:
-    """The script of a step, empty where it has none."""
+    """The script of a step, empty if it has none."""
     return str(step.get("script") or step.get("inputs", {}).get("inlineScript") or "")
 
 

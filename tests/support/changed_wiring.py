@@ -15,7 +15,7 @@ from tests.support.declared_stack import DeclaredStack
 from tests.support.objects_in_memory import FakeApiClient
 
 Change = Callable[[Any], Any]
-"""From a record of the clouds' state, or an object of the cluster, to another; None where it is gone."""
+"""From a record of the clouds' state, or an object of the cluster, to another; None if it is gone."""
 
 
 def without(kind: str, name: str = "") -> Change:

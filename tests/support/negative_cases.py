@@ -15,9 +15,9 @@ _STRANGE = ("\0", "\n", " ", "é", "☃", "-", "_", "a", "A", "0", "/", "*", "")
 
 
 def break_constraint(constraint: Constraint, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The inputs with one value that the constraint refuses; None where they have no value at its path.
+    """The inputs with one value that the constraint refuses; None if they have no value at its path.
 
-    Raises ValueError where no value that the provider would send breaks it.
+    Raises ValueError if no value that the provider would send breaks it.
     """
     path = find_value(inputs, parse_path(constraint.path))
     if path is None:

@@ -53,7 +53,7 @@ class PostgresServer:
 
 
 def find_obstacle() -> str:
-    """Why no server can be started; empty where one can."""
+    """Why no server can be started; empty if one can."""
     missing = [program for program in _PROGRAMS if not shutil.which(program)]
     return f"PostgreSQL's programs are not on PATH: {', '.join(missing)}" if missing else ""
 

@@ -256,7 +256,7 @@ class Stack:
     control plane for each command would take longer than the command itself.
 
     output    what the rehearsal's last command printed
-    attempts  how often bringing it up tried to reach something beyond this machine; None where that was not counted
+    attempts  how often bringing it up tried to reach something beyond this machine; None if that was not counted
     """
 
     def __init__(self, project: Project, name: str, output: str = "", attempts: int | None = None) -> None:

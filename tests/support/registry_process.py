@@ -59,7 +59,7 @@ class Registry:
 
 
 def find_obstacle() -> str:
-    """Why no server can run; empty where one can."""
+    """Why no server can run; empty if one can."""
     if not _PYTHON.exists():
         return "platform/lifecycle has no virtual environment"
     return "" if subprocess.run([_PYTHON, "-c", "import psycopg"], check=False).returncode == 0 else "no psycopg"

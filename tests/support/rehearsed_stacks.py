@@ -29,7 +29,7 @@ class RehearsedStacks:
     def copy(self, name: str, folder: Path) -> Stack:
         """A stack that has been brought up, in a copy of the project in `folder`.
 
-        Raises AssertionError with what the command printed where the stack did not come up.
+        Raises AssertionError with what the command printed if the stack did not come up.
         """
         original, run = self._bring_up(name)
         assert run.returncode == 0, run.output

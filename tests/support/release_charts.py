@@ -59,6 +59,6 @@ def change_values(inputs: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 
 def read_level(plane: ControlPlane, namespace: str) -> Any:
-    """The value of `level` in the release's ConfigMap; None where there is no ConfigMap."""
+    """The value of `level` in the release's ConfigMap; None if there is no ConfigMap."""
     config_map = plane.api.get("v1", "ConfigMap", "settings", namespace)
     return config_map["data"]["level"] if config_map else None

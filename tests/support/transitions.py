@@ -36,7 +36,7 @@ def find_update_error(
     new: Mapping[str, Any],
     id_: str = "the-resource",
 ) -> str:
-    """The cloud's error in the preview of an update; empty where it accepts."""
+    """The cloud's error in the preview of an update; empty if it accepts."""
     before = state.get(type_, id_)
     state.put(ResourceRecord(type_, id_, "urn::x", 0, old, before.outputs if before else {}))
     try:

@@ -147,7 +147,7 @@ def _is_unschedulable(pod: Object) -> bool:
 
 
 def _unschedulable_message(pod: Object) -> str:
-    """Why the scheduler found no node for a pod; empty where it has reported no reason."""
+    """Why the scheduler found no node for a pod; empty if it has reported no reason."""
     for condition in pod["status"].get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return str(condition.get("message"))

@@ -14,7 +14,7 @@ _TUNNEL = {"app": "konnectivity-agent"}
 
 
 def describe_network(cluster: ManagedCluster) -> ClusterNetwork | None:
-    """None where nothing enforces network policies, or what does is not known."""
+    """None if nothing enforces network policies, or what does is not known."""
     if "cilium" in cluster.addons:
         return ClusterNetwork(Engine.CILIUM, tunnel=_TUNNEL)
     configuration = cluster.addon_configuration.get("vpc-cni", {})

@@ -93,7 +93,7 @@ class CloudController:
         return list(self._problems)
 
     def network(self) -> ClusterNetwork | None:
-        """What enforces network policies in the cluster; None where nothing does."""
+        """What enforces network policies in the cluster; None if nothing does."""
         cluster = find_managed_cluster(self._state)
         return describe_network(cluster) if cluster else None
 

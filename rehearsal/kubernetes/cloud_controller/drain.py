@@ -21,7 +21,7 @@ class ClusterDrain:
         self._api = api
 
     def find_blocked_eviction(self, pool: str) -> BlockedEviction | None:
-        """The first pod on a pool's nodes that cannot be evicted now; None where all can."""
+        """The first pod on a pool's nodes that cannot be evicted now; None if all can."""
         nodes = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
         names = {node["metadata"]["name"] for node in nodes if pool_name(node) == pool}
         pods = (pod for pod in self._api.list("v1", "Pod") if pod["spec"].get("nodeName") in names)

@@ -142,7 +142,7 @@ def register_webhooks(egress: EgressProxy, api: ApiClient, find_cluster: Callabl
 
 
 def inject_identity(pod: Object, account: Object, cluster: ManagedCluster) -> Object | None:
-    """The pod with its service account's identity, as the cluster's webhook injects it; None where it gets none."""
+    """The pod with its service account's identity, as the cluster's webhook injects it; None if it gets none."""
     if cluster.cloud == "aws":
         return _inject_aws_identity(pod, account, cluster)
     is_selected = pod["metadata"].get("labels", {}).get(_USE_LABEL) == "true"

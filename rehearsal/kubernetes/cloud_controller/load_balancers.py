@@ -100,7 +100,7 @@ def _needs_load_balancer(service: Object) -> bool:
 
 
 def _allocate_ingress(cluster: ManagedCluster, service: Object) -> Mapping[str, str]:
-    """The address of a new load balancer; empty where no subnet is suitable.
+    """The address of a new load balancer; empty if no subnet is suitable.
 
     On EKS a subnet must carry the tag of the role. The real controller would fall back to the route tables, which AWS
     advises against relying on, so here a missing tag is an error.

@@ -51,9 +51,9 @@ class NodePool:
     count      nodes before the autoscaler adds any
     max_count  nodes that the cloud's own autoscaler may scale to; `count` where there is none
     zones      values of topology.kubernetes.io/zone
-    max_pods   per node; None where the size decides
-    disk       GiB; None where the size decides
-    version    Kubernetes version of the nodes; empty where the stack names none
+    max_pods   per node; None if the size decides
+    disk       GiB; None if the size decides
+    version    Kubernetes version of the nodes; empty if the stack names none
     """
 
     name: str
@@ -74,8 +74,8 @@ class ManagedCluster:
     """A managed cluster.
 
     cloud                       azure or aws
-    version                     Kubernetes version of the control plane; empty where the stack names none
-    service_range               addresses of services, in CIDR notation; empty where the stack names none
+    version                     Kubernetes version of the control plane; empty if the stack names none
+    service_range               addresses of services, in CIDR notation; empty if the stack names none
     owner                       AKS's node resource group, EKS's account
     addons                      what the cloud runs in the cluster: names of EKS add-ons, or keys of _AKS_ADDONS
     pod_identity_associations   (namespace, service account) of EKS Pod Identity
@@ -100,7 +100,7 @@ class ManagedCluster:
 
 
 def find_managed_cluster(state: StateStore) -> ManagedCluster | None:
-    """The cluster in the state, during a replacement the newer one; None where there is none."""
+    """The cluster in the state, during a replacement the newer one; None if there is none."""
     clusters = [record for type_ in (_AKS_CLUSTER, _EKS_CLUSTER) for record in state.all(type_)]
     if not clusters:
         return None
@@ -282,7 +282,7 @@ def _records_of(state: StateStore, type_: str, cluster: str) -> Iterator[Resourc
 
 
 def _reader(inputs: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Reads the property at a path, None where it is not set."""
+    """Reads the property at a path, None if it is not set."""
     return lambda path: look_up(inputs, path, None)
 
 

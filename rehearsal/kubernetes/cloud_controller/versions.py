@@ -31,6 +31,6 @@ def describe_differences(cluster: ManagedCluster, rehearsed: str) -> Iterator[st
 
 
 def _minor(version: str) -> str:
-    """1.33 of `v1.33.13`; empty where there is none."""
+    """1.33 of `v1.33.13`; empty if there is none."""
     found = re.match(r"v?(\d+\.\d+)", version)
     return found[1] if found else ""

@@ -91,7 +91,7 @@ def _patch_api_service(changed: Object, bundle: str) -> Mapping[str, Any]:
     return {"spec": {"caBundle": bundle}}
 
 
-# What to apply to an object of each kind so that it has the CA; nothing where it has it already, or needs none.
+# What to apply to an object of each kind so that it has the CA; nothing if it has it already, or needs none.
 _PATCH_BUILDERS: Mapping[tuple[str, str], Callable[[Object, str], Mapping[str, Any]]] = {
     (_ADMISSION, "MutatingWebhookConfiguration"): _patch_webhooks,
     (_ADMISSION, "ValidatingWebhookConfiguration"): _patch_webhooks,

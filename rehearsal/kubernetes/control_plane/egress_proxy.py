@@ -130,7 +130,7 @@ class EgressProxy:
         return self._services.tls_context(destination.namespace, destination.service)
 
     def find_handler(self, destination: Destination) -> Handler | None:
-        """The handler that answers for a service; None where it has simulated pods only."""
+        """The handler that answers for a service; None if it has simulated pods only."""
         backend = self._backends.get((destination.namespace, destination.service))
         return None if isinstance(backend, tuple) else backend
 

@@ -46,7 +46,7 @@ def _identify(issuer: Object) -> tuple[str, str, str]:
 
 
 def _find_missing_issuer(certificate: Object, known: set[tuple[str, str, str]]) -> str:
-    """The message about an issuer that does not exist; empty where it does."""
+    """The message about an issuer that does not exist; empty if it does."""
     reference = certificate["spec"]["issuerRef"]
     kind = reference.get("kind", "Issuer")
     namespace = certificate["metadata"]["namespace"] if kind == "Issuer" else ""

@@ -55,7 +55,7 @@ class Controller:
 
     tool             the program
     chart            the chart that installs it
-    workload_name    empty where it depends on the release's name
+    workload_name    empty if it depends on the release's name
     image            the last part of the image's name, which tells its container from sidecars
     service          the Service of its webhooks, or of whatever else it serves
     kinds            the custom kinds that it reconciles

@@ -21,8 +21,8 @@ _MAX_RESTART_DELAY = 60.0  # seconds; the delay starts at 1 and doubles with eac
 class ControllerProcess:
     """Runs a controller's program while its workload has a ready pod.
 
-    simulated_because  why the controller of an installed workload cannot run; empty where it can, or is not installed
-    problem            how the process exited while it was to run; empty where it has not
+    simulated_because  why the controller of an installed workload cannot run; empty if it can, or is not installed
+    problem            how the process exited while it was to run; empty if it has not
     """
 
     def __init__(

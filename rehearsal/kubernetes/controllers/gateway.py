@@ -187,7 +187,7 @@ class _Evaluation:
         return next((failure for failure in failures if failure), None)
 
     def _resolve(self, namespace: str, reference: Mapping[str, Any], reference_type: _ReferenceType) -> Failure | None:
-        """Why a reference from a namespace is not resolved; None where it is."""
+        """Why a reference from a namespace is not resolved; None if it is."""
         kind = reference.get("kind", reference_type.target)
         target_namespace = reference.get("namespace") or namespace
         name = f"{kind} {target_namespace}/{reference['name']}"

@@ -22,7 +22,7 @@ _BUILT_IN_FINALIZERS: Mapping[str, str] = {
 
 
 def explain_not_ready(api: ApiClient, live: Object) -> str:
-    """The reasons that pods, conditions and events report, each once; empty where there are none."""
+    """The reasons that pods, conditions and events report, each once; empty if there are none."""
     counts = Counter(_each_reason(api, live))
     reasons = [f"{reason} ({count} times)" if count > 1 else reason for reason, count in counts.items()]
     return "; ".join(reasons[:_MAX_REASONS])

@@ -213,7 +213,7 @@ def _is_observed(live: Object) -> bool:
 
 
 def _format_condition(found: Mapping[str, Any]) -> str:
-    """The reason and message of a condition, empty where it has neither."""
+    """The reason and message of a condition, empty if it has neither."""
     reason, message = found.get("reason", ""), found.get("message", "")
     return f"[{reason}] {message}" if reason and message else str(reason or message)
 

@@ -38,7 +38,7 @@ class ObjectSettings:
 
 @dataclass(frozen=True)
 class ObjectRequest:
-    """One request of the engine about one resource. `timeout` is in seconds, None where the program sets none."""
+    """One request of the engine about one resource. `timeout` is in seconds, None if the program sets none."""
 
     urn: str
     type: str

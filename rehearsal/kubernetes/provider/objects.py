@@ -98,7 +98,7 @@ class Objects:
         return object_id(applied), self._wait_until_ready(request, applied, field_manager)
 
     def read(self, request: ObjectRequest) -> tuple[Values, Values] | None:
-        """Inputs and outputs of the live object, None where it no longer exists."""
+        """Inputs and outputs of the live object, None if it no longer exists."""
         live = self._get_recorded(request)
         if live is None:
             return None
@@ -181,7 +181,7 @@ class Objects:
         return request.inputs if dry_run is None else to_preview_outputs(dry_run, request.inputs, field_manager)
 
     def _dry_run(self, manifest: Object, field_manager: str) -> Object | None:
-        """The object as the API server would store it; None where only the real run can tell."""
+        """The object as the API server would store it; None if only the real run can tell."""
         try:
             return self._apply(manifest, field_manager, dry_run=True)
         except ApiError as error:

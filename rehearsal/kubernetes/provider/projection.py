@@ -110,7 +110,7 @@ def describe(live: Object) -> str:
 
 
 def get_pulumi_annotation(manifest: Object, name: str) -> str:
-    """The annotation `pulumi.com/<name>`; empty where it is not set, or unknown."""
+    """The annotation `pulumi.com/<name>`; empty if it is not set, or unknown."""
     value = look_up(manifest, ("metadata", "annotations", f"pulumi.com/{name}"))
     return value if isinstance(value, str) else ""
 
@@ -128,7 +128,7 @@ def get_status(live: Object, path: str, default: Any = None) -> Any:
 
 
 def get_condition(live: Object, condition_type: str) -> Mapping[str, Any]:
-    """A condition in an object's status; empty where it has none of this type."""
+    """A condition in an object's status; empty if it has none of this type."""
     return next((each for each in get_status(live, "conditions", []) if each.get("type") == condition_type), {})
 
 

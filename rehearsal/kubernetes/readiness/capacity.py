@@ -55,7 +55,7 @@ def node_allocatable(node: Object) -> ResourceAmounts:
 
 
 def node_pool_name(node: Object) -> str:
-    """The pool that a node belongs to; empty where its labels name none."""
+    """The pool that a node belongs to; empty if its labels name none."""
     labels = node["metadata"].get("labels", {})
     return next((labels[label] for label in _POOL_LABELS if label in labels), "")
 
@@ -82,7 +82,7 @@ def summarize_capacity(api: ApiClient) -> list[str]:
 def explain_insufficient_resource(pod: Object, nodes: Iterable[Object], resource: str) -> str:
     """The figures behind the scheduler's `Insufficient <resource>`: the pod's request, and what eligible nodes have.
 
-    Empty where the pod may run on none of the nodes.
+    Empty if the pod may run on none of the nodes.
     """
     eligible = [node for node in nodes if may_run_on(pod, node)]
     if not eligible:
@@ -119,7 +119,7 @@ def tolerates(toleration: Mapping[str, str], taint: Mapping[str, str]) -> bool:
 
 
 def explain_unmatched_node_selector(pod: Object, nodes: Iterable[Object]) -> str:
-    """That no node has the labels in a pod's nodeSelector; empty where one has."""
+    """That no node has the labels in a pod's nodeSelector; empty if one has."""
     if any(_selects(pod, node) for node in nodes):
         return ""
     labels = ", ".join(f"{key}: {value}" for key, value in pod["spec"].get("nodeSelector", {}).items())

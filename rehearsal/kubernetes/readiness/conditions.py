@@ -24,7 +24,7 @@ def true_conditions(found: Object) -> Mapping[str, Mapping[str, Any]]:
 
 
 def explain_condition(found: Object, type_: str) -> str:
-    """What a condition reports, with the setting that the object is declared for; empty where it reports nothing."""
+    """What a condition reports, with the setting that the object is declared for; empty if it reports nothing."""
     condition = conditions_by_type(found).get(type_, {})
     reason = str(condition.get("message") or condition.get("reason") or "")
     setting = (found["metadata"].get("annotations") or {}).get(SETTING)

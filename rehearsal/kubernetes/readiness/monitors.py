@@ -43,7 +43,7 @@ class Scrape:
 class _Unresolved:
     """Why a part of a monitor has no target, and the nearest thing that there is.
 
-    sought  the selector that selects nothing, as a label selector; None where that is not the reason
+    sought  the selector that selects nothing, as a label selector; None if that is not the reason
     """
 
     reason: str

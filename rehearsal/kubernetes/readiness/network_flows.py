@@ -45,7 +45,7 @@ class ClusterNetwork:
 
     api_clients  addresses that calls of webhooks come from, in CIDR notation
     api_servers  addresses at which pods reach the API server, before and after the Service's address is translated
-    tunnel       labels of pods in kube-system through which webhooks may be called; empty where there are none
+    tunnel       labels of pods in kube-system through which webhooks may be called; empty if there are none
     """
 
     engine: Engine

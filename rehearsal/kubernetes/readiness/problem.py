@@ -15,7 +15,7 @@ class Problem:
 
     workload  `Deployment mlflow/mlflow`; `Node user-0` where there is no namespace
     reason    the message of the scheduler, of admission, of a controller or of a kubelet
-    remedy    the setting to change; empty where none is known
+    remedy    the setting to change; empty if none is known
     """
 
     workload: str

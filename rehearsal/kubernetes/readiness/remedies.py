@@ -183,7 +183,7 @@ _REMEDIES: Sequence[tuple[str, str]] = (
 
 
 def find_remedy(reason: str) -> str:
-    """The remedy for a reason; empty where none is known, or where the reason names its own, as admission rules do."""
+    """The remedy for a reason; empty if none is known, or where the reason names its own, as admission rules do."""
     if "Remedy: " in reason:
         return ""
     for pattern, remedy in _REMEDIES:

@@ -17,7 +17,7 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 class Target:
     """A port that connections arrive at.
 
-    pod      None where it is at an address that is no pod's
+    pod      None if it is at an address that is no pod's
     address  of what is no pod
     port     number
     """
@@ -99,7 +99,7 @@ def _list_addresses(
 
 
 def _find_holder(snapshot: Snapshot, address: Mapping[str, Any], number: int) -> Target | None:
-    """What has an address; None where it was a node's or a pod's that is gone, or has another address now."""
+    """What has an address; None if it was a node's or a pod's that is gone, or has another address now."""
     reference, ip = address.get("targetRef") or {}, address["ip"]
     match reference.get("kind"):
         case "Node":
@@ -114,7 +114,7 @@ def _find_holder(snapshot: Snapshot, address: Mapping[str, Any], number: int) ->
 
 
 def find_container_port(pod: Object, port: int | str) -> int | None:
-    """The number of a port of a pod, which may be named; None where no container has it."""
+    """The number of a port of a pod, which may be named; None if no container has it."""
     if isinstance(port, int) or port.isdigit():
         return int(port)
     containers = (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])

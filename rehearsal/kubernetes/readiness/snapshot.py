@@ -51,7 +51,7 @@ class Snapshot:
         return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "metadata": metadata}
 
     def latest_event_message(self, involved: Object, *reasons: str) -> str:
-        """The message of the latest event about an object with one of these reasons; empty where there is none."""
+        """The message of the latest event about an object with one of these reasons; empty if there is none."""
         events = [
             event
             for event in self.list("v1", "Event")

@@ -215,14 +215,14 @@ def _explain_unscheduled(snapshot: Snapshot, pod: Object) -> str:
 
 
 def _claim_name(pod: Object, volume: Object) -> str:
-    """The name of the PersistentVolumeClaim behind a pod's volume, empty where there is none."""
+    """The name of the PersistentVolumeClaim behind a pod's volume, empty if there is none."""
     if "ephemeral" in volume:
         return f"{pod['metadata']['name']}-{volume['name']}"
     return str(volume.get("persistentVolumeClaim", {}).get("claimName", ""))
 
 
 def _explain_claim(snapshot: Snapshot, name: str, namespace: str) -> str:
-    """Why a claim is not bound; empty where it is, does not exist, or waits for the first pod that uses it."""
+    """Why a claim is not bound; empty if it is, does not exist, or waits for the first pod that uses it."""
     claim = snapshot.get("v1", "PersistentVolumeClaim", name, namespace)
     if claim is None or look_up(claim, "status.phase", "") == "Bound":
         return ""
