@@ -85,8 +85,8 @@ def _check_prerequisites(stack: str) -> None:
     folder = project.current().require("gitops") / "stacks" / stack
     if not (folder / "kustomization.yaml").is_file():
         raise UserError(
-            f"{project.current().shorten(folder)}/kustomization.yaml, which configures how models are served on "
-            "this stack, does not exist: copy it from another stack, or create it with `make new-stack`."
+            f"{project.current().shorten(folder)}/kustomization.yaml does not exist. It configures how models are "
+            "served on this stack: copy it from another stack, or create it with `make new-stack`."
         )
     if not python().exists():
         raise UserError("platform/lifecycle has no virtual environment yet: run `make lifecycle`, which creates it.")

@@ -27,7 +27,7 @@ VAULT: Mapping[str, Any] = {
     "azurekv": {"vaultUrl": "https://acmekv1a2b.vault.azure.net/", "tenantId": "t", "authType": "WorkloadIdentity"}
 }
 SECRETS_MANAGER: Mapping[str, Any] = {"aws": {"service": "SecretsManager", "region": "eu-west-1"}}
-GIVEN = "A rehearsal takes it for stored once its name is in given_secrets of rehearsal.yaml."
+GIVEN = "A rehearsal treats it as stored if its name is in given_secrets of rehearsal.yaml."
 
 # What is said on each cloud, for a key of the store.
 CASES = {

@@ -86,7 +86,7 @@ def test_what_was_deleted_of_the_programs_objects_is_found(plane: ControlPlane, 
     ]
     (found,) = find_deviations(plane.api, list_declared(json.dumps({"deployment": {"resources": resources}})))
     assert found.problem.workload == f"ConfigMap {namespace}/gone"
-    assert found.problem.remedy == "`pulumi refresh`, then `pulumi up`, make it again."
+    assert found.problem.remedy == "Run `pulumi refresh`, then `pulumi up`, which create it again."
 
 
 def test_what_an_autoscaler_changes_is_no_edit(

@@ -246,7 +246,7 @@ def test_addresses_of_what_is_gone_are_not_checked_and_a_note_says_so(gone: Any,
     assert [found.flow.server for found in evaluate_flows(snapshot, CILIUM)] == ["nodes"] * len(there)
     assert monitors.find_problems(snapshot) == []
     assert list_departed(snapshot) == [
-        "Service shop/kubelet still lists addresses that no node or pod has any more, to which connections were not "
+        "Service shop/kubelet still lists addresses that no node or pod has any more; connections to them were not "
         "checked: 10.0.0.9"
     ]
 
