@@ -19,7 +19,7 @@ RESTRICTED = {LEVEL_LABEL: "restricted"}
 
 @contextmanager
 def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IMAGE_REGISTRIES) -> Iterator[None]:
-    """Enforce rules as the platform declares them. The API server takes a moment to load them, and to forget them:
+    """Enforce rules as the platform declares them. The API server takes a moment to load and to unload them;
 
     whoever comes after may create namespaces.
     """

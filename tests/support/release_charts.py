@@ -51,7 +51,7 @@ kind: Pod
 metadata: {name: once}
 spec: {serviceAccountName: own, containers: [{name: main, image: "registry.example/app:1"}]}
 """
-TOO_LARGE = "64"  # CPUs: more than a node of the tests has
+TOO_LARGE = "64"  # CPUs: more than any node of the tests has
 
 
 def change_values(inputs: dict[str, Any], **values: Any) -> dict[str, Any]:
