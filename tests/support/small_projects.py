@@ -66,7 +66,7 @@ def run_in_shell(folder: Path, exports: str, *command: str) -> Run:
 
 
 @contextmanager
-def standing(folder: Path, stack: str) -> Iterator[str]:
+def deployed(folder: Path, stack: str) -> Iterator[str]:
     """Bring a project's stack up; yields the exports that a shell evaluates to work on it."""
     up = rehearse(folder, "up", stack)
     assert up.returncode == 0, up.output
