@@ -105,7 +105,7 @@ def test_the_wait_for_a_problem_without_a_reason_times_out(
     started = time.monotonic()
     (problem,) = workloads.wait_until_stable(cluster.api, timeout=2)
     assert 2 <= time.monotonic() - started < 20
-    assert problem.reason == "0/1 pods ready: no reason given yet"
+    assert problem.reason == "0/1 pods ready: no reason reported yet"
 
 
 def test_an_unreachable_api_server_is_an_error_at_once(cluster: NamespacedCluster) -> None:

@@ -31,7 +31,7 @@ def control_plane() -> None:
 
 
 @pytest.fixture(scope="session")
-def rehearsed_stacks(engine: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> RehearsedStacks:  # noqa: ARG001 skips where there is none
+def rehearsed_stacks(engine: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> RehearsedStacks:  # noqa: ARG001 skips if there is none
     """The stacks that are brought up once for all tests, in any worker."""
     base = tmp_path_factory.getbasetemp()
     # With a blank in its name, as a user's folder may have.
@@ -39,6 +39,6 @@ def rehearsed_stacks(engine: Path, tmp_path_factory: pytest.TempPathFactory, wor
 
 
 @pytest.fixture
-def project(engine: Path, tmp_path: Path) -> Project:  # noqa: ARG001 skips where there is none
+def project(engine: Path, tmp_path: Path) -> Project:  # noqa: ARG001 skips if there is none
     """A fresh copy of the project, in which nothing has been rehearsed yet."""
     return Project(tmp_path)

@@ -54,7 +54,7 @@ class Standing:
 @pytest.fixture(scope="module")
 def standing(
     rehearsed_stacks: RehearsedStacks,
-    control_plane: None,  # noqa: ARG001 skips where there is none
+    control_plane: None,  # noqa: ARG001 skips if there is none
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Standing]:
     folder = tmp_path_factory.mktemp("operations")

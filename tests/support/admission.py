@@ -19,9 +19,9 @@ RESTRICTED = {LEVEL_LABEL: "restricted"}
 
 @contextmanager
 def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IMAGE_REGISTRIES) -> Iterator[None]:
-    """Enforce rules as the platform declares them. The API server takes a moment to load and to unload them;
+    """Enforce rules as the platform declares them, while the context lasts.
 
-    whoever comes after may create namespaces.
+    At the end, waits until the API server has unloaded them, so that the next test can create namespaces.
     """
     for control in controls:
         for kind, spec in (

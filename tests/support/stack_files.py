@@ -89,7 +89,7 @@ SPELLINGS: dict[str, str] = {
 REFUSED: dict[str, str] = {
     "a key twice": "config:\n  shop:a: 1\n  shop:b: 2\n  shop:a: 3\n",
     "a key twice in a section": "config:\n  shop:a: {b: 1, b: 2}\n",
-    "a key that is no key": "config:\n  a:b:c: 1\n",
+    "a key that is not valid": "config:\n  a:b:c: 1\n",
     "a key that is a number": "config:\n  42: 1\n",
     "text for config": "config: text\n",
     "a list": "- config\n",

@@ -156,7 +156,7 @@ class CloudController:
 
 
 def _build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """The objects that depend on nothing but the managed cluster."""
+    """The objects that depend only on the managed cluster."""
     for part in (cilium, storage, system_workloads, identity, metrics):
         yield from part.build_manifests(cluster)
 

@@ -252,7 +252,7 @@ def _read_node_group(state: StateStore, record: ResourceRecord) -> NodePool:
         name=name,
         size=str((get("instanceTypes") or [_EKS_VM_SIZE])[0]),
         count=count,
-        max_count=count,  # EKS has no autoscaler of its own
+        max_count=count,  # EKS itself has no autoscaler
         zones=tuple(subnet.zone for subnet in subnets),
         subnets=subnets,
         labels={

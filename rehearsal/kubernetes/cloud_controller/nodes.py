@@ -227,7 +227,7 @@ def describe_estimates(cluster: ManagedCluster) -> list[str]:
             size = find(pool.size)
             if size.is_estimate:
                 sentences.append(
-                    f"Not checked: the memory of {pool.size} in pool {pool.name}, taken to be "
+                    f"Not checked: the memory of {pool.size} in pool {pool.name}, estimated as "
                     f"{size.memory // 1024} GiB, and whether it has GPUs; the rehearsal does not know the size"
                 )
     return sentences

@@ -17,8 +17,8 @@ def describe_differences(cluster: ManagedCluster, rehearsed: str) -> Iterator[st
     declared = _minor(cluster.version)
     if declared and declared != _minor(rehearsed):
         yield (
-            f"Kubernetes {cluster.version} is declared, {rehearsed} was rehearsed: what differs between them, such as "
-            "APIs that were removed, was not"
+            f"Kubernetes {cluster.version} is declared, {rehearsed} was rehearsed: differences between them, "
+            "such as removed APIs, were not"
         )
     if cluster.service_range and cluster.service_range != SERVICE_RANGE:
         yield f"the service range {cluster.service_range} is declared, {SERVICE_RANGE} was rehearsed"

@@ -55,7 +55,7 @@ class CaInjector:
     def _apply(self, changed: Object, patch: Mapping[str, Any]) -> None:
         identity = {"apiVersion": changed["apiVersion"], "kind": changed["kind"]}
         metadata = {"name": changed["metadata"]["name"]}
-        # If the object was deleted in between, the API server refuses to create one from the patch alone.
+        # If the object was deleted in between, the API server refuses to create one from only the patch.
         with contextlib.suppress(ApiError, ApiUnreachableError):
             self._api.apply({**identity, "metadata": metadata, **patch}, _FIELD_MANAGER, force=True)
 

@@ -31,7 +31,7 @@ class LazyProxy:
     def close(self) -> None:
         """Refuse new connections."""
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the accepting thread
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing it would not wake the accepting thread
         self._listener.close()
 
     def _accept(self) -> None:

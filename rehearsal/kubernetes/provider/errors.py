@@ -36,7 +36,7 @@ class InitializationError(CloudError):
 
 
 def format_error(error: Exception) -> str:
-    """The message of a failure: the API server's own, and the remedy where one is known."""
+    """The message of a failure: the API server's own, and the remedy if one is known."""
     if isinstance(error, ApiUnreachableError):
         return API_SERVER_LOST
     message = str(error)

@@ -57,11 +57,11 @@ def find_deviations(api: ApiClient, declared: Iterable[DeclaredObjects]) -> Iter
             manifest = _complete(api, item, group.namespace)
             found = live.find(manifest)
             if found is None and not _ends_by_itself(manifest):
-                reason = f"it is missing: {group.declarer} declares it, and somebody deleted it by other means"
+                reason = f"it is missing: {group.declarer} declares it, but it was deleted by other means"
                 yield Deviation(Problem(describe_object(manifest), reason, group.remedy), manifest)
             changes = _list_edits(api, live, manifest, found) if found else []
             if changes:
-                reason = f"{', '.join(changes)} not as {group.declarer} declares: somebody edited it by other means"
+                reason = f"{', '.join(changes)} not as {group.declarer} declares: it was edited by other means"
                 yield Deviation(Problem(describe_object(manifest), reason, group.remedy))
 
 

@@ -28,7 +28,7 @@ _RELEASE_NAME = "meta.helm.sh/release-name"  # annotation of objects that Helm i
 # https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/ (podMaxBackoffSeconds).
 _STABLE_AFTER = 12.0
 _POLL_INTERVAL = 1.0  # seconds
-_NO_REASON = "no reason given yet"
+_NO_REASON = "no reason reported yet"
 
 # The condition that every object of a kind must have.
 _REQUIRED_CONDITIONS = (("v1", "Node", "Ready"), ("apiregistration.k8s.io/v1", "APIService", "Available"))
