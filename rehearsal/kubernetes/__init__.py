@@ -1,1 +1,1 @@
-"""The rehearsal's Kubernetes cluster: a real control plane whose nodes and pods' processes are simulated."""
+"""The rehearsal's Kubernetes cluster: a real control plane with simulated nodes and simulated processes in pods."""

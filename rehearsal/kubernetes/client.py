@@ -1,10 +1,11 @@
-"""A small client of the Kubernetes API for objects of any kind, as the mappings that the API returns.
+"""A small client of the Kubernetes API for objects of any kind, represented by the mappings that the API returns.
 
 Every request has a time limit. A server that cannot be reached raises ApiUnreachableError; an error status raises
 ApiError with the server's own message.
 
-Own code, because no library does with less what this does (list of 500 objects: 23 ms of CPU; lightkube 19, but without
-strict validation and exact lists; kubernetes 66; kr8s 466). See docs/adr/0012-a-small-kubernetes-client.md.
+It is the project's own code, because no library does the same at a lower cost (a list of 500 objects: 23 ms of CPU;
+lightkube 19, but without strict validation and exact lists; kubernetes 66; kr8s 466). See
+docs/adr/0012-a-small-kubernetes-client.md.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import yaml
 
 Object = Mapping[str, Any]
 
-_REQUEST_TIMEOUT = 30  # seconds: longer than the API server gives a webhook, 10 s by default
-_WATCH_CHUNK = 1 << 16  # bytes read at once from a watch: a CustomResourceDefinition may have a million
+_REQUEST_TIMEOUT = 30  # seconds: longer than the API server waits for a webhook, 10 s by default
+_WATCH_CHUNK = 1 << 16  # bytes read at once from a watch: a CustomResourceDefinition can have a million
 _APPLY_PATCH = "application/apply-patch+yaml"
 _MERGE_PATCH = "application/merge-patch+json"
 
@@ -31,7 +32,7 @@ class ApiUnreachableError(Exception):
 
 
 class ApiError(Exception):
-    """An error status of the API server: `status` is HTTP's; `reason` and `details` are those of the Status object."""
+    """An error of the API server: `status` is the HTTP status; `reason` and `details` come from the Status object."""
 
     def __init__(self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -96,7 +97,7 @@ class ApiClient:
     _local: threading.local = field(default_factory=threading.local)
 
     def discover(self, api_version: str, kind: str) -> ApiResource:
-        """How the API server serves a kind. What it serves is cached, what it does not serve is looked up again.
+        """How the API server serves a kind. Served kinds are cached; a kind that is not served is looked up again.
 
         Raises NoKindMatchError.
         """
@@ -107,7 +108,7 @@ class ApiClient:
         return self._resources[api_version, kind]
 
     def apply(self, manifest: Object, field_manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
-        """Server-side apply; returns the object as it is, or with `dry_run` as it would be."""
+        """Apply server-side; returns the object as it is stored, or with `dry_run` as it would be."""
         options = {"fieldManager": field_manager, "fieldValidation": "Strict", "force": str(force).lower()}
         if dry_run:
             options["dryRun"] = "All"
@@ -123,7 +124,7 @@ class ApiClient:
         return self.request("PATCH", self._object_path(manifest) + subresource, body=change, content_type=_MERGE_PATCH)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
-        """One object; None where the object does not exist, or its kind is not served."""
+        """One object; None if the object does not exist, or its kind is not served."""
         try:
             return self.request("GET", self.discover(api_version, kind).object_path(namespace, name))
         except ApiError as error:
@@ -134,7 +135,7 @@ class ApiClient:
     def current_resource_version(self) -> str:
         """The latest resourceVersion of the whole cluster; lists of several kinds at one version are consistent.
 
-        Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions; one etcd holds all.
+        Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions; one etcd stores all.
         """
         return str(self.request("GET", "/api/v1/namespaces", {"limit": "1"})["metadata"]["resourceVersion"])
 
@@ -150,7 +151,7 @@ class ApiClient:
     ) -> Sequence[Object]:
         """The objects of a kind, of all namespaces unless one is named, each with its apiVersion and kind.
 
-        Empty where the kind is not served. With `resource_version`, the objects exactly as of that version.
+        Empty if the kind is not served. With `resource_version`, the objects exactly as of that version.
         """
         options = {"labelSelector": label_selector, "fieldSelector": field_selector}
         if resource_version:
@@ -168,7 +169,7 @@ class ApiClient:
     def delete(
         self, api_version: str, kind: str, name: str, namespace: str = "", *, propagation_policy: str = "Foreground"
     ) -> bool:
-        """Request an object's deletion, which may take effect later. False where there is no such object."""
+        """Request an object's deletion, which may take effect later. False if there is no such object."""
         try:
             path = self.discover(api_version, kind).object_path(namespace, name)
             self.request("DELETE", path, body={"propagationPolicy": propagation_policy})
@@ -191,8 +192,8 @@ class ApiClient:
     ) -> Iterator[tuple[str, Object]]:
         """Events of a kind's objects in all namespaces until the timeout, each with its type and its object.
 
-        Types are ADDED, MODIFIED, DELETED, BOOKMARK and ERROR. A BOOKMARK, whose object has nothing but a resource
-        version, comes shortly before the timeout, or where nothing else happens for a minute.
+        Types are ADDED, MODIFIED, DELETED, BOOKMARK and ERROR. A BOOKMARK, whose object has only a resource version,
+        arrives shortly before the timeout, or when nothing else happens for a minute.
         Raises ApiError and ApiUnreachableError.
         """
         options = {
@@ -228,7 +229,7 @@ class ApiClient:
         return content
 
     def _discover_group(self, api_version: str) -> Mapping[tuple[str, str], ApiResource]:
-        """The kinds of an API group's version; none where it is not served."""
+        """The kinds of an API group's version; empty if it is not served."""
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         try:
             served = self.request("GET", path)["resources"]
@@ -286,5 +287,5 @@ class ApiClient:
 
 
 def _list_items(content: Object, api_version: str, kind: str) -> list[Object]:
-    """The objects of a list, whose items have neither apiVersion nor kind."""
+    """The objects of a list, with the apiVersion and kind that its items lack."""
     return [{"apiVersion": api_version, "kind": kind, **item} for item in content["items"]]

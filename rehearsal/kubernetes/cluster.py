@@ -1,4 +1,4 @@
-"""The rehearsal's cluster: control plane, egress proxy, cloud and other controllers, and the report on them."""
+"""The rehearsal's cluster: control plane, egress proxy, cloud controller, other controllers, and the report on them."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ from rehearsal.wiring.metrics import Component
 
 CONVERGENCE_TIMEOUT = 60  # seconds for pods to become Ready after an update; simulated ones take about two
 
-# The cloud resources that are a cluster. Without one in the state, what a former cluster held is deleted.
+# The cloud resources that are a cluster. If the state has none, the objects of a former cluster are deleted.
 _CLUSTER_TYPES = ("azure-native:containerservice:ManagedCluster", "aws:eks/cluster:Cluster")
 
-# The secrets in a cloud's store, and the input that has their name.
+# The types of the secrets in a cloud's store, and the input with their name.
 _SECRET_NAMES = {"azure-native:keyvault:Secret": "secretName", "aws:secretsmanager/secret:Secret": "name"}
 
 
@@ -55,12 +55,12 @@ class ClusterReport:
 
     version                  of the control plane: `v1.33.13`
     pods                     number of pods by phase
-    capacity                 one line a node pool: what is requested of it, and what it has
+    capacity                 one line for each node pool: its requested and its allocatable resources
     notes                    what the simulated cloud did by itself, and which controllers are simulated
     served_kinds             the custom kinds that a real controller reconciles
-    simulated_webhook_calls  by webhook whose pods are simulated: how many reviews were allowed on their behalf
-    unserved_objects         number of objects by custom kind that only simulated pods would reconcile
-    problems                 what is not ready, why, and the remedy; and failures of the control plane itself
+    simulated_webhook_calls  number of reviews that were allowed on behalf of simulated pods, keyed by webhook
+    unserved_objects         number of objects that only simulated pods would reconcile, keyed by custom kind
+    problems                 what is not ready, why, and the remedy; also failures of the control plane itself
     """
 
     version: str
@@ -87,7 +87,7 @@ class Cluster:
 
     @property
     def git_server(self) -> GitServer:
-        """The git repositories on this machine that controllers get in place of remote ones."""
+        """The server of the git repositories on this machine that replace remote ones for controllers."""
         return self._controllers.git_server
 
     def locate_controller(self, name: str, namespace: str) -> int:
@@ -99,8 +99,8 @@ class Cluster:
     ) -> ClusterReport:
         """Report on the cluster once it has converged, or after CONVERGENCE_TIMEOUT.
 
-        `state` is the engine's export, JSON: what the program declares has to be there, and its order is judged as of
-        `caller`. `catalogue` is what exposes which metrics.
+        `state` is the engine's export, JSON: the objects that the program declares have to exist, and their order is
+        checked for `caller`. `catalogue` lists the components and the metrics that they expose.
         """
         try:
             return self._report(state, caller or Caller(), catalogue)
@@ -115,17 +115,17 @@ class Cluster:
         declared = [*installed_objects.list_installed(api), *list_declared(state)]
         deviations = list(presence.find_deviations(api, declared))
         missing = [deviation.missing for deviation in deviations if deviation.missing]
-        # Causes come first: what somebody deleted or edited is often why something else is not ready.
+        # Causes come first: an object that somebody deleted or edited is often why another is not ready.
         problems = [deviation.problem.message for deviation in deviations]
         problems += [problem.message for problem in unready]
         problems += [workload.message for workload in find_workloads_without_identity(api)]
         problems += [problem.message for problem in self._find_traffic_problems(missing)]
-        # What is only not ready yet, or was deleted by hand, would be reported again as what others lead to.
+        # The other checks would report an object that is not ready, or was deleted by hand, a second time.
         if not problems:
             problems = [problem.message for problem in self._find_wiring_problems(state, caller, catalogue)]
         return ClusterReport(
             version=self.plane.version,
-            # A plain mapping: dataclasses.asdict makes pairs the keys of a Counter.
+            # A plain mapping: dataclasses.asdict would use pairs as the keys of a Counter.
             pods=dict(Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod"))),
             capacity=capacity.summarize_capacity(api),
             notes=[*self._cloud_controller.notes(), *self._controllers.notes(), *self._list_unchecked(served_kinds)],
@@ -141,19 +141,19 @@ class Cluster:
         )
 
     def _list_unchecked(self, served_kinds: Collection[str]) -> list[str]:
-        """Notes of what in the cluster could not be checked."""
+        """Notes on the parts of the cluster that could not be checked."""
         snapshot = Snapshot(self.plane.api)
         unreachable = applications.list_unreachable(snapshot) if applications.KIND in served_kinds else []
         return [*unreachable, *services.list_departed(snapshot)]
 
     def _find_traffic_problems(self, missing: Collection[Object]) -> list[Problem]:
-        """Monitors without targets, and needed connections that network policies block."""
+        """Monitors without targets, and required connections that network policies block."""
         snapshot, network = Snapshot(self.plane.api), self._cloud_controller.network()
         blocked = network_flows.find_problems(snapshot, network) if network else []
         return [*monitors.find_problems(snapshot, missing), *blocked]
 
     def _find_wiring_problems(self, state: str, caller: Caller, catalogue: Sequence[Component]) -> list[Problem]:
-        """What does not lead to what it is meant for, and what does not wait for what it needs."""
+        """References that do not lead to their intended target, and resources that do not wait for what they need."""
         graph = read_graph(state)
         wired = wiring.Wiring(wiring.StackResources(self._state, graph.stack), Snapshot(self.plane.api))
         return [*wiring.find_problems(wired, catalogue), *wiring.judge_graph(graph, self._state, wired, caller)]
@@ -165,8 +165,8 @@ def run_cluster(
 ) -> Iterator[Cluster]:
     """Run a rehearsal's cluster while the context lasts. Its data stays in `folder`.
 
-    `programs` are those of the controllers that run for real, `given_secrets` what is in the cloud's store of secrets
-    beside the state's. Raises UserError when the control plane does not start.
+    `programs` are the programs of the real controllers. `given_secrets` names secrets in the cloud's store that are
+    not in the state. Raises UserError if the control plane does not start.
     """
     if not any(record for type_ in _CLUSTER_TYPES for record in state.all(type_)):
         shutil.rmtree(folder, ignore_errors=True)

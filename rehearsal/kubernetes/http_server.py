@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-_SHUTDOWN_POLL_INTERVAL = 0.1  # seconds after which a server notices at the latest that it is to shut down
+_SHUTDOWN_POLL_INTERVAL = 0.1  # seconds within which a server notices a request to shut down
 
 
 @contextmanager

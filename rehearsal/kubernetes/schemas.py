@@ -1,7 +1,7 @@
 """Validation of objects, offline, against the published schemas of the Kubernetes API.
 
-A valid object has the right shape: known fields of the right types. What the API server's own validation and admission
-would refuse beyond that is not found here.
+A valid object has the right shape: known fields of the right types. Errors that only the API server's own validation
+and admission detect are not found here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from referencing import Registry, Resource
 
 VERSION = "1.33"
 
-# The package's own `validate` reads and indexes its megabytes of definitions for each object.
+# The package's own `validate` reads and indexes megabytes of definitions for each object.
 _SCHEMAS = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{VERSION}.0-local-strict"
 
 # The groups that the API server itself serves; all others come from CustomResourceDefinitions.
@@ -60,7 +60,7 @@ def is_built_in(manifest: Mapping[str, Any]) -> bool:
 
 
 def find_schema_error(manifest: Mapping[str, Any]) -> str | None:
-    """The first error in the shape of an object of a built-in kind, None where it is valid.
+    """The first error in the shape of an object of a built-in kind; None if it is valid.
 
     Unknown fields are errors, as with `kubectl apply --validate=strict`. The values of a Secret are not quoted.
     """
@@ -72,13 +72,13 @@ def find_schema_error(manifest: Mapping[str, Any]) -> str | None:
     if error is None:
         return None
     field = ".".join(map(str, error.path)) or "object"
-    # The message of a Secret's field would hold its value.
+    # The message about a Secret's field would contain its value.
     return f"{kind} is invalid: {field}" + ("" if kind == "Secret" else f": {error.message}")
 
 
 @cache
 def _create_validator(api_version: str, kind: str) -> Draft202012Validator | None:
-    """The validator of a kind; None where there is no such kind."""
+    """The validator of a kind; None if there is no such kind."""
     version = re.sub(r"(\.[^/]*)?/", "-", api_version)  # rbac.authorization.k8s.io/v1 is rbac-v1
     file = _SCHEMAS / f"{kind.lower()}-{version}.json"
     if not file.is_file():
@@ -88,6 +88,6 @@ def _create_validator(api_version: str, kind: str) -> Draft202012Validator | Non
 
 @cache
 def _definitions() -> Registry:
-    """What the schemas of kinds refer to."""
+    """The definitions that the kinds' schemas refer to."""
     contents = json.loads((_SCHEMAS / "_definitions.json").read_text())
     return Resource.from_contents(contents) @ Registry()

@@ -10,14 +10,14 @@ import requests
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 
 _WATCH_TIMEOUT = 20  # seconds of one watch request
-_RETRY_INTERVAL = 0.5  # seconds before a failed watch is tried again; the kind may not be served yet
+_RETRY_INTERVAL = 0.5  # seconds before a failed watch is retried; the kind may not be served yet
 
 
 def watch_objects(api: ApiClient, api_version: str, kind: str, stop: threading.Event) -> Iterator[tuple[str, Object]]:
     """Events of a kind's objects in all namespaces until `stop` is set: (ADDED | MODIFIED | DELETED, object).
 
-    The objects that exist come first, as ADDED. They come again after a failure, and after the resource version that
-    was reached has expired, so handlers have to be idempotent; deletions in between are not reported.
+    Existing objects are reported first, as ADDED. They are reported again after a failure, or after the current
+    resource version has expired, so handlers have to be idempotent. Deletions in between are not reported.
     """
     resource_version = ""
     while not stop.is_set():

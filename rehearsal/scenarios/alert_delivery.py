@@ -1,7 +1,7 @@
-"""The way of an alert, with the programs and the configuration of a stack: Prometheus, Alertmanager, and a receiver.
+"""The delivery of an alert with a stack's programs and configuration: Prometheus, Alertmanager and a receiver.
 
-Two things differ from the stack. The files that have the receivers' addresses, which External Secrets would bring, name
-a receiver on this machine. And no alert has to hold for longer than a minute, or less, before it fires.
+Two things differ from the stack. The files with the receivers' addresses, which External Secrets would provide, name a
+receiver on this machine. And no alert has to hold for longer than a minute, or a shorter limit, before it fires.
 """
 
 from __future__ import annotations
@@ -16,34 +16,35 @@ import yaml
 
 from rehearsal.kubernetes.control_plane.control_plane import HOST
 
-LONGEST_FOR = 60  # seconds; what of a rule's `for` a rehearsal waits for
+LONGEST_FOR = 60  # seconds; the longest `for` of a rule that a rehearsal waits for
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Document = Mapping[str, Any]
 
 
 def read_duration(text: str) -> int:
-    """Seconds of a duration as Prometheus writes it: `1h30m`."""
+    """A duration as Prometheus writes it, such as `1h30m`, in seconds."""
     return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
 
 
 def shorten(rule: Document, longest: int) -> Document:
-    """The rule, with a `for` of at most so many seconds; everything else is as it was."""
+    """The rule with a `for` of at most `longest` seconds; everything else is unchanged."""
     if read_duration(rule.get("for", "0s")) <= longest:
         return rule
     return {**rule, "for": f"{longest}s"}
 
 
 def write_rules(groups: Iterable[Document], file: Path, longest: int = LONGEST_FOR) -> None:
-    """Write groups of rules that wait for at most `longest` seconds."""
+    """Write groups of rules, each with a `for` of at most `longest` seconds."""
     shortened = [{**group, "rules": [shorten(rule, longest) for rule in group["rules"]]} for group in groups]
     file.write_text(yaml.safe_dump({"groups": shortened}))
 
 
 def write_alertmanager_config(config: Document, folder: Path, receiver: str) -> Path:
-    """Write Alertmanager's configuration, and files for its secrets, which have addresses of `receiver`.
+    """Write Alertmanager's configuration, and files for its secrets, which contain addresses of `receiver`.
 
-    The address in a file ends with the file's name, which is that of the setting: `/slack`. Returns the file's path.
+    The address in a secret's file ends with the file's name, which is the setting's: `/slack`. Returns the path of
+    the configuration.
     """
     text = json.dumps(config)
     secrets = folder / "receivers"
@@ -58,14 +59,14 @@ def write_alertmanager_config(config: Document, folder: Path, receiver: str) -> 
 
 
 def build_alertmanager_command(program: Path, config: Path, port: int) -> list[str]:
-    """One replica, which gossips with none."""
+    """The command of a single replica, without gossip."""
     storage = config.parent / "alertmanager"
     options = [f"--config.file={config}", f"--storage.path={storage}", f"--web.listen-address={HOST}:{port}"]
     return [str(program), *options, "--cluster.listen-address="]
 
 
 def build_prometheus_command(program: Path, config: Path, port: int) -> list[str]:
-    """Prometheus, with its data beside its configuration."""
+    """The command of a Prometheus whose data is beside its configuration."""
     storage = config.parent / "prometheus"
     return [
         str(program),

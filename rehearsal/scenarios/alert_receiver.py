@@ -1,4 +1,4 @@
-"""A stub of what gets notifications: it answers any webhook, and keeps when which alerts arrived."""
+"""A stub of a receiver of notifications: it answers any webhook, and records which alerts arrived when."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Delivery:
     """One notification.
 
     at    seconds since 1970
-    path  which of the receivers' addresses it came to
+    path  of the receiver's address that it was sent to
     text  its body
     """
 
@@ -44,7 +44,7 @@ class AlertReceiver:
             yield f"http://{HOST}:{server.server_address[1]}"
 
     def find(self, *words: str) -> Sequence[Delivery]:
-        """The notifications whose text has all of these words, in the order of their arrival."""
+        """The notifications whose text contains all of these words, in the order of their arrival."""
         with self._lock:
             return [each for each in self._deliveries if all(word in each.text for word in words)]
 

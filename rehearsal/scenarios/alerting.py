@@ -1,7 +1,7 @@
-"""The alerting scenario: three faults of a stack, the notifications that people get, and what their runbooks say to do.
+"""The alerting scenario: three faults of a stack, the notifications that people get, and the actions of their runbooks.
 
-A challenger is slow and is given requests, Argo CD cannot sync what was committed, and MLflow has ended. The summary
-has the time from each fault to its notification.
+A slow challenger receives requests, Argo CD cannot sync a commit, and MLflow has ended. The summary shows the time from
+each fault to its notification.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rehearsal.scenarios.step_runner import StepRunner
 from rehearsal.scenarios.waiting import wait_for_step
 from rehearsal.session import Rehearsal
 
-# Guardrails that somebody set too wide: a slow challenger is given requests, and stays at its first step.
+# Guardrails that somebody set too wide: a slow challenger receives requests, and stays at its first step.
 _ROLLOUT_SETTINGS = {
     "ROLLOUT_INTERVAL": "3600",
     "ROLLOUT_MAX_P95": "60",
@@ -42,7 +42,7 @@ _ROLLOUT_SETTINGS = {
 }
 _TRAFFIC = Traffic("first-camera")
 _STUCK_FILE = "stuck.yaml"
-# Of a kind that the project of the models does not admit.
+# An object of a kind that the Argo CD project of the models does not allow.
 _STUCK = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stuck}\n"
 
 
@@ -50,7 +50,7 @@ _STUCK = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stuck}\n"
 class Timeline:
     """When an alert began, arrived and ended; seconds from the fault.
 
-    followed  the commands of its runbook
+    followed  the commands of its runbook that were run
     """
 
     alert: str
@@ -63,7 +63,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Scene:
-    """What the faults are made in."""
+    """The environment in which the faults are caused."""
 
     environment: ScenarioEnvironment
     monitoring: Monitoring
@@ -77,7 +77,7 @@ class Scene:
 
 
 def run_on(rehearsal: Rehearsal, result: Path, port: int = 0) -> int:
-    """Run the scenario on a rehearsal that may have been brought up before; returns an exit code.
+    """Run the scenario on a rehearsal whose stack may be up already; returns an exit code.
 
     result  a file for the timelines, the targets and the rules, as JSON
     """
@@ -85,7 +85,7 @@ def run_on(rehearsal: Rehearsal, result: Path, port: int = 0) -> int:
     runner, receiver = StepRunner(), AlertReceiver()
     with rehearsal.running(port) as running, receiver.run() as address:
         if running.cluster is None:
-            raise UserError(f"Without a control plane nothing can fail: {running.unavailable_reason}")
+            raise UserError(f"This scenario needs a control plane, which cannot run here: {running.unavailable_reason}")
         runner.run_step("Bring the stack up", lambda: model_lifecycle.bring_up(rehearsal, running.environment))
         repository = model_lifecycle.require_repository(running, rehearsal.stack)
         folder = rehearsal.folder / "alerting"
@@ -145,12 +145,12 @@ def _promote(runner: StepRunner, environment: ScenarioEnvironment, kind: str) ->
 def _be_slow(runner: StepRunner, scene: Scene) -> Timeline:
     environment = scene.environment
     version = _promote(runner, environment, "slow")
-    wait_for_step(lambda: _get_share(environment) == 10, f"Version {version} is not given requests")
+    wait_for_step(lambda: _get_share(environment) == 10, f"Version {version} receives no requests")
     with _expect(scene, "ModelLatencyHigh", f"version {version}") as timeline:
         runbook = scene.runbook(timeline.alert)
         labels, log = runbook.follow("How to see it", model=MODEL)
         is_shown = "challenger" in labels and f'"version": "{version}"' in log
-        _check(is_shown, "The runbook does not show the challenger and its log")
+        _check(is_shown, "The runbook's commands do not show the challenger and its log")
         runbook.follow("First five minutes", model=MODEL)
         wait_for_step(lambda: "Revert" in environment.repository.head_message(), "The rollout is not reverted")
         model_steps.wait_until_synced(environment)
@@ -168,11 +168,13 @@ def _get_share(environment: ScenarioEnvironment) -> int:
 def _be_stuck(scene: Scene) -> Timeline:
     environment = scene.environment
     folder = Path("stacks") / scene.stack
-    environment.repository.commit(lambda clone: _add_stuck(clone / folder), "Add what the project does not admit")
+    environment.repository.commit(lambda clone: _add_stuck(clone / folder), "Add what the project does not allow")
     with _expect(scene, "ArgoCdOutOfSync", "Application models") as timeline:
         runbook = scene.runbook(timeline.alert)
         listed, described = runbook.follow("How to see it", name="models")
-        _check("OutOfSync" in listed and "ConfigMap" in described, "The runbook does not show what is out of sync")
+        _check(
+            "OutOfSync" in listed and "ConfigMap" in described, "The runbook's commands do not show what is out of sync"
+        )
         environment.repository.commit(lambda clone: _remove_stuck(clone / folder), "Correct it in git")
         runbook.follow("Mend", name="models")
         model_steps.wait_until_synced(environment)
@@ -204,7 +206,7 @@ def _be_dead(scene: Scene) -> Timeline:
         runbook = scene.runbook(timeline.alert)
         runbook.follow("How to see it")
         port = urlsplit(environment.mlflow_url).port
-        start_mlflow(environment.processes, port or 0)  # in place of what Kubernetes or `make up` would start
+        start_mlflow(environment.processes, port or 0)  # in place of the pod that Kubernetes or `make up` would start
         _wait_until_up(scene.monitoring)
         runbook.follow("Verify")
         timeline.followed = runbook.followed
@@ -213,9 +215,9 @@ def _be_dead(scene: Scene) -> Timeline:
 
 @contextmanager
 def _expect(scene: Scene, alert: str, *words: str) -> Iterator[Timeline]:
-    """From the fault, which is now, to its notification; the block mends the fault."""
+    """Measure from the fault, which is now, to its notification; the block then corrects the fault."""
     timeline = Timeline(alert)
-    wait_for_step(lambda: scene.receiver.find(f"FIRING {alert}", *words), f"{alert} has not been notified of")
+    wait_for_step(lambda: scene.receiver.find(f"FIRING {alert}", *words), f"No notification of {alert} has arrived")
     (first, *_) = scene.receiver.find(f"FIRING {alert}", *words)
     timeline.notified = first.at - timeline.fault
     info(f"  {alert}: notified {timeline.notified:.0f} s after the fault")

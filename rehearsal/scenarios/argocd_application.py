@@ -15,7 +15,7 @@ _API_VERSION = "argoproj.io/v1alpha1"
 
 
 def is_synced(api: ApiClient, name: str, revision: str) -> bool:
-    """Whether Argo CD has applied a commit of an Application. Raises UserError with its message when it cannot."""
+    """Whether Argo CD has applied a commit of an Application. Raises UserError with its message if it cannot."""
     status = _get_status(api, name)
     operation = status.get("operationState", {})
     if operation.get("phase") in ("Error", "Failed") and operation.get("syncResult", {}).get("revision") == revision:
@@ -25,7 +25,7 @@ def is_synced(api: ApiClient, name: str, revision: str) -> bool:
 
 
 def describe_out_of_sync(api: ApiClient, name: str) -> str:
-    """The resources that Argo CD finds to differ from git."""
+    """The resources that differ from git according to Argo CD."""
     resources = _get_status(api, name).get("resources", ())
     differing = [
         f"{resource['kind']} {resource['name']}" for resource in resources if resource.get("status") != "Synced"

@@ -1,4 +1,4 @@
-"""The process of one container, on this machine: what it is started with, whether it is ready, and how it ended."""
+"""The process of one container on this machine: its command and environment, its readiness, and how it ended."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MAX_RESTART_DELAY = 60.0  # seconds; the delay starts at 2 and doubles with eac
 _SCRATCH = "/tmp"  # noqa: S108 a path in containers
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 that a container listens on
 _MAX_MESSAGE = 4096  # bytes: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
-_MAX_LOG_MESSAGE = 2048  # bytes of a log that stands in
+_MAX_LOG_MESSAGE = 2048  # bytes of a log that is used in place of a termination message
 _REFERENCE = re.compile(r"\$(\$)?\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
 
 @dataclass(frozen=True)
 class ImageProgram:
-    """What runs in place of an image.
+    """The program that runs in place of an image.
 
     entry_point  of the image
     environment  takes precedence over the container's own
@@ -79,7 +79,7 @@ class ContainerProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; 128 and the signal's number for a process that a signal ended."""
+        """None while it runs; 128 plus the signal's number for a process that a signal ended."""
         code = self._supervisor.exit_code(self._process)
         return code if code is None or code >= 0 else 128 - code
 
@@ -106,9 +106,9 @@ class ContainerProcess:
             self.start()
 
     def probe(self) -> None:
-        """Find out whether it is ready, by the container's own probe and, once it is, in the probe's own period.
+        """Update whether it is ready, by the container's own probe; once it is ready, at the probe's own period.
 
-        Before that in every turn: a scenario waits for it. Without a probe it is ready while it runs.
+        Until then it is probed at every call, since a scenario waits for it. Without a probe it is ready while it runs.
         """
         probe = self._container.get("readinessProbe")
         if probe is None:
@@ -124,7 +124,7 @@ class ContainerProcess:
             self._next_probe = time.monotonic() + float(probe.get("periodSeconds", _DEFAULT_PERIOD))
 
     def has_ended(self, restart_policy: str) -> bool:
-        """Whether the process has exited and, by its pod's policy, is not started again."""
+        """Whether the process has exited and, according to its pod's restart policy, is not restarted."""
         code = self.exit_code
         if code is None or restart_policy == ALWAYS or (restart_policy == ON_FAILURE and code != 0):
             return False
@@ -133,7 +133,7 @@ class ContainerProcess:
         return True
 
     def read_message(self) -> str:
-        """What the process left as its termination message, or the end of its log where the container asks for that."""
+        """The process's termination message, or the end of its log if the container's policy is to fall back to it."""
         message = self._message_file.read_bytes()[:_MAX_MESSAGE] if self._message_file.exists() else b""
         falls_back = self._container.get("terminationMessagePolicy") == "FallbackToLogsOnError"
         if not message and falls_back and self.exit_code and self._log.exists():
@@ -154,7 +154,7 @@ class ContainerProcess:
         return {**declared, **self._program.environment, **own}
 
     def _replace_address(self, name: str, value: str) -> str:
-        """Where a process listens: any address and the container's port in its pod, a port of this machine here."""
+        """Replace the address that a process listens on: any address and the container's port become this machine's."""
         if value == _ANY_ADDRESS:
             return HOST
         is_port = name.endswith("PORT") and value == str(self.container_port)
@@ -162,7 +162,7 @@ class ContainerProcess:
 
 
 def _expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` by a variable before it; what is unknown stays, and `$$(NAME)` is `$(NAME)`.
+    """Replace `$(NAME)` by a variable defined before it; an unknown name is left as it is, and `$$(NAME)` is `$(NAME)`.
 
     Source: https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
     """

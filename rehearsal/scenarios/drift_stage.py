@@ -1,4 +1,4 @@
-"""A stage of the scenario: the users' measurements change, the check of drift finds it, and a new champion serves."""
+"""A stage of the scenario: the users' measurements change, the drift check detects it, and a new champion serves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN_COLUMNS = 4
 
 @dataclass(frozen=True)
 class DriftStage:
-    """Users change from one population to another one, whose measurements are also the new data.
+    """Users change from one population to another, whose measurements are also the new training data.
 
     before, after  populations; the champion was trained on the first
     """
@@ -31,7 +31,7 @@ class DriftStage:
     after: str
 
     def run(self, runner: StepRunner, environment: ScenarioEnvironment, number: int) -> None:
-        """Raises UserError where drift is found too early or not at all, or no better champion follows."""
+        """Raises UserError if drift is found too early or not at all, or no better champion follows."""
         champion = model_registry.get_aliases(environment)["champion"]
         with model_steps.users(environment, f"usual-traffic-{number}", Traffic(self.before)):
             wait = partial(drift_steps.wait_for_rows, environment, _USUAL_ROWS)
@@ -39,7 +39,7 @@ class DriftStage:
             self._check(runner, environment, champion, _NO_DRIFT)
         drift_steps.wait_for_metric(environment, champion, detected=False)
         with model_steps.users(environment, f"other-traffic-{number}", Traffic(self.after)) as read_responses:
-            runner.run_step("New data arrive", partial(drift_steps.put_new_data, environment, self.after))
+            runner.run_step("New data arrives", partial(drift_steps.put_new_data, environment, self.after))
             wait = partial(drift_steps.wait_for_rows, environment, _OTHER_ROWS)
             runner.run_step("Other requests are in the inference log", wait)
             detectable = time.monotonic()
@@ -56,14 +56,14 @@ class DriftStage:
         self._check_result(runner, {version: right[version], champion: right[champion]}, duration)
 
     def _check_traces(self, environment: ScenarioEnvironment, champion: str, version: str) -> None:
-        """Check what people see of it: the metric of drift, and the notice of the training run."""
+        """Check what people see of the drift: its metric, and the notice of the training run."""
         drift_steps.wait_for_metric(environment, champion, detected=True)
         for line in drift_steps.wait_for_notice(environment, version).splitlines():
             info(f"  {line}")
 
     def _check_result(self, runner: StepRunner, right: Mapping[str, float], duration: float) -> None:
         """
-        right     the share of right predictions by version, first of the retrained one, then of the former champion
+        right     the share of right predictions, keyed by version: the retrained version, then the former champion
         duration  seconds
         """
         (version, new), (champion, old) = right.items()
@@ -76,7 +76,7 @@ class DriftStage:
             raise UserError(f"The retrained version {version} is right no more often than version {champion}.")
 
     def _check(self, runner: StepRunner, environment: ScenarioEnvironment, version: str, expected: str) -> None:
-        """Have the stack's job check the inference log, and check that it finds what is expected."""
+        """Have the stack's job check the inference log, and verify that its outcome is `expected`."""
         check = partial(drift_steps.check, environment, f"check-for-{expected.replace(' ', '-')}")
         report = runner.run_step(f"Check the inference log: {expected}", check)
         columns = drift_steps.list_drifted_columns(report)
@@ -85,12 +85,14 @@ class DriftStage:
             f"  {report['outcome']} in {report['rows']} rows of version {report['version']}; drifted: {shown or 'none'}"
         )
         if (report["version"], report["outcome"], bool(columns)) != (version, expected, expected == _DRIFT):
-            raise UserError(f"The check should find {expected} of version {version}; it says: {report['reasons']}")
+            raise UserError(
+                f"The drift check of version {version} should find {expected}; it reports: {report['reasons']}"
+            )
 
     def _retrain(self, runner: StepRunner, environment: ScenarioEnvironment) -> str:
-        """Returns the version that the run has registered."""
+        """Wait for the training run; returns the version that it registered."""
         run = runner.run_step(
-            "A training run starts by the event of drift", partial(drift_steps.wait_until_started, environment)
+            "The drift event starts a training run", partial(drift_steps.wait_until_started, environment)
         )
-        runner.run_step(f"Retrain by the Job {run}", partial(drift_steps.wait_until_trained, environment, run))
+        runner.run_step(f"Retrain with the Job {run}", partial(drift_steps.wait_until_trained, environment, run))
         return model_registry.get_challenger(environment)

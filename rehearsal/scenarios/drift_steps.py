@@ -1,4 +1,4 @@
-"""The steps of drift: the check of the inference log, new data, and the training run that the check's event starts."""
+"""The steps for drift: the check of the inference log, new data, and the training run that the check's event starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 def put_new_data(environment: ScenarioEnvironment, population: str) -> None:
-    """Replace the file that retraining trains on, as whoever collects data does."""
+    """Replace the file that retraining trains on, as a collector of data would."""
     name, file = "new-data", environment.data / f"{MODEL}.csv"
     script = package() / "rehearsal" / "populations.py"
     environment.processes.start(name, [python(), script, population, file])
@@ -37,7 +37,7 @@ def put_new_data(environment: ScenarioEnvironment, population: str) -> None:
 
 
 def wait_for_rows(environment: ScenarioEnvironment, rows: int) -> None:
-    """Wait until so many more inferences are in the store, and the next window contains them."""
+    """Wait until `rows` more inferences are in the store, and the next window contains them."""
     wanted = _count_rows(environment) + rows
     wait_for_step(
         lambda: _count_rows(environment) >= wanted,
@@ -45,16 +45,16 @@ def wait_for_rows(environment: ScenarioEnvironment, rows: int) -> None:
         lambda: f"It has written {_count_rows(environment):.0f} of {wanted:.0f} in all.",
     )
     end = time.time() // _MINUTE * _MINUTE + _MINUTE
-    wait_for_step(lambda: time.time() > end, "The next full minute has not come")
+    wait_for_step(lambda: time.time() > end, "The next full minute has not begun")
 
 
 def check(environment: ScenarioEnvironment, name: str) -> Mapping[str, Any]:
-    """Have the stack's CronJob check all champions; returns the report on the model's."""
+    """Have the stack's CronJob check all champions; returns the report on the model's champion."""
     jobs.start_now(environment.plane.api, _NAMESPACE, _CRON_JOB, name)
     printed = jobs.wait_until_succeeded(environment.plane, _NAMESPACE, name)
     file = environment.inferences / "latest-drift" / f"{MODEL}.json"
     if not file.exists():
-        raise UserError(f"The check has left no report {file}. It printed:\n{printed}")
+        raise UserError(f"The drift check has written no report {file}. Its output:\n{printed}")
     report: Mapping[str, Any] = json.loads(file.read_text())
     return report
 
@@ -64,7 +64,7 @@ def list_drifted_columns(report: Mapping[str, Any]) -> list[str]:
 
 
 def wait_for_metric(environment: ScenarioEnvironment, version: str, *, detected: bool) -> None:
-    """Wait until the collector's metrics, which Prometheus scrapes, are those of the last check of a version."""
+    """Wait until the collector's metrics, which Prometheus scrapes, show the result of a version's last check."""
     labels = f'model="{MODEL}",version="{version}"'
     wait_for_step(
         lambda: _read_metrics(environment, "groundwork_drift_detected").get(labels) == float(detected),
@@ -73,28 +73,30 @@ def wait_for_metric(environment: ScenarioEnvironment, version: str, *, detected:
 
 
 def wait_until_started(environment: ScenarioEnvironment) -> str:
-    """Wait until the event of drift has started a training run; returns its Job's name."""
-    wait_for_step(lambda: _find_run(environment), "The event of drift has not started a training run")
+    """Wait until the drift event has started a training run; returns the name of its Job."""
+    wait_for_step(lambda: _find_run(environment), "The drift event has not started a training run")
     return str(_find_run(environment)[0]["metadata"]["name"])
 
 
 def wait_until_trained(environment: ScenarioEnvironment, run: str) -> None:
-    """Wait until a run has ended with a registered challenger. Raises UserError with its log where it has not."""
+    """Wait until a run has ended with a registered challenger. Raises UserError with its log if it has not."""
     jobs.wait_until_succeeded(environment.plane, _TRAINING, run, model_steps.TRAINING_TIMEOUT)
 
 
 def wait_for_notice(environment: ScenarioEnvironment, version: str) -> str:
-    """Wait until people have been told how the run ended; returns the notice."""
+    """Wait until a notice reports how the run ended; returns the notice."""
 
     def find() -> str:
         texts = [text for text in environment.notifications.texts if "retrained" in text]
         return next((text for text in texts if f"{MODEL} version {version}" in text), "")
 
-    wait_for_step(find, f"No notice says that version {version} was retrained")
+    wait_for_step(find, f"No notice reports that version {version} was retrained")
     (job,) = _find_run(environment)
     annotations = job["metadata"]["annotations"]
     if annotations.get(_OUTCOME) != "retrained" or "has drifted" not in annotations.get(_REASON, ""):
-        raise UserError(f"The Job of the training run should say why it ran and how it ended, and says: {annotations}")
+        raise UserError(
+            f"The training run's Job should have annotations for why it ran and how it ended; it has: {annotations}"
+        )
     return find()
 
 
@@ -107,7 +109,7 @@ def _count_rows(environment: ScenarioEnvironment) -> float:
 
 
 def _read_metrics(environment: ScenarioEnvironment, name: str) -> Mapping[str, float]:
-    """The values of a metric by its labels, over the collector's pods."""
+    """The values of a metric of the collector's pods, keyed by labels."""
     proxies, found = {"http": environment.proxy_url}, dict[str, float]()
     selector = f"app.kubernetes.io/name={_COLLECTOR}"
     for pod in environment.plane.api.list("v1", "Pod", _NAMESPACE, label_selector=selector):

@@ -24,12 +24,12 @@ from rehearsal.scenarios.waiting import wait_for_step
 _MLFLOW = "mlflow.mlflow"
 _ARGO_CD = "argo-cd-argocd-application-controller-metrics.argocd"
 _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
-# The receiver of MLflow's webhooks. MLflow uses no proxies, so it calls the network's as a server.
+# The receiver of MLflow's webhooks. MLflow uses no proxies, so it calls the network's proxy as a server.
 _RECEIVER = "promotion-receiver.lifecycle.svc.cluster.local/webhooks/mlflow"
 
-# A rollout in minutes instead of hours. Its guardrails and tests are those of production, but for the limit of response
-# times: a prediction takes some tenths of a second here, and several on a machine that does much else. The slow
-# challenger takes longer than the limit on any.
+# A rollout in minutes instead of hours. Its guardrails and tests are those of production, except for the limit on
+# response times: a prediction takes some tenths of a second here, and several seconds on a busy machine. The slow
+# challenger exceeds the limit on any machine.
 _ROLLOUT_SETTINGS = {
     "ROLLOUT_INTERVAL": "8",
     "ROLLOUT_POLL_INTERVAL": "2",
@@ -37,10 +37,10 @@ _ROLLOUT_SETTINGS = {
     "ROLLOUT_MIN_REQUESTS": "20",
     "ROLLOUT_MAX_P95": "5",
 }
-# A check of drift within minutes of what users did. What counts as drift is as in production.
+# A drift check within minutes of the users' requests. The criteria for drift are those of production.
 WINDOW = 180.0  # seconds
 _DRIFT_SETTINGS = {"DRIFT_WINDOW_HOURS": str(WINDOW / 3600), "DRIFT_COLLECT_INTERVAL": "5"}
-_TRAINING_SETTINGS = {"TRAINING_TRIALS": "2"}  # of each family: the search is the larger part of a small run
+_TRAINING_SETTINGS = {"TRAINING_TRIALS": "2"}  # for each family: the search is the largest part of a small run
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class ScenarioEnvironment:
     proxy_url   of the cluster's network
     mlflow_url  of the tracking server and registry
     inbox       the file of the promotion's inbox
-    inferences  the folder in place of the artifact store's inference log
-    data        the folder in place of the artifact store's `data`
+    inferences  the folder that replaces the artifact store's inference log
+    data        the folder that replaces the artifact store's `data`
     prometheus_port  on which the network expects Prometheus
     """
 
@@ -130,7 +130,7 @@ def _describe_programs(
     inferences: Path,
     rollout: Mapping[str, str],
 ) -> Mapping[str, ImageProgram]:
-    """What runs in place of the platform's images; stores that are simulated are files in `folder`."""
+    """The programs that replace the platform's images; simulated stores are files in `folder`."""
     common = {
         "PYTHONPATH": str(package() / "src"),
         "http_proxy": proxy_url,
@@ -149,13 +149,13 @@ def _describe_programs(
             # In place of the PostgreSQL database, which is simulated.
             "PROMOTION_INBOX": f"sqlite:///{inbox}",
             "PROMOTION_WEBHOOK_URL": f"{proxy_url}/{_RECEIVER}",
-            # In place of kubernetes.default.svc, whose address no process outside of a pod can reach.
+            # In place of kubernetes.default.svc, whose address processes outside of pods cannot reach.
             "RETRAINING_API_SERVER": cluster.plane.api.config.server,
         },
         "experiment": {
             # In place of Cosmos DB or DynamoDB, which are simulated.
             "EXPERIMENT_STORE": f"sqlite:///{folder / 'experiments.db'}",
-            # The router uses no proxies, so it calls the network's as a server.
+            # The router uses no proxies, so it calls the network's proxy as a server.
             "EXPERIMENT_SERVICE_URL": f"{proxy_url}/{{service}}.serving.svc.cluster.local",
             "NOTIFY_SLACK_URL": notification_url,
         },
@@ -169,6 +169,6 @@ def _describe_programs(
 
 
 def _git_settings(cluster: Cluster) -> Mapping[str, str]:
-    """What makes git reach the repository under its own URL, as Argo CD does."""
+    """The settings with which git reaches the repository under its own URL, as Argo CD does."""
     authority = cluster.plane.certificate_authority.ca_file
     return {"https_proxy": cluster.git_server.proxy_url, "GIT_SSL_CAINFO": str(authority)}

@@ -1,4 +1,4 @@
-"""A stage of the scenario: an experiment decides on a challenger, and the rollout does what it says."""
+"""A stage of the scenario: an experiment decides on a challenger, and the rollout acts on the decision."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ExperimentStage:
     """Half of the users have a second camera, whose images the first champion has never seen.
 
     name        of the experiment
-    population  whose measurements the challenger is trained on
-    verdict     that it is made for: `promote` or `stop`
+    population  the challenger is trained on its measurements
+    verdict     the expected one: `promote` or `stop`
     """
 
     name: str
@@ -34,7 +34,7 @@ class ExperimentStage:
     verdict: str
 
     def run(self, runner: StepRunner, environment: ScenarioEnvironment, number: int) -> None:
-        """Raises UserError where anything else happens than what the challenger is made for."""
+        """Run the stage. Raises UserError if the experiment or the rollout ends otherwise than expected."""
         champion = model_registry.get_aliases(environment)["champion"]
         runner.run_step(f"Define experiment {self.name}", partial(experiment_steps.define, environment, self.name))
         train = partial(model_steps.register_challenger, environment, "sound", self.population, f"training-{number}")
@@ -54,18 +54,20 @@ class ExperimentStage:
         self._check_commits(environment, version)
 
     def _compare(self, runner: StepRunner, environment: ScenarioEnvironment, version: str) -> None:
-        """Let users come until the experiment is decided, and check the verdict and what it rests on."""
+        """Simulate users until the experiment is decided, and check the verdict and the data behind it."""
         with experiment_steps.users(environment, self.name) as read_counts:
             wait = partial(experiment_steps.wait_until_all_came, read_counts)
-            counts = runner.run_step(f"Users come through the router of {self.name}", wait)
+            counts = runner.run_step(f"Users send requests through the router of {self.name}", wait)
             if model_steps.get_weights(environment).get(f"{model_registry.MODEL}-challenger-predictor", 0) > 0:
-                raise UserError("The route gives the challenger requests, though an experiment decides on it.")
+                raise UserError("The route sends requests to the challenger, though an experiment decides on it.")
             decide = partial(experiment_steps.decide, environment, version, self.name)
             action, reasons = runner.run_step(f"Decide {self.name}: {self.verdict}", decide)
         stats = experiment_steps.count(environment, self.name)
         self._show(action, reasons, stats, counts)
         if action != self.verdict:
-            raise UserError(f"The experiment {self.name} should say {self.verdict}, and says {action}: {reasons}")
+            raise UserError(
+                f"The verdict of experiment {self.name} should be {self.verdict}; it is {action}: {reasons}"
+            )
         report = f"experiments/{self.name}/report.html"
         if report not in model_registry.list_artifacts(environment, version, f"experiments/{self.name}"):
             raise UserError(f"The run of version {version} has no artifact {report}.")
@@ -76,12 +78,12 @@ class ExperimentStage:
         info(f"  responses by variant, version and status: {counts['responses']}")
 
     def _check_commits(self, environment: ScenarioEnvironment, version: str) -> None:
-        """Check that git says what was decided, that it was done for that reason, and that the experiment is over."""
-        said = f"The experiment {self.name} says {self.verdict}."
+        """Check that the commits state the decision and its reason, and that the experiment has ended in git."""
+        reason = f"The experiment {self.name} says {self.verdict}."
         of_version = [text for text in environment.repository.messages() if f"version {version}" in text]
         reverted = any(_ROLLED_BACK in text for text in of_version)
-        if not any(said in text for text in of_version) or reverted != (self.verdict == STOP):
-            raise UserError(f"The commits of version {version} do not say that the experiment {self.name} decided.")
+        if not any(reason in text for text in of_version) or reverted != (self.verdict == STOP):
+            raise UserError(f"The commits of version {version} do not state that the experiment {self.name} decided.")
         state = experiment_steps.read_state(environment, self.name)
         if state != "ended":
             raise UserError(f"The experiment {self.name} is {state} after the rollout that it decided on.")

@@ -1,4 +1,4 @@
-"""The steps of an experiment: it is defined in git, users come through its router, and its verdict is acted upon."""
+"""The steps of an experiment: define it in git, send users through its router, and act on its verdict."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _DAY = 24 * 3600.0  # seconds
 _USER_WINDOW = 15.0  # seconds in which a user's requests count, in place of days
 _USERS = 320  # about 160 of each variant, of 100 at least
 _CLIENTS = 6
-_MAX_LOOKS = 8  # of the analysis: each is a Job
+_MAX_LOOKS = 8  # runs of the analysis, each of which is a Job
 _TIMEOUT = 30  # seconds for a response
 
 
 def define(environment: ScenarioEnvironment, name: str) -> None:
-    """Commit an experiment with the model, as people do, and wait until its router has it.
+    """Commit an experiment with the model, as people do, and wait until its router has loaded it.
 
-    Windows are of seconds, and half of the users take part, so that it is decided in minutes; and as processes of this
-    machine wait for each other, a challenger may take a second longer, and up to twice as long as the champion.
+    Windows last seconds, and half of the users participate, so that it is decided in minutes. Because processes on this
+    machine wait for each other, a challenger may take up to a second longer than the champion, and up to twice as long.
     """
     window = round(_USER_WINDOW / _DAY, 6)
     entry = {
@@ -82,16 +82,16 @@ def _add(file: Path, entry: Mapping[str, Any]) -> None:
 
 
 def wait_until_entered(environment: ScenarioEnvironment, version: str, name: str) -> None:
-    """Wait until the rollout has let a challenger in: from then on its users' requests count."""
+    """Wait until the rollout has entered a challenger: from then on its users' requests count."""
     wait_for_step(
         lambda: model_registry.get_tags(environment, version).get(_EXPERIMENT_TAG) == name,
-        f"Version {version} does not take part in the experiment {name}",
+        f"Version {version} does not participate in the experiment {name}",
     )
 
 
 @contextmanager
 def users(environment: ScenarioEnvironment, name: str) -> Iterator[Callable[[], Mapping[str, Any]]]:
-    """Users who come again and again, while the context lasts; its value returns what they have got so far."""
+    """Simulate users who send requests repeatedly while the context lasts; its value returns their counts so far."""
     script, processes = package() / "rehearsal" / "experiment_traffic.py", environment.processes
     arguments = [_find_host(environment), MODEL, "two-cameras", str(_USERS), str(_CLIENTS)]
     process = f"users-of-{name}"
@@ -103,10 +103,10 @@ def users(environment: ScenarioEnvironment, name: str) -> Iterator[Callable[[], 
 
 
 def wait_until_all_came(read_counts: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Wait until each user has come, and the last one's window has closed; returns what they have got."""
+    """Wait until each user has sent requests, and the last user's window has closed; returns the counts."""
     wait_for_step(
         lambda: read_counts().get("users") == _USERS,
-        "Not all users of the experiment have come",
+        "Not all users of the experiment have sent requests",
         lambda: f"So far: {dict(read_counts())}",
     )
     closed = time.monotonic() + _USER_WINDOW
@@ -115,7 +115,7 @@ def wait_until_all_came(read_counts: Callable[[], Mapping[str, Any]]) -> Mapping
 
 
 def decide(environment: ScenarioEnvironment, version: str, name: str) -> tuple[str, str]:
-    """Have the stack's CronJob decide, again and again, until the verdict is final; returns it with its reasons."""
+    """Run the stack's CronJob repeatedly until the verdict is final; returns the verdict and its reasons."""
     printed = ""
     for number in itertools.count(1):
         job = f"decide-{name}-{number}"
@@ -127,17 +127,19 @@ def decide(environment: ScenarioEnvironment, version: str, name: str) -> tuple[s
             return action, tags.get(_REASONS_TAG, "")
         if number == _MAX_LOOKS:
             break
-    raise UserError(f"The experiment {name} is not decided after {_MAX_LOOKS} looks. The last one says:\n{printed}")
+    raise UserError(
+        f"The experiment {name} is not decided after {_MAX_LOOKS} looks. Output of the last one:\n{printed}"
+    )
 
 
 def is_known(environment: ScenarioEnvironment, name: str) -> bool:
-    """Whether all routers have an experiment that runs."""
+    """Whether the experiment is running on all routers."""
     found = [stats.get("state") for stats in _read_stats(environment, name)]
     return bool(found) and set(found) == {"running"}
 
 
 def count(environment: ScenarioEnvironment, name: str) -> Mapping[str, int]:
-    """What /ab-test/stats of the routers says of an experiment: requests by variant, outcomes, fallbacks.
+    """The counts of an experiment from the routers' /ab-test/stats: requests by variant, outcomes, fallbacks.
 
     Raises UserError unless both variants answered, and outcomes arrived.
     """
@@ -147,18 +149,18 @@ def count(environment: ScenarioEnvironment, name: str) -> Mapping[str, int]:
         found.update(outcomes=stats["outcomes"], fallbacks=sum(stats["fallbacks"].values()))
     counts = {key: found[key] for key in ("champion", "challenger", "outcomes", "fallbacks")}
     if min(counts["champion"], counts["challenger"], counts["outcomes"]) == 0:
-        raise UserError(f"The routers count {counts} of the experiment {name}, whose users have all come.")
+        raise UserError(f"The routers count {counts} for the experiment {name} after all its users have sent requests.")
     return counts
 
 
 def read_state(environment: ScenarioEnvironment, name: str) -> str:
-    """What the experiments' file in git says of an experiment: `running` or `ended`."""
+    """The state of an experiment in the experiments' file in git: `running` or `ended`."""
     entries = yaml.safe_load(environment.repository.read(_FILE.format(environment.stack)))["experiments"]
     return next(str(entry.get("state", "running")) for entry in entries if entry["name"] == name)
 
 
 def _read_stats(environment: ScenarioEnvironment, name: str) -> list[Mapping[str, Any]]:
-    """What each router says of an experiment; nothing of those that do not know it."""
+    """Each router's statistics of an experiment, without the routers that do not know it."""
     found = []
     for pod in environment.plane.api.list("v1", "Pod", _NAMESPACE, label_selector=_ROUTERS):
         url = f"http://{pod['status'].get('podIP')}:{_ROUTER_PORT}/ab-test/stats"
@@ -171,7 +173,7 @@ def _find_host(environment: ScenarioEnvironment) -> str:
     route = environment.plane.api.get(*_ROUTE)
     if route is None:
         raise UserError(
-            "The stack has no router of experiments: `pulumi up` says why. Set groundwork:images.experiment."
+            "The stack has no router of experiments: set groundwork:images.experiment. `pulumi up` prints why."
         )
     return f"http://{route['spec']['hostnames'][0]}"
 

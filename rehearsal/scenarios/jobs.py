@@ -15,12 +15,12 @@ _LOG_TAIL = 1000  # characters of a log that an error shows
 def start_now(api: ApiClient, namespace: str, cron_job: str, name: str) -> None:
     """Start a CronJob's Job at once, as `kubectl create job <name> --from=cronjob/<cron_job>` does.
 
-    Source: https://github.com/kubernetes/kubectl/blob/v0.36.0/pkg/cmd/create/create_job.go. Raises UserError where the
+    Source: https://github.com/kubernetes/kubectl/blob/v0.36.0/pkg/cmd/create/create_job.go. Raises UserError if the
     stack has no such CronJob.
     """
     found = api.get(_API_VERSION, "CronJob", cron_job, namespace)
     if found is None:
-        raise UserError(f"The stack has no CronJob {namespace}/{cron_job}: `pulumi up` says why.")
+        raise UserError(f"The stack has no CronJob {namespace}/{cron_job}; `pulumi up` prints why.")
     template, metadata = found["spec"]["jobTemplate"], found["metadata"]
     owner = {"apiVersion": _API_VERSION, "kind": "CronJob", "name": cron_job, "uid": metadata["uid"]}
     annotations = {
@@ -44,7 +44,7 @@ def start_now(api: ApiClient, namespace: str, cron_job: str, name: str) -> None:
 
 
 def wait_until_succeeded(plane: ControlPlane, namespace: str, name: str, timeout: float | None = None) -> str:
-    """Wait until a Job has succeeded; returns what its pod has printed. Raises UserError with the log if it fails."""
+    """Wait until a Job has succeeded; returns its pod's output. Raises UserError with the log if it fails."""
     wait_for_step(
         lambda: _find_end(plane.api, namespace, name), f"The Job {namespace}/{name} has not ended", timeout=timeout
     )
@@ -59,7 +59,7 @@ def list_jobs(api: ApiClient, namespace: str, label_selector: str) -> list[Objec
 
 
 def read_log(plane: ControlPlane, namespace: str, name: str) -> str:
-    """What the pods of a Job have printed so far, the first pod's before others'."""
+    """The output of a Job's pods so far, the first pod's first."""
     pods = plane.api.list("v1", "Pod", namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
     names = [pod["metadata"]["name"] for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))]
     logs = [pod_log(plane, pod) for pod in names]
@@ -67,7 +67,7 @@ def read_log(plane: ControlPlane, namespace: str, name: str) -> str:
 
 
 def _find_end(api: ApiClient, namespace: str, name: str) -> str:
-    """Complete or Failed; empty while the Job runs. Raises UserError where there is none."""
+    """Complete or Failed; empty while the Job runs. Raises UserError if there is none."""
     job = api.get(_API_VERSION, "Job", name, namespace)
     if job is None:
         raise UserError(f"The Job {namespace}/{name} is gone.")

@@ -1,9 +1,9 @@
-"""A stub of the kubelets, for pods whose processes can run on this machine: those of the platform's own images.
+"""A stub of the kubelets, for pods whose processes can run on this machine: pods of the platform's own images.
 
-kwok leaves pods with the label alone. The stub runs the process of each container of such a pod, with the
-arguments, the environment and the mounted volumes of its manifest, and sets the pod Ready when the processes pass the
-containers' own readiness probes; the pod of a Job succeeds or fails with its process. Images, users, cgroups, pod
-networks, init containers and all of the filesystem but mounted volumes are not modelled.
+kwok ignores pods with the label. The stub runs the process of each container of such a pod with the arguments, the
+environment and the mounted volumes of its manifest, and sets the pod Ready when the processes pass the containers' own
+readiness probes; the pod of a Job succeeds or fails with its process. Images, users, cgroups, pod networks, init
+containers and the filesystem outside of mounted volumes are not modelled.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from rehearsal.scenarios.pod_volumes import MissingObjectError, create_volumes, 
 
 PROCESS_LABEL = "rehearsal.groundwork/process"
 
-_POLL_INTERVAL = 0.5  # seconds between two looks at the pods
-_REFRESH_INTERVAL = 3.0  # seconds between two looks at a pod's ConfigMaps; kubelets take up to a minute
+_POLL_INTERVAL = 0.5  # seconds between two polls of the pods
+_REFRESH_INTERVAL = 3.0  # seconds between two refreshes of a pod's ConfigMaps; kubelets take up to a minute
 _POD_ADDRESS = "10.255.{}.{}"  # in no node's subnet
 
 
@@ -35,7 +35,7 @@ class _RunningPod:
     """The processes of one pod.
 
     containers  in the order of the manifest
-    reported    what its status says: whether it is ready, and its containers' restarts; None before the first
+    reported    its last reported status: whether it is ready, and its containers' restarts; None before the first
     """
 
     namespace: str
@@ -57,7 +57,7 @@ class _RunningPod:
         return [container.restarts for container in self.containers]
 
     def find_port(self, container_port: int | None) -> int | None:
-        """Where the container with this port listens; of a pod with one container, that one, whatever its port is."""
+        """The port on which the container with this port listens; in a pod with one container, that container's."""
         if len(self.containers) == 1:
             return self.containers[0].port
         return next((each.port for each in self.containers if each.container_port == container_port), None)
@@ -71,7 +71,7 @@ class KubeletStub:
     """Runs the processes of labelled pods."""
 
     def __init__(self, plane: ControlPlane, programs: Mapping[str, ImageProgram]) -> None:
-        """`programs` are by the last part of their image's name; labelled pods of other images stay Pending."""
+        """`programs` are keyed by the last part of the image's name; labelled pods of other images stay Pending."""
         self._plane = plane
         self._programs = programs
         self._pods: dict[str, _RunningPod] = {}  # by UID
@@ -166,14 +166,14 @@ class KubeletStub:
                 container.probe()
         running.has_ended = all(container.has_ended(policy) for container in running.containers)
         if time.monotonic() - running.refreshed_at > _REFRESH_INTERVAL:
-            with contextlib.suppress(MissingObjectError):  # deleted meanwhile: what was in it stays
+            with contextlib.suppress(MissingObjectError):  # deleted meanwhile: its files stay
                 refresh_config_maps(self._plane.api, pod, running.volumes)
             running.refreshed_at = time.monotonic()
         if running.has_ended or (running.is_ready, running.restarts) != running.reported:
             self._report(pod, running)
 
     def _terminate(self, pod: Object, running: _RunningPod | None) -> None:
-        """Stop the processes of a deleted pod in a thread of its own: draining takes seconds."""
+        """Stop the processes of a deleted pod in a separate thread: draining takes seconds."""
         if running is None:
             self._delete(pod)
         elif running.stop_thread is None:
@@ -203,7 +203,7 @@ class KubeletStub:
 
 
 def pod_log(plane: ControlPlane, name: str) -> Path:
-    """The file with the output of the process of a pod, which has the pod's name where it has one container."""
+    """The file with the output of a pod's process; with a single container, it has the pod's name."""
     return plane.folder / "logs" / f"{name}.log"
 
 

@@ -1,4 +1,4 @@
-"""Stands for the exporter of MLflow's pods: the environment of the rehearsal's MLflow has none.
+"""Replaces the exporter in MLflow's pods, which the environment of the rehearsal's MLflow lacks.
 
 It has no metrics. Prometheus finds MLflow up as long as its health check passes.
 """

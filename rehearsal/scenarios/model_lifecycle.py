@@ -1,7 +1,7 @@
-"""The model lifecycle scenario: stages in which versions of one model come, and stay or go.
+"""The model lifecycle scenario: stages in which versions of one model are rolled out, and promoted or rolled back.
 
-Guardrails or an experiment decide on them; drift brings another one. The summary has the duration of each step and the
-resulting git log.
+Guardrails or an experiment decide on them, and drift leads to a retrained one. The summary shows the duration of each
+step and the resulting git log.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STAGES: Sequence[Stage] = (
 
 
 def run(stack: str, port: int = 0) -> int:
-    """Run all stages on a new stack of its own; returns an exit code.
+    """Run all stages on a new, separate stack; returns an exit code.
 
     Raises UserError when a step fails.
     """
@@ -54,14 +54,16 @@ def run(stack: str, port: int = 0) -> int:
 
 
 def run_on(rehearsal: Rehearsal, port: int = 0, stages: Sequence[Stage] = STAGES) -> int:
-    """Do the same on a rehearsal that has never had a model; its stack is brought up unless it stands."""
+    """Run stages on a rehearsal that has never had a model; its stack is brought up unless it is up already."""
     stack = rehearsal.stack
     prometheus_program = toolchain.ensure(PROMETHEUS)
     runner = StepRunner()
     info(f"Rehearsing the model lifecycle on {stack}; the clouds, nodes and the cluster's network are simulated.")
     with rehearsal.running(port) as running:
         if running.cluster is None:
-            raise UserError(f"Without a control plane no model can be served: {running.unavailable_reason}")
+            raise UserError(
+                f"Models cannot be served without a control plane, which cannot run here: {running.unavailable_reason}"
+            )
         cluster = running.cluster
         if not rehearsal.read_resources():
             runner.run_step("Bring the stack up", lambda: bring_up(rehearsal, running.environment))
@@ -83,8 +85,8 @@ def _check_prerequisites(stack: str) -> None:
     folder = project.current().require("gitops") / "stacks" / stack
     if not (folder / "kustomization.yaml").is_file():
         raise UserError(
-            f"{project.current().shorten(folder)}/kustomization.yaml does not exist, which says how models are served "
-            "on this stack: copy it from another stack, as `make new-stack` writes it."
+            f"{project.current().shorten(folder)}/kustomization.yaml does not exist. It configures how models are "
+            "served on this stack: copy it from another stack, or create it with `make new-stack`."
         )
     if not python().exists():
         raise UserError("platform/lifecycle has no virtual environment yet: run `make lifecycle`, which creates it.")
@@ -97,16 +99,16 @@ def _check_prerequisites(stack: str) -> None:
 
 
 def bring_up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
-    """Raises UserError with the end of what the engine said where it fails."""
+    """Bring the stack up. Raises UserError with the end of the engine's output if it fails."""
     process = rehearsal.pulumi(["up", "--yes", "--skip-preview"], environment, quiet=True)
     if process.returncode != 0:
         raise UserError(f"`pulumi up` of the stack failed:\n{process.stdout[-3000:]}{process.stderr[-1000:]}")
 
 
 def require_repository(running: RunningRehearsal, stack: str) -> GitOpsRepository:
-    """The repository that models are deployed from. Raises UserError where the stack has none."""
+    """The repository that models are deployed from. Raises UserError if the stack has none."""
     if running.repository is None:
-        raise UserError(f"{stack} has no repository that models are deployed from: set groundwork:gitops.repository.")
+        raise UserError(f"{stack} has no repository to deploy models from: set groundwork:gitops.repository.")
     return running.repository
 
 

@@ -1,4 +1,4 @@
-"""What a scenario reads from the model registry, by MLflow's REST API."""
+"""Reads the model registry for a scenario, through MLflow's REST API."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _TIMEOUT = 30  # seconds for a response
 
 
 def find_webhooks(environment: ScenarioEnvironment) -> Any:
-    """The registered webhooks; nothing where there are none."""
+    """The registered webhooks; empty if there are none."""
     return _get(environment, "webhooks").get("webhooks")
 
 
 def get_aliases(environment: ScenarioEnvironment) -> Mapping[str, str]:
-    """The model's versions by alias."""
+    """The model's versions, keyed by alias."""
     aliases = _get(environment, "registered-models/get", name=MODEL).get("registered_model", {}).get("aliases", [])
     return {alias["alias"]: str(alias["version"]) for alias in aliases}
 
 
 def get_challenger(environment: ScenarioEnvironment) -> str:
-    """The version with the alias `challenger`. Raises UserError where there is none."""
+    """The version with the alias `challenger`. Raises UserError if there is none."""
     challenger = get_aliases(environment).get("challenger")
     if challenger is None:
         raise UserError(f"The registry has no challenger of {MODEL} after its training.")
@@ -35,12 +35,12 @@ def get_challenger(environment: ScenarioEnvironment) -> str:
 
 
 def get_tags(environment: ScenarioEnvironment, version: str) -> Mapping[str, str]:
-    """A version's tags; none where there is no such version."""
+    """A version's tags; none if there is no such version."""
     return {tag["key"]: str(tag["value"]) for tag in _get_version(environment, version).get("tags", [])}
 
 
 def list_artifacts(environment: ScenarioEnvironment, version: str, folder: str) -> list[str]:
-    """The files in a folder of the artifacts of a version's run, by their paths."""
+    """The paths of the files in a folder of the artifacts of a version's run."""
     run = _get_version(environment, version).get("run_id", "")
     files = _get(environment, "artifacts/list", run_id=run, path=folder).get("files", [])
     return sorted(str(file["path"]) for file in files)

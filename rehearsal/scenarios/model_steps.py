@@ -1,4 +1,4 @@
-"""The steps of the model lifecycle. Each returns when what it starts has happened in the cluster or the registry."""
+"""The steps of the model lifecycle. Each returns when its effect is visible in the cluster or the registry."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _NAMESPACE = "serving"
 _SERVING = "serving.kserve.io/v1beta1"
 TRAINING_TIMEOUT = 600.0  # seconds; the pipeline takes about a minute
 _ROLLOUT_TIMEOUT = 600.0  # seconds
-_INBOX_TIMEOUT = 10  # seconds to wait for another process's write
+_INBOX_TIMEOUT = 10  # seconds to wait while another process writes
 
 _CLIENTS = 4
 _WAITING_MESSAGES = ("guardrails pass", "evaluation inconclusive", "waiting: ")
 _END = re.compile(r"(settled|rolled-back): version ")
 _STATUS_TAG = "groundwork.status"
 _FINAL = ("serving", "rolled-back")  # its values when a rollout has ended
-_INTERVAL = 1.0  # seconds between two looks at a rollout
+_INTERVAL = 1.0  # seconds between two polls of a rollout
 _SHOWN_MESSAGES = 5
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What users ask for.
+    """The requests of users.
 
-    population    whose measurements: platform/lifecycle/rehearsal/populations.py
+    population    of platform/lifecycle/rehearsal/populations.py, which provides the measurements
     outlier_rate  share of the requests, from 0 to 1, with a value that no row of the training data has
     """
 
@@ -49,10 +49,10 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Responses:
-    """What users have got so far.
+    """The responses that users have received so far.
 
-    counts  of responses, by `<version>/<status>`
-    right   the share of right predictions, by version
+    counts  of responses, keyed by `<version>/<status>`
+    right   the share of right predictions, keyed by version
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def train(environment: ScenarioEnvironment, name: str) -> str:
 def register_challenger(environment: ScenarioEnvironment, kind: str, population: str, name: str) -> str:
     """Register a challenger that passes the gate: `sound`, `slow` or `failing`; returns its version.
 
-    `population` is whose measurements it is trained on: platform/lifecycle/rehearsal/populations.py.
+    It is trained on the measurements of `population`, one of platform/lifecycle/rehearsal/populations.py.
     """
     environment.processes.start(name, [python(), package() / "rehearsal" / "challengers.py", kind, population])
     environment.processes.wait_until_finished(name, TRAINING_TIMEOUT)
@@ -85,7 +85,7 @@ def register_challenger(environment: ScenarioEnvironment, kind: str, population:
 
 
 def wait_until_promoted(environment: ScenarioEnvironment, version: str) -> float:
-    """Wait for the promotion's commit; returns the seconds from the webhook to it."""
+    """Wait for the promotion's commit; returns the seconds from the webhook to the commit."""
     repository = environment.repository
     wait_for_step(lambda: f"version {version}" in repository.head_message(), f"Version {version} is not promoted")
     wait_for_step(lambda: _promotion_time(environment, version), f"The promotion of version {version} has not finished")
@@ -143,20 +143,20 @@ def wait_until_rolled_out(environment: ScenarioEnvironment, version: str) -> Seq
 
 
 def wait_until_deleted(environment: ScenarioEnvironment, role: str) -> None:
-    """Wait until the InferenceService of a role is gone, with all that KServe created for it."""
+    """Wait until the InferenceService of a role is deleted, with everything that KServe created for it."""
     wait_for_step(
         lambda: not _get_inference_service(environment, role), f"The InferenceService {MODEL}-{role} is not deleted"
     )
 
 
 def get_weights(environment: ScenarioEnvironment) -> Mapping[str, int]:
-    """The weights of the HTTPRoute in the cluster by service, in percent."""
+    """The weights of the HTTPRoute in the cluster, in percent, keyed by service."""
     rules = _get_route(environment).get("spec", {}).get("rules") or [{}]
     return {backend["name"]: backend["weight"] for backend in rules[0].get("backendRefs", ())}
 
 
 def _find_url(environment: ScenarioEnvironment) -> str:
-    """Where the model's users request predictions: under the hostname that the promotion gave its route."""
+    """The URL for predictions, under the hostname that the promotion assigned to the model's route."""
     return f"http://{_get_route(environment)['spec']['hostnames'][0]}/v2/models/{MODEL}/infer"
 
 
@@ -181,7 +181,7 @@ def _read_responses(lines: Sequence[str]) -> Responses:
 
 
 def _rollout_messages(environment: ScenarioEnvironment) -> list[str]:
-    """What the rollout's controller has written of the latest rollout."""
+    """The messages that the rollout's controller has logged about the latest rollout."""
     log = pod_log(environment.plane, find_service_pod(environment.plane.api, "rollout-controller"))
     messages: list[str] = []
     for line in log.read_text(errors="replace").splitlines():
@@ -194,7 +194,7 @@ def _rollout_messages(environment: ScenarioEnvironment) -> list[str]:
 
 
 def _read_message(line: str) -> str:
-    """What a line of JSON says of the model's rollout; empty for any other line."""
+    """The message of a line of JSON about the model's rollout; empty for any other line."""
     try:
         text = json.loads(line)["message"]
     except (ValueError, TypeError, KeyError):

@@ -1,7 +1,7 @@
-"""Prometheus and Alertmanager of a rehearsed stack as real processes, with what the real operator wrote for them.
+"""Prometheus and Alertmanager of a rehearsed stack as real processes, configured by the real operator.
 
-Prometheus has all rules of the cluster, and scrapes what has a real process: at the stack's own intervals, through the
-cluster's network. What differs from the stack is said in `alert_delivery`.
+Prometheus has all rules of the cluster, and scrapes every target with a real process, at the stack's own intervals and
+through the cluster's network. `alert_delivery` lists what differs from the stack.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rehearsal.scenarios.prometheus import connect_job
 from rehearsal.scenarios.waiting import wait_for_step
 
 _NAMESPACE = "monitoring"
-# The monitors of which every target has a process; pods of all others are simulated, and expose nothing.
+# The monitors whose targets all have processes; the pods of all others are simulated, and expose no metrics.
 _SCRAPED = re.compile(
     r"serviceMonitor/(serving/models|lifecycle/|mlflow/|argocd/argo-cd-argocd-application-controller)|podMonitor/lifecycle/"
 )
@@ -37,13 +37,13 @@ _TIMEOUT = 10  # seconds
 
 
 class Monitoring:
-    """What is asked of the running Prometheus."""
+    """Queries of the running Prometheus."""
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def list_targets(self) -> Mapping[str, str]:
-        """The health of each target, `up` or `down`, by its job and address."""
+        """The health of each target, `up` or `down`, keyed by job and address."""
         targets = self._get("/api/v1/targets")["activeTargets"]
         return {f"{each['labels']['job']} {each['labels']['instance']}": each["health"] for each in targets}
 
@@ -52,7 +52,7 @@ class Monitoring:
         return [rule["name"] for group in self._get("/api/v1/rules")["groups"] for rule in group["rules"]]
 
     def is_silent(self, alert: str) -> bool:
-        """Whether nothing has the alert, nor is about to."""
+        """Whether the alert is neither firing nor pending."""
         return all(each["labels"]["alertname"] != alert for each in self._get("/api/v1/alerts")["alerts"])
 
     def _get(self, path: str) -> Any:
@@ -63,7 +63,7 @@ def start_monitoring(environment: ScenarioEnvironment, programs: Sequence[Path],
     """Start both, and wait until they are ready.
 
     programs  Prometheus and Alertmanager
-    receiver  the address that takes the place of those in the receivers' secrets
+    receiver  the address that replaces those in the receivers' secrets
     """
     plane, processes = environment.plane, environment.processes
     folder = processes.folder / "monitoring"
@@ -93,7 +93,7 @@ def start_monitoring(environment: ScenarioEnvironment, programs: Sequence[Path],
 
 
 def _find_configs(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
-    """Of Prometheus and of Alertmanager, as the operator wrote them; none until it has written both."""
+    """The configurations of Prometheus and Alertmanager, as the operator wrote them; empty until both exist."""
     found = [
         yaml.safe_load(gzip.decompress(base64.b64decode(packed)).decode().replace("$(SHARD)", "0"))
         for key in ("prometheus.yaml.gz", "alertmanager.yaml.gz")
@@ -104,7 +104,7 @@ def _find_configs(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
 
 
 def _list_groups(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
-    """The groups of all rules, as the operator wrote them for Prometheus, with names that differ."""
+    """The groups of all rules, as the operator wrote them for Prometheus, with unique names."""
     files: dict[str, str] = {}
     for config_map in plane.api.list("v1", "ConfigMap", _NAMESPACE):
         if _is_rule_file(config_map):

@@ -1,10 +1,10 @@
 """The cluster's network, simulated as an HTTP proxy that resolves names of services, pod addresses and route hostnames.
 
-With it as `http_proxy`, a process reaches `http://<service>.<namespace>.svc.cluster.local` by the Service's real
-EndpointSlices, a pod by its address, and a hostname of routes by the paths and weights of the real HTTPRoutes, once a
+With it as `http_proxy`, a process reaches `http://<service>.<namespace>.svc.cluster.local` through the Service's real
+EndpointSlices, a pod by its address, and a route's hostname by the paths and weights of the real HTTPRoutes, once a
 gateway has accepted them; their other matches are not evaluated. A client that uses no proxies calls it as a server,
-with the hostname as the first part of the path. Policies are not enforced: neither the network's, nor those of routes
-that ask for a password.
+with the hostname as the first part of the path. Neither network policies nor routes' security policies, which require
+a password, are enforced.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HOP_BY_HOP_HEADERS = {
 
 
 class _NoMatchError(Exception):
-    """No rule of the route is for the requested path."""
+    """No rule of the route matches the requested path."""
 
 
 class NetworkProxy:
@@ -48,8 +48,8 @@ class NetworkProxy:
         self, api: ApiClient, kubelet: KubeletStub, services: Mapping[str, int], exporters: Mapping[str, int]
     ) -> None:
         """
-        services   the ports of processes that replace a Service's simulated pods, by `<service>.<namespace>`
-        exporters  the same, for whoever calls one of the pods by its address, as Prometheus does
+        services   the ports of processes that replace a Service's simulated pods, keyed by `<service>.<namespace>`
+        exporters  the same, for clients that call one of the pods by its address, as Prometheus does
         """
         self._api = api
         self._kubelet = kubelet
@@ -69,14 +69,14 @@ class NetworkProxy:
         return self._kubelet.render_metrics()
 
     def find_port(self, host: str, path: str, port: int = _HTTP_PORT) -> int | None:
-        """The port of one of the processes behind a hostname; None where there is none. Raises _NoMatchError."""
+        """The port of one of the processes behind a hostname; None if there is none. Raises _NoMatchError."""
         if host.endswith(_DOMAIN):
             service, namespace = host.removesuffix(_DOMAIN).split(".", 1)
             return self._services.get(f"{service}.{namespace}") or self._find_service_port(namespace, service, port)
         return self._kubelet.find_port(host, port) or self._find_replaced_pod(host) or self._find_route_port(host, path)
 
     def _find_replaced_pod(self, address: str) -> int | None:
-        """The port of what stands for one of the simulated pods, by the pod's address."""
+        """The port of the process that replaces one of the simulated pods, found by the pod's address."""
         for endpoint_slice in self._list("discovery.k8s.io/v1", "EndpointSlice"):
             metadata = endpoint_slice["metadata"]
             service = metadata.get("labels", {}).get("kubernetes.io/service-name")
@@ -95,11 +95,11 @@ class NetworkProxy:
             if endpoint["conditions"].get("ready")
             for address in endpoint["addresses"]
         ]
-        # Load balancing is no matter of security.
+        # Load balancing needs no cryptographic randomness.
         return self._kubelet.find_port(*random.choice(addresses)) if addresses else None  # noqa: S311
 
     def _find_target_port(self, namespace: str, name: str, port: int, endpoint_slice: Object) -> int | None:
-        """The containers' port behind one of a Service, which has the same name in its EndpointSlices."""
+        """The containers' port behind a port of a Service, which has the same name in its EndpointSlices."""
         ports = endpoint_slice.get("ports") or ()
         targets: Mapping[str, int] = {str(each.get("name") or ""): each["port"] for each in ports}
         if len(targets) == 1:
@@ -143,9 +143,9 @@ def _is_accepted(route: Object) -> bool:
 
 
 def _find_rule(routes: Sequence[Object], path: str) -> tuple[Object, Object]:
-    """The route and the rule with the most specific match of a path: an exact one, or else that of most characters.
+    """The route and the rule with the most specific match of a path: an exact one, or else the longest prefix.
 
-    Of equals the first, by https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule. Raises _NoMatchError.
+    Among equals the first, as in https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule. Raises _NoMatchError.
     """
     found = [
         (_rate_match(match.get("path", {})), route, rule)
@@ -197,7 +197,7 @@ class _Handler(SilentHandler):
         try:
             port = self.server.network.find_port(target.hostname or "", target.path or "/", target.port or _HTTP_PORT)
         except _NoMatchError:
-            return 404, [], f"no route of {target.hostname} is for {target.path}\n".encode()
+            return 404, [], f"no route of {target.hostname} matches {target.path}\n".encode()
         if port is None:
             return 503, [], f"no process is running for {target.hostname}\n".encode()
         connection = http.client.HTTPConnection(HOST, port, timeout=_RESPONSE_TIMEOUT)

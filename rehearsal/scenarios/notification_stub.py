@@ -13,7 +13,7 @@ from rehearsal.kubernetes.http_server import serve_in_thread
 
 
 class NotificationStub:
-    """Receives notifications and keeps their texts."""
+    """Receives notifications and stores their texts."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

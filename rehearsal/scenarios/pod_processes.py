@@ -1,8 +1,8 @@
-"""Makes kwok leave pods to the kubelet stub, which runs their processes.
+"""Makes kwok ignore pods whose processes the kubelet stub runs.
 
-One label of pods does it: of the models' in the GitOps repository, of the stack's own services, of the Jobs of its
-CronJobs and of training runs in the cluster. Beside the number of a model's pods, it is the only difference to
-production.
+A label on the pods does this: on the models' pods in the GitOps repository, and in the cluster on the pods of the
+stack's own services, of its CronJobs' Jobs and of training runs. Apart from the number of a model's pods, the label is
+the only difference from production.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _LABELLED: Mapping[str, Any] = {"metadata": {"labels": {PROCESS_LABEL: "real"}}}
 
 
 def run_services(api: ApiClient) -> None:
-    """Run the processes of the stack's own services, in new pods. Raises UserError where the stack has none."""
+    """Run the processes of the stack's own services, in new pods. Raises UserError if the stack has none."""
     if not api.list(*_DEPLOYMENT, _NAMESPACE):
         raise UserError(
-            "The stack does not deploy promotion and rollout: `pulumi up` says why. Set groundwork:images.promotion."
+            "The stack does not deploy promotion and rollout: set groundwork:images.promotion. `pulumi up` prints why."
         )
     _label_jobs(api)
     for service in _list_services(api):
@@ -44,12 +44,12 @@ def run_services(api: ApiClient) -> None:
 
 
 def _list_services(api: ApiClient) -> list[Object]:
-    """Those of the platform, and the router of experiments, which is among the models."""
+    """The Deployments of the platform's services, and the router of experiments in the models' namespace."""
     return [*api.list(*_DEPLOYMENT, _NAMESPACE), *api.list(*_STATEFUL_SET, _MODELS)]
 
 
 def _label_jobs(api: ApiClient) -> None:
-    """The pods of Jobs that CronJobs create from now on, and of those that retraining does."""
+    """Label the pods of Jobs that CronJobs or retraining create from now on."""
     for namespace in (_NAMESPACE, _MODELS):
         for cron_job in api.list(*_CRON_JOB, namespace):
             api.patch(cron_job, {"spec": {"jobTemplate": {"spec": {"template": _LABELLED}}}})
@@ -72,14 +72,14 @@ def _list_incomplete(api: ApiClient) -> list[str]:
 
 
 def _is_complete(service: Object) -> bool:
-    """Whether all pods are of the present template, and ready, and those of former ones gone."""
+    """Whether all pods are ready and of the current template, and none of an earlier template is left."""
     status, wanted = service.get("status", {}), service["spec"]["replicas"]
     counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")]
     return status.get("observedGeneration") == service["metadata"]["generation"] and counts == [wanted] * 3
 
 
 def commit_label(repository: GitOpsRepository, stack: str) -> None:
-    """Make kwok leave the pods of the stack's models to the kubelet stub, one for each role: this is one machine."""
+    """Make kwok ignore the pods of the stack's models, and limit them to one for each role: this is one machine."""
     repository.commit(
         lambda clone: _label(clone / "stacks" / stack / "kustomization.yaml"),
         "Rehearse: run the processes of the models' pods for real",

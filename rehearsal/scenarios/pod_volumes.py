@@ -1,4 +1,4 @@
-"""The volumes of a pod whose processes run on this machine: folders, with the content of its Secrets and ConfigMaps."""
+"""The volumes of a pod whose processes run on this machine: folders with the content of its Secrets and ConfigMaps."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class MissingObjectError(Exception):
 
 
 def create_volumes(api: ApiClient, pod: Object, folder: Path) -> Mapping[str, Path]:
-    """Create a folder for each volume of a pod, below its own; returns them by the volume's name.
+    """Create a folder for each volume of a pod, below the pod's folder; returns them keyed by the volume's name.
 
-    The volume of a claim is beside the pod's folder, where the claim's next pod finds it. Raises MissingObjectError.
+    A claim's volume is beside the pod's folder, where the claim's next pod finds it. Raises MissingObjectError.
     """
     volumes = {}
     for volume in pod["spec"].get("volumes", ()):
@@ -28,7 +28,7 @@ def create_volumes(api: ApiClient, pod: Object, folder: Path) -> Mapping[str, Pa
         path.mkdir(parents=True, exist_ok=True)
         _write_files(api, pod, volume, path)
         for source in volume.get("projected", {}).get("sources", ()):
-            # Tokens for others than the API server are left out: the clouds that take them are simulated.
+            # Tokens for audiences other than the API server are left out: the clouds that accept them are simulated.
             if "audience" not in source.get("serviceAccountToken", {"audience": ""}):
                 token = _request_token(api, pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"])
                 (path / source["serviceAccountToken"]["path"]).write_text(token)
@@ -37,19 +37,19 @@ def create_volumes(api: ApiClient, pod: Object, folder: Path) -> Mapping[str, Pa
 
 
 def refresh_config_maps(api: ApiClient, pod: Object, volumes: Mapping[str, Path]) -> None:
-    """Bring the files of ConfigMaps up to date, as kubelets do while a pod runs. Those of Secrets stay as they are."""
+    """Update the files of ConfigMaps, as kubelets do while a pod runs. Files of Secrets are not updated."""
     for volume in pod["spec"].get("volumes", ()):
         if "configMap" in volume:
             _write_files(api, pod, volume, volumes[volume["name"]])
 
 
 def find_mounts(container: Mapping[str, Any], volumes: Mapping[str, Path]) -> Mapping[str, Path]:
-    """The folders of a container's volumes by the path that they are mounted at."""
+    """The folders of a container's volumes, keyed by mount path."""
     return {mount["mountPath"]: volumes[mount["name"]] for mount in container.get("volumeMounts", ())}
 
 
 def translate_path(text: str, mounted: Mapping[str, Path]) -> str:
-    """A text that is a path in a mounted volume, as a path on this machine; any other text as it is."""
+    """Translate a path in a mounted volume to a path on this machine; any other text is returned unchanged."""
     for mount_path, folder in mounted.items():
         if text == mount_path or text.startswith(f"{mount_path}/"):
             return f"{folder}{text.removeprefix(mount_path)}"
@@ -69,13 +69,13 @@ def _write_files(api: ApiClient, pod: Object, volume: Mapping[str, Any], path: P
             file = path / name
             if not file.exists() or file.read_bytes() != content:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                draft = file.with_name(f".{file.name}.draft")  # readers find the former content, or all of the new one
+                draft = file.with_name(f".{file.name}.draft")  # readers see either the old content or all of the new
                 draft.write_bytes(content)
                 draft.replace(file)
 
 
 def _read_files(api: ApiClient, namespace: str, source: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """The files of a volume, or of a source of a projected one; none for a token."""
+    """The files of a volume, or of a source of a projected volume; none for a token."""
     for kind, key, name_key in (("Secret", "secret", "secretName"), ("ConfigMap", "configMap", "name")):
         if key in source:
             reference = source[key]
@@ -91,7 +91,7 @@ def _read_files(api: ApiClient, namespace: str, source: Mapping[str, Any]) -> It
 
 
 def _request_token(api: ApiClient, namespace: str, account: str) -> str:
-    """A service account's token for the API server. The kubelet stub replaces none: a scenario ends within a day."""
+    """Request a service account's token for the API server. It is never renewed: a scenario ends within a day."""
     path = api.discover("v1", "ServiceAccount").object_path(namespace, account)
     manifest = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
     reply = api.request("POST", f"{path}/token", body={**manifest, "spec": {"expirationSeconds": _TOKEN_SECONDS}})

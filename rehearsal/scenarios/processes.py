@@ -1,4 +1,4 @@
-"""The processes of the model lifecycle that no pod of the stack has: MLflow, and those of training and of users.
+"""The processes of the model lifecycle that run in no pod of the stack: MLflow, training and users.
 
 The control plane's supervisor owns them, so that none outlives the rehearsal.
 """
@@ -51,7 +51,7 @@ class LifecycleProcesses:
         self.start(name, [python(), "-m", module, *arguments], **environment)
 
     def wait_until_ready(self, name: str, url: str) -> None:
-        """Wait until a process answers a URL with success. Raises UserError when it does not, or exits."""
+        """Wait until a process answers a URL with success. Raises UserError if it does not, or exits."""
 
         def is_ready_or_exited() -> bool:
             return self.plane.supervisor.exit_code(name) is not None or requests.get(url, timeout=_REQUEST_TIMEOUT).ok
@@ -64,7 +64,7 @@ class LifecycleProcesses:
             raise UserError(self._failure(name, "exited"))
 
     def wait_until_finished(self, name: str, timeout: float) -> None:
-        """Wait until a process exits. Raises UserError when it fails, or runs longer."""
+        """Wait until a process exits. Raises UserError if it fails, or runs longer than `timeout` seconds."""
         try:
             wait_until(lambda: self.plane.supervisor.exit_code(name) is not None, timeout=timeout)
         except WaitTimeoutError:
@@ -74,7 +74,7 @@ class LifecycleProcesses:
             raise UserError(self._failure(name, f"failed with exit code {code}"))
 
     def output_lines(self, name: str) -> Sequence[str]:
-        """What a process has written so far."""
+        """The output of a process so far."""
         log = self._log_file(name)
         return log.read_text(errors="replace").splitlines() if log.exists() else []
 
@@ -87,7 +87,7 @@ class LifecycleProcesses:
 
 
 def start_mlflow(processes: LifecycleProcesses, port: int) -> str:
-    """Start an MLflow server with its database and its artifacts in a folder; returns its URL."""
+    """Start an MLflow server with its database and artifacts in a folder; returns its URL."""
     folder = processes.folder / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [python(), "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
@@ -100,7 +100,7 @@ def start_mlflow(processes: LifecycleProcesses, port: int) -> str:
         MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         MLFLOW_WEBHOOK_ALLOWED_SCHEMES="http,https",
         MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS="true",
-        # Saves a dozen processes for GenAI evaluation jobs, of which there are none.
+        # Saves a dozen processes for GenAI evaluation jobs, which are not used here.
         MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
     )
     url = f"http://{HOST}:{port}"
@@ -109,7 +109,7 @@ def start_mlflow(processes: LifecycleProcesses, port: int) -> str:
 
 
 def _read_allowed_hosts(plane: ControlPlane) -> Sequence[str]:
-    """The hosts that the stack's own MLflow allows: what the pods call it must be among them."""
+    """The hosts that the stack's own MLflow allows: the name by which pods call it must be among them."""
     for config_map in plane.api.list("v1", "ConfigMap", "mlflow"):
         hosts = (config_map.get("data") or {}).get("MLFLOW_SERVER_ALLOWED_HOSTS")
         if hosts:

@@ -1,6 +1,6 @@
 """Builds all programs that rehearsals, scenarios and tests run: `python -m rehearsal.scenarios.programs`.
 
-Whatever runs them builds what is missing; this does it beforehand, in one place, with its progress shown.
+Each command builds the programs that it lacks; this builds all of them in advance and shows its progress.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TOOLS = (PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL)
 
 
 def build_programs() -> None:
-    """Find or build every program. Raises UserError with the first that can neither be found nor built."""
+    """Find or build every program. Raises UserError for the first that can neither be found nor built."""
     toolchain.announce_builds(_TOOLS)
     with preparing() as preparation:
         preparation.engine()

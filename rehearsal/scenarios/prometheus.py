@@ -1,7 +1,7 @@
 """The real Prometheus, with the scrape configuration that its real operator wrote for the models' ServiceMonitor.
 
-`python -m rehearsal.scenarios.prometheus` prints the path of its program, which is built first if need be; nothing
-where it is not available.
+`python -m rehearsal.scenarios.prometheus` prints the path of its program, which is built first if needed. It prints
+nothing if the program is not available.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ PROMETHEUS = Tool(
     build_minutes=2,
     install_url="https://prometheus.io/docs/prometheus/latest/installation/",
     minimum_version="3.0.0",
-    # Of some thirty kinds of service discovery the operator uses one; without the others the build takes half the time.
+    # The operator uses one of some thirty kinds of service discovery; without the others the build takes half the time.
     tags=("remove_all_sd", "enable_kubernetes_sd"),
 )
-# Of the same module: what checks rules, Alertmanager, and what checks its configuration. Only tests run these.
+# The checker of rules, Alertmanager, and the checker of its configuration. Only tests run these.
 PROMTOOL = replace(
     PROMETHEUS,
     name="promtool",
@@ -95,7 +95,7 @@ def start_prometheus(processes: LifecycleProcesses, program: Path, port: int, pr
 
 
 def find_scrape_configs(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
-    """The scrape configurations of the models in what the operator wrote for Prometheus; none until it has."""
+    """The models' scrape configurations that the operator wrote for Prometheus; empty until it has written them."""
     found: list[Mapping[str, Any]] = []
     for secret in plane.api.list("v1", "Secret", "monitoring"):
         packed = (secret.get("data") or {}).get("prometheus.yaml.gz")
@@ -108,7 +108,7 @@ def find_scrape_configs(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
 
 
 def connect_job(job: Mapping[str, Any], kubeconfig: Path, proxy: str) -> Mapping[str, Any]:
-    """A job of the operator's for a Prometheus outside of the cluster, which needs a kubeconfig and the proxy."""
+    """The operator's scrape job, adapted for a Prometheus outside of the cluster: with a kubeconfig and the proxy."""
     discovery = [{**config, "kubeconfig_file": str(kubeconfig)} for config in job["kubernetes_sd_configs"]]
     return {**job, "kubernetes_sd_configs": discovery, "proxy_url": proxy}
 

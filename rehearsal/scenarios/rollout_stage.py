@@ -1,4 +1,4 @@
-"""A stage of the scenario: a new version is promoted, and rolled out or back by guardrails alone."""
+"""A stage of the scenario: a new version is promoted, and guardrails alone decide whether it is rolled out or back."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PIPELINE = "pipeline"
 class RolloutStage:
     """A new version of the model.
 
-    kind            who trains it: `pipeline`, or which of platform/lifecycle/rehearsal/challengers.py it is
-    population      whose measurements it is trained on, unless the pipeline trains it
-    is_rolled_back  whether its rollout is to end with the champion that was there before
-    traffic         of the model's users meanwhile
+    kind            `pipeline` if the pipeline trains it, else a kind of platform/lifecycle/rehearsal/challengers.py
+    population      it is trained on its measurements, unless the pipeline trains it
+    is_rolled_back  whether its rollout is to end with the previous champion
+    traffic         of the model's users during the rollout
     """
 
     kind: str
@@ -31,7 +31,7 @@ class RolloutStage:
     traffic: Traffic = field(default_factory=lambda: Traffic("first-camera"))
 
     def run(self, runner: StepRunner, environment: ScenarioEnvironment, number: int) -> None:
-        """Raises UserError where the rollout does not end as the version is made for."""
+        """Run the stage. Raises UserError if the rollout does not end as expected."""
         champion = model_registry.get_aliases(environment).get("champion", "")
         version = self._train(runner, environment, f"training-{number}")
         promote(runner, environment, version)
@@ -69,7 +69,7 @@ def show_rollout(environment: ScenarioEnvironment, messages: Sequence[str], resp
 
 
 def check_consistency(environment: ScenarioEnvironment, champion: str) -> None:
-    """Check that git, the cluster and the registry agree, as they must after every rollout, however it ended."""
+    """Check that git, the cluster and the registry agree, as they must after every rollout, whatever its result."""
     model_steps.wait_until_synced(environment)
     model_steps.wait_until_deleted(environment, "challenger")
     model_steps.wait_until_ready(environment, "champion")

@@ -1,7 +1,7 @@
 """Follows the commands of a runbook on a rehearsed stack, as an operator would.
 
-`kubectl` is the real one. Two of its commands ask a kubelet, which the rehearsal has none of: `logs` shows what the
-pod's process has written, and `exec` runs the command on this machine, in the environment of the pod's process.
+`kubectl` is the real one. Two of its commands need a kubelet, which the rehearsal does not have: here, `logs` shows the
+output of the pod's process, and `exec` runs the command on this machine, in the environment of the pod's process.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from rehearsal.scenarios.environment import ScenarioEnvironment
 from rehearsal.scenarios.kubelet_stub import pod_log
 from rehearsal.scenarios.processes import python
 
-_TIMEOUT = 300  # seconds; MLflow's client takes its time on a busy machine
-_REPLACED = {"mlflow": "mlflow"}  # namespaces whose simulated pods one process stands for
+_TIMEOUT = 300  # seconds; MLflow's client is slow on a busy machine
+_REPLACED = {"mlflow": "mlflow"}  # namespaces whose simulated pods are replaced by one process
 
 
 class Runbook:
     """A page of platform/runbooks."""
 
     def __init__(self, page: Path, environment: ScenarioEnvironment, variables: Mapping[str, str]) -> None:
-        """`variables` are those in which `kubectl` works on the rehearsal."""
+        """`variables` are the environment in which `kubectl` works on the rehearsal."""
         _, *parts = re.split(r"^## (.+)$", page.read_text(), flags=re.MULTILINE)
         self._sections = dict(zip(parts[::2], parts[1::2], strict=True))
         self._environment = environment
@@ -35,9 +35,9 @@ class Runbook:
         """The commands that were run."""
 
     def follow(self, section: str, **names: str) -> Sequence[str]:
-        """Run the commands of a section, and return what each printed.
+        """Run the commands of a section, and return the output of each.
 
-        `names` are what the page has in angle brackets. Raises UserError where a command fails.
+        `names` replace the page's placeholders in angle brackets. Raises UserError if a command fails.
         """
         text = self._sections[section]
         commands = re.findall(r"^\$ (.+)$", text, re.MULTILINE) + re.findall(r"`(kubectl [^`]+)`", text)
@@ -68,7 +68,7 @@ class Runbook:
         return "\n".join(log.read_text(errors="replace") for log in logs)
 
     def _find_pods(self, arguments: Sequence[str]) -> Sequence[Object]:
-        """The pods that a command means: by a label, or those of a Deployment."""
+        """The pods that a command refers to, by a label or by a Deployment."""
         api, namespace = self._environment.plane.api, arguments[arguments.index("--namespace") + 1]
         if "--selector" in arguments:
             return api.list("v1", "Pod", namespace, label_selector=arguments[arguments.index("--selector") + 1])
@@ -85,7 +85,7 @@ def _fill_in(command: str, names: Mapping[str, str]) -> str:
 
 
 def _read_variables(pod: Object) -> Mapping[str, str]:
-    """The environment of the process that the kubelet stub runs for a pod: paths in it have the pod's UID."""
+    """The environment of the process that the kubelet stub runs for a pod: its paths contain the pod's UID."""
     mark = f"/pods/{pod['metadata']['uid']}".encode()
     for file in Path("/proc").glob("[0-9]*/environ"):
         try:

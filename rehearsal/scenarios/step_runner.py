@@ -20,8 +20,8 @@ _T = TypeVar("_T")
 class StepRunner:
     """Runs steps.
 
-    durations  the title and the seconds of each that has finished
-    problems   what was wrong, and no reason to leave out the steps after it
+    durations  the title and the seconds of each finished step
+    problems   messages about faults that did not prevent the following steps
     """
 
     durations: list[tuple[str, float]] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import Any
 from rehearsal.console import UserError
 from rehearsal.polling import WaitTimeoutError, wait_until
 
-TIMEOUT = 360.0  # seconds; the slowest, a model server that gets ready, takes half a minute, and more beside other work
+TIMEOUT = 360.0  # seconds; the slowest step, a model server's start, takes half a minute, and longer on a busy machine
 _INTERVAL = 0.4  # seconds
 
 
@@ -17,8 +17,8 @@ def wait_for_step(
 ) -> None:
     """Wait until `check` returns a true value.
 
-    `failure` says what has not happened, `describe` returns more about it. Raises UserError with both after so many
-    seconds, TIMEOUT unless told.
+    `failure` states what has not happened, `describe` returns details. Raises UserError with both after `timeout`
+    seconds, TIMEOUT by default.
     """
     timeout = TIMEOUT if timeout is None else timeout
     try:

@@ -1,7 +1,7 @@
-"""One control plane with two nodes for all tests of a worker; without the programs for it, the tests are skipped.
+"""One control plane with two nodes for all tests of a worker; the tests are skipped if its programs are missing.
 
-Tests share it, so each works in a namespace of its own and asserts on nothing else. It ends with the last test of this
-folder: even idle, it takes processor time from the tests that follow.
+Tests share it, so each works in its own namespace and asserts on nothing else. It ends with the last test of this
+folder: even when idle, it takes processor time from the tests that follow.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
 
 @pytest.fixture
 def engine(plane: ControlPlane) -> Engine:
-    """A client of the provider, whose cluster is the control plane."""
+    """A client of a provider whose cluster is the control plane."""
     return Engine.create(plane)
 
 
@@ -94,7 +94,7 @@ def state() -> Iterator[StateStore]:
 @pytest.fixture
 def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterator[CloudController]:
     """A running cloud controller whose nodes are the only schedulable ones; removes what it created afterwards."""
-    # Unscheduled pods of earlier tests would make it add nodes.
+    # Otherwise unscheduled pods of earlier tests would make it add nodes.
     eventually(lambda: not plane.api.list("v1", "Pod", field_selector="spec.nodeName="))
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": True}})

@@ -1,10 +1,10 @@
-"""The API server admits what the policy pack passes: the pack's own cases, evaluated by a real API server.
+"""Admission rules agree with the policy pack: the pack's own cases, evaluated by a real API server.
 
-Proves for each admission rule that it denies what its control reports, denies nothing else, and applies to namespaces
-of its levels only; and for all other controls of pods that Pod Security at the strictest level denies what they report,
-so that every control of pods is enforced at admission. Proves that the API server and the pack agree on each of
-Kubernetes' own cases, and that a namespace without a level is refused. Does not prove that Pod Security admits all that
-the pack passes.
+Proves that each admission rule denies what its control reports, denies nothing else, and applies only to namespaces of
+its levels; and that Pod Security at the strictest level denies what all other controls of pods report, so that every
+control of pods is enforced at admission. Proves that the API server and the pack agree on each of Kubernetes' own
+cases, and that a namespace without a level is denied. Does not prove that Pod Security admits everything that the pack
+passes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.unit.policies.controls.test_pod_security_standards import read_pods, 
 
 _numbers = itertools.count(1)
 
-# What each control of pods requires of a container: with all of them a pod is compliant.
+# The fields that each control of pods requires of a container: with all of them, a pod is compliant.
 REQUIREMENTS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-privilege-escalation": {"securityContext": {"allowPrivilegeEscalation": False}},
     "k8s-pod-non-root": {"securityContext": {"runAsNonRoot": True}},
@@ -58,10 +58,10 @@ POD_SECURITY_MESSAGES: Mapping[str, str] = {
 
 
 def container(over: Mapping[str, Any], name: str, but: str = "") -> dict[str, Any]:
-    """A compliant container with the changes in `over`, and without what the control `but` requires."""
+    """A compliant container with the changes in `over`, and without the fields that the control `but` requires."""
     complete_manifest: dict[str, Any] = {"name": name}
     for control, part in REQUIREMENTS.items():
-        if control != but or control == "k8s-pod-image-tag":  # which the API server requires as well
+        if control != but or control == "k8s-pod-image-tag":  # which the API server requires too
             complete_manifest = merge(complete_manifest, part)
     return merge(complete_manifest, {**over, "name": name})
 
@@ -95,7 +95,7 @@ def cases(control: str, kind: str) -> Iterator[tuple[str, Outcome, Object]]:
 
 
 def is_whole(props: Mapping[str, Any], kind: str) -> bool:
-    """Whether the API server can see a case: it refuses pods without containers, and drops fields of later versions."""
+    """Whether the API server can evaluate a case: it rejects pods without containers, and drops newer fields."""
     spec = props.get("spec", {})
     listed = spec.get("containers", []) if isinstance(spec, Mapping) else None
     described = isinstance(listed, list) and all(isinstance(each, Mapping) and each for each in listed)
@@ -105,7 +105,7 @@ def is_whole(props: Mapping[str, Any], kind: str) -> bool:
 
 @pytest.fixture
 def restricted(plane: ControlPlane) -> Iterator[str]:
-    """A namespace that the rules apply to, with a pod for ephemeral containers."""
+    """A namespace to which the rules apply, with a pod for ephemeral containers."""
     with namespace_of_level(plane.api, "restricted") as name:
         yield name
 
@@ -130,7 +130,7 @@ def complete_manifest(kind: str, namespace: str, props: Mapping[str, Any]) -> di
 
 
 def evaluate_case(api: ApiClient, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
-    """Why one case is denied; empty where it is not."""
+    """Why one case is denied; empty if it is not."""
     if type_ == POD:
         spec = props.get("spec", {})
         debuggers = [container(each, "debugger", control) for each in spec.get("ephemeralContainers", ())]
@@ -211,7 +211,7 @@ def test_every_control_of_pods_and_inference_services_is_enforced_at_admission()
     services = ("kubernetes.pod", "kubernetes.inference_service")
     missing = [control.id for control in controls() if control.service in services and control.id not in enforced]
     assert missing == [], (
-        "controls without an admission rule: add one to infra/cluster/admission_rules.py, or, where Pod Security "
+        "controls without an admission rule: add one to infra/cluster/admission_rules.py, or, if Pod Security "
         "enforces the control, its message to POD_SECURITY_MESSAGES"
     )
 
@@ -227,7 +227,7 @@ def test_pod_security_rejects_what_other_controls_report(plane: ControlPlane, re
 
 @contextmanager
 def levels_required(api: ApiClient) -> Iterator[str]:
-    """Every namespace needs a level, until the end: the API server takes a moment to forget a rule as well."""
+    """Require a level of every namespace. At the end, wait until the API server has unloaded the rule."""
 
     def find_reason() -> str:
         return find_denial(api, build_namespace("models", {}), name="models")
@@ -240,12 +240,12 @@ def levels_required(api: ApiClient) -> Iterator[str]:
     eventually(lambda: find_reason() == "")
 
 
-def test_a_namespace_without_a_level_is_refused(plane: ControlPlane) -> None:
-    """As the control reports it; the platform's own privileged ones and the clouds' are admitted by their names."""
+def test_a_namespace_without_a_level_is_denied(plane: ControlPlane) -> None:
+    """The message is the control's. The platform's privileged namespaces and the clouds' are admitted by name."""
     control = "k8s-namespace-pod-security"
     with levels_required(plane.api) as mark:
         assert mark in find_denial(plane.api, build_namespace("models", {LEVEL_LABEL: "privileged"}), name="models")
-        for level in ("", "Restricted"):  # which Pod Security itself does not know
+        for level in ("", "Restricted"):  # which Pod Security itself accepts
             assert find_denial(plane.api, build_namespace("models", {LEVEL_LABEL: level}), name="models") != ""
         for level in ("restricted", "baseline"):
             assert find_denial(plane.api, build_namespace("models", {LEVEL_LABEL: level}), name="models") == ""
@@ -268,7 +268,7 @@ def test_an_older_namespace_keeps_its_level_and_may_change_otherwise(plane: Cont
             plane.api.patch(older, {"metadata": {"labels": {LEVEL_LABEL: None}}})
 
 
-def test_a_namespace_pulls_from_the_registries_that_are_its_own(plane: ControlPlane, restricted: str) -> None:
+def test_a_namespace_pulls_only_from_its_own_registries(plane: ControlPlane, restricted: str) -> None:
     control, (device_plugin, image) = "k8s-pod-image-registry", ("nvidia-device-plugin", "nvcr.io/nvidia/plugin:1")
     spec = {"spec": {"containers": [{"image": image}]}}
     plane.api.create(build_namespace(device_plugin, {LEVEL_LABEL: "privileged"}))
@@ -286,7 +286,7 @@ def test_a_namespace_pulls_from_the_registries_that_are_its_own(plane: ControlPl
 def test_the_api_server_and_the_pack_agree_on_kubernetes_own_cases(
     plane: ControlPlane, restricted: str, outcome: str
 ) -> None:
-    # Later versions refuse more than the server does, such as hosts in probes.
+    # Later versions reject more than the server does, such as hosts in probes.
     server = plane.api.request("GET", "/version", {})
     pods = read_pods(outcome, f"v1.{server['minor'].rstrip('+')}")
     denials = {

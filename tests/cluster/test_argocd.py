@@ -1,10 +1,10 @@
-"""Argo CD's application controller and repository server are real processes, once their chart is installed.
+"""Argo CD's application controller and repository server run as real processes once their chart is installed.
 
-Proves that a commit to a git repository on this machine, declared by an https URL, is applied to the cluster within
-seconds; that removed objects are pruned and manual changes reverted; that a stack's Applications are Synced and Healthy
-in whatever order they and what they need come up; that errors of the API server and of the project are in the status;
-with which permissions; and that a killed process is restarted. Does not cover Argo CD's API server and user interface,
-nor Redis, for which a substitute runs.
+Proves that a commit to a git repository on this machine, declared with an https URL, is applied to the cluster within
+seconds; that removed objects are pruned and manual changes reverted; that a stack's Applications become Synced and
+Healthy, regardless of the order in which they and their prerequisites are created; that errors of the API server and of
+the project are in the status; which permissions apply; and that a killed process is restarted. Does not cover Argo CD's
+API server and user interface, nor Redis, which is replaced by a substitute.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _VALUES = (
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
     found = ensure_programs(["argo-cd"])
     if not found:
-        pytest.skip("Argo CD's controllers cannot be had")
+        pytest.skip("Argo CD's controllers are not available")
     controllers = ControllerManager(plane, egress, found)
     with controllers.run():
         install_chart(plane, "argo-cd-10.1.1", NAMESPACE, *_VALUES)
@@ -97,7 +97,7 @@ def repository(controllers: ControllerManager, url: str, tmp_path: Path) -> Repo
 
 @pytest.fixture
 def application(plane: ControlPlane, namespace: str, url: str) -> Iterator[Callable[..., Object]]:
-    """Creates an Application of the repository, for the test's namespace and with its name."""
+    """Creates an Application of the repository for the test's namespace, with the namespace's name."""
 
     def create(*, retry: Mapping[str, Any] | None = None, **source: str) -> Object:
         return plane.api.create(application_manifest(namespace, {"repoURL": url, **source}, retry or {"limit": 0}))
@@ -237,7 +237,7 @@ def test_a_kustomization_in_a_repository_with_a_file_url(
     ],
     ids=["no host", "no repository"],
 )
-def test_a_repository_that_does_not_answer_stops_no_deployment_and_its_application_says_why(
+def test_an_unreachable_repository_stops_no_deployment_and_its_application_reports_why(
     plane: ControlPlane, repository_url: str, answer: str
 ) -> None:
     settings = stack_context("azure", gitops={"repository": repository_url}).settings
@@ -245,7 +245,7 @@ def test_a_repository_that_does_not_answer_stops_no_deployment_and_its_applicati
     resources = [Engine.create(plane).resource(manifest) for manifest in declared]
     with contextlib.ExitStack() as stack:
         for resource in resources:
-            resource.create(timeout=5)  # an error where the deployment would wait longer
+            resource.create(timeout=5)  # an error, because the deployment would wait longer
             stack.callback(resource.delete)
 
         conditions: Any = eventually(lambda: get_status(plane, "applications").get("conditions"))
@@ -259,7 +259,7 @@ def test_a_repository_that_does_not_answer_stops_no_deployment_and_its_applicati
 
 
 @pytest.mark.usefixtures("controllers")
-def test_manifests_of_other_hosts_are_a_note_and_no_problem(
+def test_manifests_of_other_hosts_are_a_note_not_a_problem(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
     remote = "https://elsewhere.example.com/acme/base//manifests?ref=v1"
@@ -274,7 +274,7 @@ def test_manifests_of_other_hosts_are_a_note_and_no_problem(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_needs_come_up(
+def test_the_stacks_applications_are_synced_in_any_order_of_their_prerequisites(
     plane: ControlPlane, controllers: ControllerManager, tmp_path: Path, seed: int
 ) -> None:
     url = f"https://git.example.com/order-{seed}/models.git"
@@ -303,7 +303,7 @@ def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_nee
 
     plane.api.delete(API_VERSION, "Application", "applications", NAMESPACE)
     eventually(lambda: not get_status(plane, "applications"))
-    assert not get_status(plane, "models")  # its finalizer deletes the others, and theirs what they applied
+    assert not get_status(plane, "models")  # its finalizer deletes the others, and theirs the applied objects
     assert plane.api.get(*_MONITOR, "models", "serving") is None
     for left in (("v1", "Namespace", "serving"), (*_DEFINITION, "servicemonitors.monitoring.coreos.com")):
         plane.api.delete(*left)

@@ -1,6 +1,6 @@
-"""When objects count as ready, kind by kind, and the messages about those that are not, with real controllers.
+"""When objects of each kind count as ready, and the messages about those that are not, with real controllers.
 
-The pods are simulated by kwok: they start and end at once. What real images do in them is not tested here.
+kwok simulates the pods: they start and end at once. The processes of real images are not tested here.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def test_the_message_quotes_the_scheduler_when_pods_fit_no_node(engine: Engine, 
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
-def test_the_message_quotes_admission_when_it_refuses_pods(
+def test_the_message_quotes_admission_when_it_denies_pods(
     plane: ControlPlane, engine: Engine, namespace: str, kind: str
 ) -> None:
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
@@ -283,7 +283,7 @@ def test_skip_await_does_not_wait(engine: Engine, namespace: str) -> None:
     engine.resource(manifest).create(timeout=0.1)
 
 
-def test_the_timeout_annotation_counts_where_the_resource_sets_no_timeout(engine: Engine, namespace: str) -> None:
+def test_the_timeout_annotation_counts_if_the_resource_sets_no_timeout(engine: Engine, namespace: str) -> None:
     manifest = workload("Deployment", namespace, HUGE)
     manifest["metadata"]["annotations"] = {"pulumi.com/timeoutSeconds": "1"}
     with pytest.raises(AbortedError, match=r"not ready after 1 s"):
@@ -334,7 +334,7 @@ def test_an_api_server_that_ends_during_a_wait_is_one_message(tmp_path: Path) ->
         with pytest.raises(AbortedError, match=API_SERVER_LOST) as caught:
             resource.create(timeout=30)
         stop.join()
-        assert caught.value.init_failed is not None, "the object was created before"
+        assert caught.value.init_failed is not None, "the object had already been created"
         with pytest.raises(AbortedError, match=API_SERVER_LOST):
             resource.delete()
 
@@ -342,7 +342,7 @@ def test_an_api_server_that_ends_during_a_wait_is_one_message(tmp_path: Path) ->
 def test_a_namespace_is_deleted_soon_after_its_pods_despite_their_grace_period(
     plane: ControlPlane, namespace: str
 ) -> None:
-    """A namespace controller that saw a pod with ten minutes of grace comes back after five, unless it is triggered."""
+    """A namespace controller that saw a pod with ten minutes of grace retries after five, unless it is triggered."""
     name = f"{namespace}-without-a-kubelet"
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     container = {"name": "main", "image": "registry.example/app:1"}
@@ -366,7 +366,7 @@ def test_a_namespace_is_deleted_soon_after_its_pods_despite_their_grace_period(
     def end_pod() -> None:
         plane.api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/slow", body={"gracePeriodSeconds": 0})
 
-    threading.Timer(16, end_pod).start()  # after the controller has come back twice, at five and at ten seconds
+    threading.Timer(16, end_pod).start()  # after the controller has retried twice, at five and at ten seconds
     try:
         await_logic.ReadinessWaiter(plane.api, threading.Event(), live, None).wait_until_deleted()
     finally:

@@ -1,7 +1,7 @@
-"""The cluster's nodes, volumes and load balancers are those of the stack, and are missing where the stack has none.
+"""The cluster's nodes, volumes and load balancers are those of the stack, and are missing if the stack has none.
 
 Proves on a real API server, with its real scheduler and controllers, that they follow the simulated state. Does not
-prove that the clouds' own figures are still those.
+prove that the clouds' figures are up to date.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def test_an_unknown_vm_size_is_reported_and_other_pools_get_their_nodes(
     assert len(cloud.problems()) == 1
     again = Thread(target=cloud.wait_until_converged, args=(TIMEOUT,))
     again.start()
-    while again.is_alive():  # it stays reported during the next round
+    while again.is_alive():  # it is still reported during the next round
         assert len(cloud.problems()) == 1
     assert "Standard_Z99" in cloud.problems()[0]
     assert "sizes.py" in cloud.problems()[0]
@@ -258,7 +258,7 @@ def test_gpus_are_allocatable_only_with_a_device_plugin(
 def test_the_autoscaler_of_aks_adds_as_many_nodes_as_pods_need(
     plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
-    """One pod fits beside the system's; the other two share a new node."""
+    """One pod fits beside the system pods; the other two share a new node."""
     put_aks(state, agent_pool(minCount=1, maxCount=3))
     cloud.wait_until_converged(TIMEOUT)
     names = [f"large-{number}" for number in range(3)]
@@ -300,9 +300,7 @@ def test_no_node_is_added_for_a_pod_that_would_not_fit(
     assert len(nodes_by_name(plane.api)) == 1
 
 
-def test_eks_has_no_autoscaler_of_its_own(
-    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
-) -> None:
+def test_eks_has_no_autoscaler(plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str) -> None:
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni")

@@ -1,7 +1,7 @@
-"""What the clouds run in a cluster: system workloads, the metrics API, and the webhooks that inject identities.
+"""The clouds' own services in a cluster: system workloads, the metrics API, and webhooks that inject identities.
 
-Proves on a real API server that they exist where the stack has them, and only there. Does not prove that a cloud would
-accept a token: none is requested from a cloud.
+Proves on a real API server that they exist if and only if the stack has them. Does not prove that a cloud would accept
+a token: none is requested from a cloud.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Readiness of the cluster itself, the wait until it is stable, and the summary of its capacity.
 
-Proves on a real control plane that namespaces, nodes, API services and custom resource definitions which are not ready
+Proves on a real control plane that namespaces, nodes, API services and custom resource definitions that are not ready
 are problems, that a snapshot is consistent, when the wait ends, and that the scheduler agrees with the summary. The
 conditions of nodes are set by hand, since their controller takes a quarter of a minute or more.
 """
@@ -71,7 +71,7 @@ def test_custom_objects_are_counted_unless_a_real_controller_serves_them(cluster
 
 
 def test_a_snapshot_is_consistent(cluster: NamespacedCluster) -> None:
-    """Otherwise a pod's claim could be listed without the pod, and a Job's failure without the failed pod."""
+    """Otherwise a pod's claim could be listed without the pod, or a Job's failure without the failed pod."""
     snapshot = Snapshot(cluster.api, cluster.namespace)
     cluster.create("ConfigMap", "before")
     assert not snapshot.list("v1", "Pod")
@@ -81,7 +81,7 @@ def test_a_snapshot_is_consistent(cluster: NamespacedCluster) -> None:
 
 
 def restrict_to_namespace(cluster: NamespacedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat half a second without changes as stable, and check the test's own namespace only: others change."""
+    """Treat half a second without changes as stable, and check only the test's own namespace: others change."""
     monkeypatch.setattr(workloads, "_STABLE_AFTER", 0.5)
     monkeypatch.setattr(workloads, "find_problems", partial(workloads.find_problems, namespace=cluster.namespace))
 
@@ -105,7 +105,7 @@ def test_the_wait_for_a_problem_without_a_reason_times_out(
     started = time.monotonic()
     (problem,) = workloads.wait_until_stable(cluster.api, timeout=2)
     assert 2 <= time.monotonic() - started < 20
-    assert problem.reason == "0/1 pods ready: no reason given yet"
+    assert problem.reason == "0/1 pods ready: no reason reported yet"
 
 
 def test_an_unreachable_api_server_is_an_error_at_once(cluster: NamespacedCluster) -> None:
@@ -116,7 +116,7 @@ def test_an_unreachable_api_server_is_an_error_at_once(cluster: NamespacedCluste
 
 
 def test_the_scheduler_agrees_with_the_capacity_summary(cluster: NamespacedCluster, pool: str) -> None:
-    """Where the summary says that a node is full to the last milli-CPU, the scheduler places no other pod."""
+    """If the summary shows that a node is full to the last milli-CPU, the scheduler places no other pod."""
 
     def build_container(name: str, cpu: str, **fields: str) -> Object:
         return {"name": name, "image": "web", "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}, **fields}

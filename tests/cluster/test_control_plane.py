@@ -1,6 +1,6 @@
-"""The control plane: real etcd, API server, controllers and scheduler, started and stopped as a rehearsal does.
+"""The control plane: real etcd, API server, controllers and scheduler, started and stopped as in a rehearsal.
 
-Pods are simulated: kwok reports scheduled pods as running. What a cloud adds to a cluster is not tested here.
+Pods are simulated: kwok reports scheduled pods as running. The clouds' additions to a cluster are not tested here.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def test_a_deployment_gets_running_pods(plane: ControlPlane, namespace: str) -> 
 
 
 @pytest.mark.parametrize(("code", "condition"), [("0", "Complete"), ("3", "Failed")])
-def test_a_job_ends_as_its_annotation_says(plane: ControlPlane, namespace: str, code: str, condition: str) -> None:
+def test_a_job_ends_with_the_exit_code_in_its_annotation(
+    plane: ControlPlane, namespace: str, code: str, condition: str
+) -> None:
     job = _workload("Job", "once", namespace, **{"rehearsal.groundwork/exit-code": code})
     plane.api.apply(job, "test")
 
@@ -127,7 +129,7 @@ def test_secrets_are_encrypted_at_rest(plane: ControlPlane, namespace: str) -> N
     assert found is not None
     assert base64.b64decode(found["data"]["key"]) == b"not-to-be-found"
     files = [path.read_bytes() for path in plane.folder.rglob("*") if path.is_file()]
-    assert any(b"/configmaps/" in content for content in files)  # so these are the files with the data
+    assert any(b"/configmaps/" in content for content in files)  # which shows that these files contain the data
     assert not any(b"not-to-be-found" in content for content in files)
 
 
@@ -146,7 +148,7 @@ def test_data_outlives_a_stop_and_two_control_planes_run_side_by_side(plane: Con
 
 @_ON_LINUX
 def test_a_killed_api_server_is_a_problem_that_names_its_log(plane: ControlPlane, tmp_path: Path) -> None:
-    del plane  # only requested because it skips the test where the programs are missing
+    del plane  # only requested because it skips the test if the programs are missing
     with run_control_plane(tmp_path / "dying", tmp_path / "egress.sock") as dying:
         programs = {program: process for process, program in _processes(tmp_path / "dying").items()}
         server = programs["kube-apiserver"]
@@ -160,7 +162,7 @@ def test_a_killed_api_server_is_a_problem_that_names_its_log(plane: ControlPlane
 
 @_ON_LINUX
 def test_a_full_disk_is_a_problem_and_the_next_run_recovers(plane: ControlPlane, tmp_path: Path) -> None:
-    """A limit on the size of etcd's files stands in for the full disk: both make its next write fail."""
+    """A limit on the size of etcd's files simulates the full disk: both make its next write fail."""
     del plane
     folder = tmp_path / "full"
     with run_control_plane(folder, tmp_path / "egress.sock") as full:
@@ -175,7 +177,7 @@ def test_a_full_disk_is_a_problem_and_the_next_run_recovers(plane: ControlPlane,
         assert restarted.api.get("v1", "ConfigMap", "before", "default")
 
 
-def test_a_port_that_was_taken_in_the_meantime_is_one_clear_message(
+def test_a_port_that_is_no_longer_free_is_one_clear_message(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = int(plane.api.config.server.rpartition(":")[2])

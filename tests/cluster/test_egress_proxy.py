@@ -1,8 +1,8 @@
-"""What the API server gets from services in the cluster: webhooks, conversions, aggregated APIs.
+"""The API server's connections to services in the cluster: webhooks, conversions, aggregated APIs.
 
-With a real API server: a webhook with simulated pods allows and is counted, one without pods fails or is skipped by its
-failurePolicy, objects are converted, registered handlers and processes answer. What a real webhook would decide is not
-tested here.
+Proves with a real API server that a webhook with simulated pods allows requests and is counted, that one without pods
+fails or is skipped according to its failurePolicy, that objects are converted, and that registered handlers and
+processes answer. The decisions of real webhooks are not tested here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def service(api: ApiClient, namespace: str, name: str, *, selects: bool = True) 
 
 
 def pods(api: ApiClient, namespace: str, name: str) -> None:
-    """Create a Deployment of simulated pods behind the service of that name, and wait until one is ready."""
+    """Create a Deployment of simulated pods behind the service of this name, and wait until one is ready."""
     labels = {"app": name}
     container = {"name": "server", "image": "example.com/server:1", "ports": [{"containerPort": 9443}]}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
@@ -63,7 +63,7 @@ def pods(api: ApiClient, namespace: str, name: str) -> None:
 
 @pytest.fixture
 def webhook(plane: ControlPlane, namespace: str) -> Iterator[Callable[..., str]]:
-    """Creates a webhook on this test's ConfigMaps, and waits until it is trusted and in force."""
+    """Creates a webhook for this test's ConfigMaps, and waits until it is trusted and in effect."""
     made: list[str] = []
 
     def make(name: str, policy: str = "Fail") -> str:
@@ -199,7 +199,7 @@ def test_a_registered_process_gets_the_api_servers_connection(
 
 
 def test_a_webhook_is_trusted_before_it_has_a_ca_bundle(plane: ControlPlane, namespace: str) -> None:
-    """By its URL, since the CA injector would give a service's its bundle at once."""
+    """The webhook has a URL, since the CA injector would add the bundle at once if it had a service."""
     with serve_in_thread(server := _refusing(plane, "127.0.0.1")):
         name = f"early.{namespace}.example.com"
         config = {
@@ -219,7 +219,7 @@ def test_a_webhook_is_trusted_before_it_has_a_ca_bundle(plane: ControlPlane, nam
 
 
 def _refusal(api: ApiClient, namespace: str) -> str:
-    """Why no ConfigMap can be created; empty where it can."""
+    """Why no ConfigMap can be created; empty if one can."""
     try:
         config_map(api, namespace, f"early-{uuid.uuid4().hex}")
     except ApiError as error:
@@ -291,7 +291,7 @@ def test_a_simulated_aggregated_api_is_available_and_empty(plane: ControlPlane, 
 
 
 def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
-    """A server with a certificate of its own that denies every review."""
+    """A server with its own certificate that denies every review."""
 
     class Refuse(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -314,10 +314,10 @@ def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
 
 
 def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
-    """Whether the API server has loaded this version of the configuration, which takes it about a second.
+    """Whether the API server has loaded this version of the configuration, which takes about a second.
 
-    A webhook whose match condition cannot be evaluated fails without being called; once it does, the other webhooks
-    in the configuration are in force too.
+    A webhook whose match condition cannot be evaluated fails without being called. Once it fails, the other webhooks in
+    the configuration are in effect too.
     """
     found = api.get(ADMISSION, kind, name)
     assert found is not None
@@ -325,7 +325,7 @@ def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
     probe = {
         **found["webhooks"][0],
         "name": f"probe.{name}",
-        # Another path, since calls are counted by service and path. The probe itself is never called.
+        # A different path, since calls are counted by service and path. The probe itself is never called.
         "clientConfig": {**client_config, "service": {**client_config["service"], "path": "/probe"}},
         "objectSelector": {"matchLabels": {_PROBE: name}},
         "failurePolicy": "Fail",
@@ -341,7 +341,7 @@ def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
 
 
 @pytest.mark.parametrize("command", ["logs", "exec", "port-forward"])
-def test_kubectl_is_answered_that_a_pod_is_simulated(plane: ControlPlane, namespace: str, command: str) -> None:
+def test_kubectl_shows_that_a_pod_is_simulated(plane: ControlPlane, namespace: str, command: str) -> None:
     service(plane.api, namespace, "silent")
     pods(plane.api, namespace, "silent")
     rest = {"exec": ["--", "ls"], "port-forward": ["0:9443"]}.get(command, [])

@@ -1,7 +1,7 @@
-"""An ExternalSecret whose secret nobody has stored, on a real API server, with the simulated External Secrets.
+"""An ExternalSecret whose secret is not stored, on a real API server with the simulated External Secrets.
 
-Proves what is said of it: where a deployment waits for it, and where a rehearsal looks at what is not ready. That the
-real operator reports the same condition is its documentation's word, and so is that the commands in the remedies work.
+Proves the messages about it, in a deployment that waits for it and in a rehearsal's readiness checks. That the real
+operator reports the same condition, and that the commands in the remedies work, is taken from their documentation.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ VAULT: Mapping[str, Any] = {
     "azurekv": {"vaultUrl": "https://acmekv1a2b.vault.azure.net/", "tenantId": "t", "authType": "WorkloadIdentity"}
 }
 SECRETS_MANAGER: Mapping[str, Any] = {"aws": {"service": "SecretsManager", "region": "eu-west-1"}}
-GIVEN = "A rehearsal takes it for stored once its name is in given_secrets of rehearsal.yaml."
+STORED_BY_HAND = "A rehearsal treats it as stored if its name is in given_secrets of rehearsal.yaml."
 
-# What is said on each cloud, for a key of the store.
+# The reason and the remedy on each cloud, keyed by the key in the store.
 CASES = {
     "azure": (
         VAULT,
@@ -37,7 +37,7 @@ CASES = {
         "the vault https://acmekv1a2b.vault.azure.net/ has no secret models-token (from the setting "
         "groundwork:lifecycle.gitToken)",
         "Store it, from within the network: `az keyvault secret set --vault-name acmekv1a2b --name models-token --file "
-        f"<file>`; or correct the setting. {GIVEN}",
+        f"<file>`; or correct the setting. {STORED_BY_HAND}",
     ),
     "aws": (
         SECRETS_MANAGER,
@@ -45,7 +45,7 @@ CASES = {
         "Secrets Manager in eu-west-1 has no secret acme-gw-dev/models-token (from the setting "
         "groundwork:lifecycle.gitToken)",
         "Store it: `aws secretsmanager create-secret --region eu-west-1 --name acme-gw-dev/models-token "
-        f"--secret-string file://<file>`; or correct the setting. {GIVEN}",
+        f"--secret-string file://<file>`; or correct the setting. {STORED_BY_HAND}",
     ),
 }
 
@@ -90,7 +90,7 @@ def test_a_secret_that_is_not_stored_is_one_problem_until_it_is(
 
 
 @pytest.mark.parametrize("cloud", CASES)
-def test_a_deployment_that_waits_for_it_says_why_and_what_to_do(
+def test_a_deployment_that_waits_for_it_reports_the_reason_and_the_remedy(
     plane: ControlPlane, namespace: str, external_secret: Callable[[str], Object], cloud: str
 ) -> None:
     provider, key, reason, remedy = CASES[cloud]

@@ -1,7 +1,7 @@
 """The simulated gateway controller sets the status of Gateways and HTTPRoutes as the Gateway API defines it.
 
-Proves the conditions, and that their messages say that they are simulated. Does not prove that traffic would be routed,
-nor what a particular gateway's own controller reports beyond the standard.
+Proves the conditions, and that their messages state that they are simulated. Does not prove that traffic would be
+routed, nor what a particular gateway's own controller reports beyond the standard.
 """
 
 from __future__ import annotations

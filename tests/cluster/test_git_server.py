@@ -1,7 +1,7 @@
 """Bare git repositories on this machine are served under https URLs.
 
-Proves with git itself which URLs are served, and that pushes are rejected. test_argocd.py proves that Argo CD reads
-from it.
+Proves with git itself which URLs are served, and that pushes are rejected. test_argocd.py proves that Argo CD can read
+the repositories.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def environment(repository: Repository, tmp_path: Path) -> Iterator[Mapping[str, str]]:
-    """The environment with which git finds the repository under its URL."""
+    """The environment in which git finds the repository under its URL."""
     authority = CertificateAuthority(tmp_path / "pki")
     git_server = GitServer(authority)
     with git_server.run():

@@ -1,9 +1,9 @@
-"""Pods that request a GPU, in a cluster with the pool and the device plugin that the program declares.
+"""Pods that request a GPU in a cluster with the node pool and the device plugin that the program declares.
 
-Proves, with a real API server, scheduler and DaemonSet controller, that such a pod brings a node with the plugin and
-runs there, with the quota and the limits of the namespaces of models and without a toleration of its own; that other
-pods stay away; and that it stays Pending with a reason and a remedy without the plugin. Simulated are the nodes, AKS'
-autoscaler, and what the plugin tells a kubelet: no GPU is there. Nobody runs Karpenter here.
+Proves, with a real API server, scheduler and DaemonSet controller, that such a pod causes a new node with the plugin
+and runs there, with the quota and the limits of the namespaces of models and without its own toleration; that other
+pods are not scheduled there; and that without the plugin it stays Pending with a reason and a remedy. The nodes, AKS'
+autoscaler and the plugin's registration with a kubelet are simulated, and there is no GPU. Karpenter does not run here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def declare_pool() -> NodePool:
 
 @cache
 def list_declared() -> Mapping[str, Object]:
-    """The DaemonSet of the plugin, and what bounds the pods of a model's namespace, by kind."""
+    """The DaemonSet of the plugin, and the limits of a model's namespace, keyed by kind."""
 
     def declare() -> None:
         profiles = {"training": MODEL_PROFILES["training"], NAMESPACE: DEVICE_PLUGIN_PROFILE}
@@ -65,8 +65,9 @@ def create_declared(plane: ControlPlane, namespace: str, *kinds: str) -> None:
 
 @pytest.fixture
 def cluster(plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str) -> NamespacedCluster:
-    """Two nodes without GPUs, and none yet of the pool that has them; a namespace like that of a model."""
-    eventually(lambda: not plane.api.list("apps/v1", "DaemonSet"))  # of an earlier test: its plugin would count here
+    """Two nodes without GPUs, none yet of the pool with GPUs, and a namespace like a model's."""
+    # Of an earlier test, whose plugin would affect this one.
+    eventually(lambda: not plane.api.list("apps/v1", "DaemonSet"))
     pool = declare_pool()
     put_aks(state, agent_pool())
     taints = [f"{taint.key}={taint.value}:{taint.effect}" for taint in pool.taints]
@@ -82,17 +83,17 @@ def count_nodes(plane: ControlPlane) -> Mapping[str, int]:
     return {pool: pools.count(pool) for pool in pools}
 
 
-def test_it_brings_a_node_and_runs_there_beside_the_plugin(plane: ControlPlane, cluster: NamespacedCluster) -> None:
+def test_it_causes_a_new_node_and_runs_there_beside_the_plugin(plane: ControlPlane, cluster: NamespacedCluster) -> None:
     create_declared(plane, cluster.namespace, "DaemonSet")
-    cluster.expect_problems_of()  # though there is no node for it yet
+    cluster.expect_problems_of()  # although there is no node for it yet
     assert count_nodes(plane) == {"user": 2}
     plane.api.create(pod_manifest(cluster.namespace, "trains", **REQUESTS_GPU))
     eventually(lambda: get_phase(plane.api, "Pod", cluster.namespace, "trains") == "Running")
     assert count_nodes(plane) == {"user": 2, "gpu": 1}
     trains = plane.api.list("v1", "Pod", cluster.namespace, field_selector="metadata.name=trains")[0]["spec"]
-    # The API server added it, as those of AKS and EKS do.
+    # The API server added it, as on AKS and EKS.
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in trains["tolerations"]
-    # A simulated node has GPUs from the start, a real one once the plugin runs there.
+    # A simulated node has GPUs from the start, a real one only once the plugin runs there.
     (plugin,) = eventually(lambda: plane.api.list("v1", "Pod", cluster.namespace, label_selector=PLUGIN))
     eventually(lambda: get_phase(plane.api, "Pod", cluster.namespace, plugin["metadata"]["name"]) == "Running")
     cluster.expect_problems_of()
@@ -100,16 +101,16 @@ def test_it_brings_a_node_and_runs_there_beside_the_plugin(plane: ControlPlane, 
     assert nodes == {trains["nodeName"]}
 
 
-def test_without_the_plugin_it_stays_pending_and_says_why(plane: ControlPlane, cluster: NamespacedCluster) -> None:
+def test_without_the_plugin_it_stays_pending_with_the_reason(plane: ControlPlane, cluster: NamespacedCluster) -> None:
     plane.api.create(pod_manifest(cluster.namespace, "trains", **REQUESTS_GPU))
     problem = cluster.expect_problem("it requests 1 nvidia.com/gpu, which no node offers")
     assert problem.workload == f"Pod {cluster.namespace}/trains"
     assert "Set groundwork:cluster.gpuPool.size, which adds a pool of nodes with GPUs" in problem.remedy
     assert get_phase(plane.api, "Pod", cluster.namespace, "trains") == "Pending"
-    eventually(lambda: count_nodes(plane) == {"user": 2})  # the node of another test goes a little later
+    eventually(lambda: count_nodes(plane) == {"user": 2})  # the node of another test is removed a little later
 
 
-def test_other_pods_stay_away_from_its_nodes(
+def test_other_pods_are_not_scheduled_on_its_nodes(
     plane: ControlPlane, cluster: NamespacedCluster, cloud: CloudController
 ) -> None:
     create_declared(plane, cluster.namespace, "DaemonSet")

@@ -1,9 +1,9 @@
-"""The API server admits the InferenceServices that the policy pack passes: the pack's own cases, on a real API server.
+"""Admission rules of InferenceServices agree with the policy pack: the pack's own cases, on a real API server.
 
-Proves for each rule of InferenceServices that it denies what its control reports, in every place that has a container,
-denies nothing else, and that its expression has the types of KServe's definition; that rules may come before that
-definition; and that images may come from the stack's own registry and those of its setting. What KServe's webhooks fill
-in, and the pods, are in `test_kserve`.
+Proves that each rule denies what its control reports, in every place that has a container, and denies nothing else;
+that its expression matches the types of KServe's definition; that rules may be created before that definition; and that
+images may come from the stack's own registry and the registries in its setting. The defaults of KServe's webhooks, and
+the pods, are tested in `test_kserve`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 @pytest.fixture(scope="module")
 def definition(plane: ControlPlane) -> None:
-    """KServe's kinds without its controller, whose webhooks would fill in what the cases leave out."""
-    for kind in WEBHOOKS:  # that the tests of the controller have left behind
+    """KServe's kinds without its controller, whose webhooks would set defaults for fields that the cases leave out."""
+    for kind in WEBHOOKS:  # left behind by the tests of the controller
         for found in plane.api.list(API_VERSION, kind):
             if "serving.kserve.io" in found["metadata"]["name"]:
                 plane.api.delete(API_VERSION, kind, found["metadata"]["name"])

@@ -1,7 +1,7 @@
 """Helm releases whose operation is killed, cancelled, or does not finish.
 
-Proves that a killed operation locks the release as the real Helm does, that the remedy in the message unlocks it, and
-that a cancelled operation fails without a lock. Helm and the API server are real; the charts are small.
+Proves that a killed operation locks the release, that the remedy in the message unlocks it, and that a cancelled
+operation fails without a lock. Helm and the API server are real; the charts are small.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def wait_until_pending(releases: Releases, inputs: dict[str, Any]) -> None:
 
 
 def kill_process(program: str, argument: str) -> None:
-    """Send SIGKILL, so that the process cannot record the failure of its operation.
+    """Send SIGKILL to a process, so that it cannot record the failure of its operation.
 
     Kills only processes of `program` whose command line contains `argument`.
     """
@@ -75,7 +75,7 @@ def kill_process(program: str, argument: str) -> None:
 
 
 def run_remedy(message: str, plane: ControlPlane) -> None:
-    """Run the command that a message gives as the remedy."""
+    """Run the command that a message names as the remedy."""
     command = message.rpartition("(`make shell`): ")[2].split()
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
 
@@ -149,7 +149,7 @@ def test_helm_is_stopped_when_it_does_not_finish_in_time(
 def test_the_wait_ends_when_the_api_server_is_killed(
     plane: ControlPlane, chart: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    del plane  # requested only to skip the test where its programs are missing
+    del plane  # requested only to skip the test if its programs are missing
     inputs = change_values(chart(WEB, namespace="default"), cpu=TOO_LARGE)
     with run_control_plane(tmp_path / "doomed", tmp_path / "egress.sock") as doomed:
         releases = Releases(doomed)

@@ -1,9 +1,8 @@
-"""KServe's controller is a real process beside the control plane, once its chart is installed.
+"""KServe's controller runs as a real process beside the control plane once its chart is installed.
 
 Proves that it creates the objects of an InferenceService, that its webhooks set defaults and reject invalid objects,
 that nothing is left when the InferenceService is deleted, that a killed process is reported and restarted, and that it
-runs only while its Deployment has pods. Does not prove that a model answers: the pods are simulated, and so is the
-gateway.
+runs only while its Deployment has pods. Does not prove that a model answers: the pods and the gateway are simulated.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _GATEWAY_API = "gateway.networking.k8s.io/v1"
 _RBAC = "rbac.authorization.k8s.io/v1"
 _BINDING = "kserve-manager-rolebinding"
 
-# A change to a container that each admission rule of pods denies.
+# For each admission rule of pods, a change to a container that it denies.
 _VIOLATIONS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-image-tag": {"image": "ghcr.io/models/server:latest"},
     "k8s-pod-image-registry": {"image": "registry.example.com/server:1"},
@@ -51,8 +50,8 @@ _VIOLATIONS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-resources": {"resources": None},
 }
 
-# A change to an InferenceService that each of their rules denies. KServe's webhook sets resources of a first container,
-# so that only another can be without.
+# For each admission rule of InferenceServices, a change that it denies. KServe's webhook sets the resources of the
+# first container, so that only another one can lack them.
 _SERVICE_VIOLATIONS: Mapping[str, Callable[[Object], Object]] = {
     "k8s-inference-service-lineage": lambda service: merge(
         service, {"metadata": {"annotations": {"groundwork.dev/run-id": None}}}
@@ -79,17 +78,17 @@ _VALUES = (
     "kserve.controller.deploymentMode=Standard",
     "kserve.controller.gateway.ingressGateway.enableGatewayApi=true",
     "kserve.controller.gateway.ingressGateway.createGateway=true",
-    # As the platform sets it: the storage initializer has to pass the rules of pods.
+    # As the platform sets it, since the storage initializer has to pass the rules of pods.
     "kserve.storage.containerSecurityContext.readOnlyRootFilesystem=true",
 )
 
 
 @pytest.fixture(scope="module")
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
-    """KServe as its charts install it. The runtimes are installed directly afterwards, through its webhooks."""
+    """KServe as its charts install it. The runtimes are installed immediately afterwards, through its webhooks."""
     found = ensure_programs(["kserve-resources"])
     if not found:
-        pytest.skip("KServe's controller cannot be had")
+        pytest.skip("KServe's controller is not available")
     controllers = ControllerManager(plane, egress, found)
     with controllers.run():
         apply_gateway_api_definitions(plane)
@@ -99,7 +98,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         install_chart(plane, "kserve-resources-v0.20.0", _NAMESPACE, *_VALUES)
         install_chart(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
         yield controllers
-        # Only KServe's controller removes its finalizer: without it the namespaces would not be deleted.
+        # Only KServe's controller removes its finalizer: without it, the namespaces would not be deleted.
         eventually(lambda: not plane.api.list(_SERVING, "InferenceService"))
     assert not _find_processes(plane)
 
@@ -144,7 +143,7 @@ def test_the_webhook_of_kserve_rejects_an_invalid_inference_service(plane: Contr
 @pytest.mark.usefixtures("controllers")
 @pytest.mark.parametrize("environment", Environment)
 def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: Environment, tmp_path: Path) -> None:
-    """By KServe's webhooks and the API server, and their pods by Pod Security and the admission rules."""
+    """KServe's webhooks and the API server accept them, and Pod Security and the admission rules accept their pods."""
     assert {rule for rule in RULES if rule.startswith("k8s-pod-")} == _VIOLATIONS.keys()
     assert {rule for rule in RULES if rule.startswith("k8s-inference-")} == _SERVICE_VIOLATIONS.keys()
     plane.api.apply(_restricted_namespace("serving"), "test")
@@ -157,7 +156,7 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
             if manifest["kind"] == "InferenceService":
                 for control, break_rule in _SERVICE_VIOLATIONS.items():
                     eventually(partial(_is_rejected, plane, break_rule(manifest), control))
-                plane.api.apply(manifest, "test", dry_run=True)  # now that the rules are in force
+                plane.api.apply(manifest, "test", dry_run=True)  # now that the rules are in effect
                 pod = _pod(manifest)
                 for control, change in _VIOLATIONS.items():
                     eventually(partial(_is_rejected, plane, _with_container_change(pod, change), control))
@@ -168,7 +167,7 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
 
 @pytest.mark.usefixtures("controllers")
 def test_the_pods_that_kserve_creates_pass_the_rules(plane: ControlPlane, namespace: str) -> None:
-    """With the storage initializer, whose image and resources are KServe's own, and the image of a ServingRuntime."""
+    """They include the storage initializer, with KServe's own image and resources, and a ServingRuntime's image."""
     plane.api.apply(_restricted_namespace(namespace), "test")
     service = _inference_service(namespace, securityContext=_POD_SECURITY)
     service["spec"]["predictor"]["model"] |= {"securityContext": _CONTAINER_SECURITY, "resources": _RESOURCES}
@@ -189,7 +188,7 @@ def test_the_objects_of_an_inference_service_are_deleted_with_it(plane: ControlP
 
     plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
 
-    # The garbage collector discovers new kinds every 30 seconds only.
+    # The garbage collector discovers new kinds only every 30 seconds.
     eventually(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None)
     for kind in (("apps/v1", "Deployment"), ("v1", "Service"), (_GATEWAY_API, "HTTPRoute"), ("v1", "Pod")):
         eventually(partial(_is_empty, plane, namespace, *kind))
@@ -281,7 +280,7 @@ def _with_container_change(pod: Object, change: Mapping[str, Any]) -> Object:
 
 
 def _with_service_container(service: Object, **change: Any) -> Object:
-    """The InferenceService with a second container, which is the first one with a change."""
+    """The InferenceService with a second container, a changed copy of the first one."""
     first, *_ = service["spec"]["predictor"]["containers"]
     return merge(service, {"spec": {"predictor": {"containers": [first, {**merge(first, change), "name": "second"}]}}})
 
@@ -308,7 +307,7 @@ def _list_names(plane: ControlPlane, api_version: str, kind: str, namespace: str
 
 
 def _may_create_services(plane: ControlPlane) -> bool:
-    """Whether the API server already applies the binding."""
+    """Whether the binding is already in effect."""
     user = f"system:serviceaccount:{_NAMESPACE}:{KSERVE.workload_name}"
     spec = {"user": user, "resourceAttributes": {"verb": "create", "resource": "services"}}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}

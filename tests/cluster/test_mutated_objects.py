@@ -1,8 +1,8 @@
-"""A real API server refuses mutated objects that have the right shape and are wrong.
+"""A real API server rejects mutated objects that have the right shape but are invalid.
 
-Proves that a mutation run hears of a probe without a handler, a selector that no pod has, a custom resource that its
-definition does not allow, and a kind that nothing serves; that nothing is left in the cluster by asking; and that an
-object is the same without what is the server's default. What is declared is in tests/unit/infra.
+Proves that a mutation run detects a probe without a handler, a selector that matches no pod, a custom resource that its
+definition does not allow, and a kind that is not served; that the checks leave nothing in the cluster; and that an
+object is equal to itself without the server's defaults. The program's own objects are tested in tests/unit/infra.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def server(plane: ControlPlane) -> ApiServer:
     return ApiServer(ClientConfig.from_kubeconfig(plane.kubeconfig.read_text()))
 
 
-def test_what_is_valid_is_accepted_and_not_created(server: ApiServer, plane: ControlPlane, namespace: str) -> None:
+def test_valid_objects_are_accepted_and_not_created(server: ApiServer, plane: ControlPlane, namespace: str) -> None:
     declared = _deployment(namespace)
     assert list(server.learn([declared])) == []
     assert plane.api.get("apps/v1", "Deployment", "web", namespace) is None
@@ -67,9 +67,7 @@ def test_what_is_valid_is_accepted_and_not_created(server: ApiServer, plane: Con
     assert list(server.find_refusals([declared])) == []
 
 
-def test_a_probe_without_a_handler_and_a_selector_that_no_pod_has_are_refused(
-    server: ApiServer, namespace: str
-) -> None:
+def test_a_probe_without_a_handler_and_a_selector_without_pods_are_rejected(server: ApiServer, namespace: str) -> None:
     declared = _deployment(namespace)
     assert list(server.learn([declared])) == []
     mutated = copy.deepcopy(declared)
@@ -83,7 +81,7 @@ def test_a_probe_without_a_handler_and_a_selector_that_no_pod_has_are_refused(
     assert "`selector` does not match template `labels`" in refusal
 
 
-def test_what_leaves_out_a_default_of_the_server_is_the_same_object(server: ApiServer, namespace: str) -> None:
+def test_an_object_without_a_default_of_the_server_is_the_same_object(server: ApiServer, namespace: str) -> None:
     usual = _deployment(namespace)
     explicit, another = copy.deepcopy(usual), copy.deepcopy(usual)
     explicit["spec"]["replicas"] = 1
@@ -92,7 +90,7 @@ def test_what_leaves_out_a_default_of_the_server_is_the_same_object(server: ApiS
     assert server.describe([usual]) == server.describe([explicit]) != server.describe([another])
 
 
-def test_custom_resources_are_validated_by_the_definition_that_is_declared_with_them(
+def test_custom_resources_are_validated_against_the_definition_that_is_declared_with_them(
     server: ApiServer, namespace: str
 ) -> None:
     group = f"{namespace}.example.com"
@@ -103,7 +101,7 @@ def test_custom_resources_are_validated_by_the_definition_that_is_declared_with_
     assert "no matches for kind" in refusal
 
 
-def test_an_api_server_that_is_away_is_no_refusal(namespace: str) -> None:
+def test_an_unreachable_api_server_is_not_a_rejection(namespace: str) -> None:
     nowhere = ApiServer(ClientConfig("https://127.0.0.1:9", "", "", ""))
     with pytest.raises(ApiUnreachableError):
         list(nowhere.find_refusals([_deployment(namespace)]))

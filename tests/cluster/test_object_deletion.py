@@ -1,4 +1,4 @@
-"""Objects that are deleted, by the engine or outside of it, through the simulated provider, on a real API server."""
+"""Objects that are deleted by the engine or outside of it, through the simulated provider, on a real API server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.api_objects import config_map, data_of, values
 from tests.support.provider_client import AbortedError, Engine
 
 NONE = provider_pb2.DiffResponse.DIFF_NONE
-# Seconds for the namespace controller to list all kinds, twenty a second; other tests' charts install many.
+# Seconds for the namespace controller to list all kinds, at twenty a second; other tests' charts install many.
 _NAMESPACE_TIMEOUT = 30
 
 

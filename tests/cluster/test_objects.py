@@ -1,6 +1,6 @@
 """Objects through the simulated provider, on a real API server: previews, differences, replacements, drift.
 
-Tests what the provider returns for single objects. That the engine acts on it is tested in tests/engine; waiting for
+Tests the provider's responses for single objects. That the engine acts on them is tested in tests/engine; waiting for
 objects is tested in test_await_logic, deletions in test_object_deletion.
 """
 
@@ -54,7 +54,7 @@ def test_a_preview_creates_nothing_and_returns_the_dry_run(plane: ControlPlane, 
     assert engine.journal == []
 
 
-def test_a_preview_fails_where_the_api_server_refuses_the_object(engine: Engine, namespace: str) -> None:
+def test_a_preview_fails_if_the_api_server_rejects_the_object(engine: Engine, namespace: str) -> None:
     with pytest.raises(AbortedError, match=r"spec.accessModes: Unsupported value"):
         engine.resource(claim(namespace) | {"spec": {**claim(namespace)["spec"], "accessModes": ["Often"]}}).create(
             preview=True
@@ -88,13 +88,15 @@ def test_a_create_waits_for_a_namespace_that_is_created_at_the_same_time(plane: 
     plane.api.delete("v1", "Namespace", "late")
 
 
-def test_equal_inputs_are_no_change(engine: Engine, namespace: str) -> None:
+def test_equal_inputs_are_not_a_change(engine: Engine, namespace: str) -> None:
     resource = engine.resource(claim(namespace))
     resource.create()
     assert resource.diff(resource.inputs).changes == NONE
 
 
-def test_values_that_the_api_server_normalizes_to_the_same_are_no_change(engine: Engine, namespace: str) -> None:
+def test_values_that_the_api_server_normalizes_to_the_same_value_are_not_a_change(
+    engine: Engine, namespace: str
+) -> None:
     resource = engine.resource(claim(namespace, size="1Gi"))
     resource.create()
     assert resource.diff(values(claim(namespace, size="1024Mi"))).changes == NONE
@@ -102,7 +104,7 @@ def test_values_that_the_api_server_normalizes_to_the_same_are_no_change(engine:
 
 @pytest.mark.parametrize("property_", ["apiVersion", "kind", "metadata", "spec"])
 def test_a_property_that_is_not_known_yet_is_a_change(engine: Engine, namespace: str, property_: str) -> None:
-    """The engine asks so about an object that depends on a resource which a preview deletes before it is replaced."""
+    """The engine sends this for an object that depends on a resource that a preview deletes before replacing it."""
     resource = engine.resource(claim(namespace))
     resource.create()
     assert resource.diff(values({**claim(namespace), property_: UNKNOWN})).changes == SOME
@@ -136,7 +138,7 @@ def test_drift_in_declared_fields_is_a_change(plane: ControlPlane, engine: Engin
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
     plane.api.patch(config_map(namespace), {"data": {"extra": "1"}})
-    assert resource.diff(resource.inputs).changes == NONE, "fields that others add are theirs"
+    assert resource.diff(resource.inputs).changes == NONE, "fields that others add are ignored"
     plane.api.patch(config_map(namespace), {"data": None})
     found = resource.diff(resource.inputs)
     assert list(found.detailedDiff) == ["data"]
@@ -159,7 +161,7 @@ def test_a_force_new_field_replaces_the_object_after_deleting_it(engine: Engine,
     assert found.deleteBeforeReplace
 
 
-def test_a_field_that_the_api_server_calls_immutable_replaces_the_object(engine: Engine, namespace: str) -> None:
+def test_a_field_that_the_api_server_reports_as_immutable_replaces_the_object(engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b") | {"immutable": True})
     resource.create()
     found = resource.diff(values(config_map(namespace, a="c")))
@@ -168,7 +170,7 @@ def test_a_field_that_the_api_server_calls_immutable_replaces_the_object(engine:
 
 
 @pytest.mark.parametrize(("settings", "replaces"), [(SETTINGS, []), ({}, ["data.a"])])
-def test_data_changes_in_place_only_where_the_provider_is_configured_so(
+def test_data_changes_in_place_only_if_the_provider_is_configured_to(
     engine: Engine, namespace: str, settings: dict[str, str], replaces: list[str]
 ) -> None:
     engine.configure({"kubeconfig": SETTINGS["kubeconfig"]} | settings)
@@ -294,7 +296,7 @@ def test_a_custom_kind_works_like_any_other(engine: Engine, namespace: str) -> N
     definition.delete()
 
 
-def test_a_namespace_in_the_state_of_a_cluster_wide_object_is_no_change(engine: Engine) -> None:
+def test_a_namespace_in_the_state_of_a_cluster_wide_object_is_not_a_change(engine: Engine) -> None:
     node_class = {
         "apiVersion": "node.k8s.io/v1",
         "kind": "RuntimeClass",
@@ -309,7 +311,7 @@ def test_a_namespace_in_the_state_of_a_cluster_wide_object_is_no_change(engine: 
     resource.delete()
 
 
-def test_a_name_is_generated_once_where_the_program_sets_none(engine: Engine, namespace: str) -> None:
+def test_a_name_is_generated_once_if_the_program_sets_none(engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace) | {"metadata": {"namespace": namespace}}, name="Made")
     assert resource.check() == []
     metadata = resource.inputs.plain["metadata"]
@@ -317,7 +319,7 @@ def test_a_name_is_generated_once_where_the_program_sets_none(engine: Engine, na
     assert metadata["annotations"] == {"pulumi.com/autonamed": "true"}
 
 
-def test_patch_resources_are_refused_with_a_clear_message(engine: Engine) -> None:
+def test_patch_resources_are_rejected_with_a_clear_message(engine: Engine) -> None:
     patch = engine.resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}})
     patch.type += "Patch"
     assert patch.check() == [

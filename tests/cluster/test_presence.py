@@ -1,7 +1,7 @@
-"""What somebody deletes or edits by hand is found, whether Helm installed it or the program declared it.
+"""Objects that somebody deletes or edits by hand are found, whether Helm installed or the program declared them.
 
-Proves it on a real control plane with the real Helm, for the objects of a small release and of an engine's state, and
-that the remedies mend it. Not covered: edits of other kinds than workloads and ConfigMaps.
+Proves this on a real control plane with the real Helm, for the objects of a small release and of an engine's state, and
+that the remedies restore them. Edits of kinds other than workloads and ConfigMaps are not covered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _find_problems(api: ApiClient, namespace: str) -> list[str]:
 
 
 @pytest.mark.skipif(not cli.is_available(), reason="no Helm on this machine, and none could be built")
-def test_what_was_deleted_or_edited_in_a_release_is_found_and_a_rollback_mends_it(
+def test_deleted_and_edited_objects_of_a_release_are_found_and_a_rollback_restores_them(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     api, number = plane.api, namespace.replace("-", "")
@@ -78,7 +78,7 @@ def test_what_was_deleted_or_edited_in_a_release_is_found_and_a_rollback_mends_i
     assert _find_problems(api, namespace) == []
 
 
-def test_what_was_deleted_of_the_programs_objects_is_found(plane: ControlPlane, namespace: str) -> None:
+def test_deleted_objects_of_the_program_are_found(plane: ControlPlane, namespace: str) -> None:
     kept = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     gone = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gone", "namespace": namespace}, "data": {}}
     resources = [
@@ -86,10 +86,10 @@ def test_what_was_deleted_of_the_programs_objects_is_found(plane: ControlPlane, 
     ]
     (found,) = find_deviations(plane.api, list_declared(json.dumps({"deployment": {"resources": resources}})))
     assert found.problem.workload == f"ConfigMap {namespace}/gone"
-    assert found.problem.remedy == "`pulumi refresh`, then `pulumi up`, make it again."
+    assert found.problem.remedy == "Run `pulumi refresh`, then `pulumi up`, which create it again."
 
 
-def test_what_an_autoscaler_changes_is_no_edit(
+def test_a_change_by_an_autoscaler_is_not_an_edit(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     scaler = """

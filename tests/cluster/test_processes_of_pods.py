@@ -1,12 +1,11 @@
 """The kubelet stub and the network proxy, with real processes behind the pods of a real control plane.
 
 Proves that a labelled pod gets a process with the arguments, the environment and the Secrets of its manifest, once
-these exist; that it becomes Ready when the process
-is ready, and not before; that an exited process is restarted and counted, and a deleted pod's process stopped; that
-services and routes lead to the processes of ready pods, routes by their weights; that each container of a
-StatefulSet's pod has a process, a port and the pod's volume, which outlives the pod; that changes of a ConfigMap arrive
-in a running pod; and that a Job ends as its process does, with its message. The processes are toys; the acceptance of
-the route is written by the test.
+these exist; that it becomes Ready when the process is ready, and not before; that an exited process is restarted and
+counted, and a deleted pod's process stopped; that services and routes lead to the processes of ready pods, routes
+according to their weights; that each container of a StatefulSet's pod has a process, a port and the pod's volume, which
+outlives the pod; that a running pod gets the changes of a ConfigMap; and that a Job has the result and the message of
+its process. The processes are toys, and the test itself sets the route's accepted condition.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ def test_a_pod_is_ready_when_its_process_is_ready(
     assert kubelet.find_port(pod["status"]["podIP"])
     assert answer["arguments"] == ["serve", "--fast"]
     assert answer["secret"] == "token of web"
-    assert answer["colour"] == "blue", "the program's own environment comes first"
+    assert answer["colour"] == "blue", "the program's own environment takes precedence"
 
 
 @pytest.mark.usefixtures("kubelet")
@@ -119,7 +118,7 @@ def test_a_pod_waits_for_the_secret_that_it_mounts(
     secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": "late"}}
     plane.api.create({**secret, "metadata": {"name": "web-token", "namespace": namespace}})
     assert eventually(lambda: _get_answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))["secret"] == "late"
-    # As MLflow calls a webhook, which uses no proxies.
+    # As MLflow, which uses no proxies, calls a webhook.
     answer = _get_answer("", f"{proxy}/web.{namespace}.svc.cluster.local/hooks/one")
     assert answer["path"] == "/hooks/one"
 
@@ -230,7 +229,7 @@ def test_the_containers_of_a_stateful_sets_pod_share_a_volume_that_outlives_it(
 
 @pytest.mark.usefixtures("kubelet")
 @pytest.mark.parametrize(("code", "condition", "phase"), [(0, "Complete", "Succeeded"), (3, "Failed", "Failed")])
-def test_a_job_ends_as_its_process_does(
+def test_a_job_has_the_result_of_its_process(
     plane: ControlPlane, namespace: str, code: int, condition: str, phase: str
 ) -> None:
     environment = {"WHO": "job", "EXIT": str(code), "COPY": "$(WHO) of $(NONE), $$(WHO)"}
@@ -258,13 +257,13 @@ def test_a_job_ends_as_its_process_does(
     assert (terminated["exitCode"], terminated["message"]) == (code, "job of $(NONE), $(WHO)")
 
 
-def test_an_unknown_hostname_is_answered_with_503(proxy: str) -> None:
+def test_the_response_for_an_unknown_hostname_is_503(proxy: str) -> None:
     reply = _request(proxy, "http://nobody.nowhere.svc.cluster.local/")
     assert (reply.status_code, reply.text) == (503, "no process is running for nobody.nowhere.svc.cluster.local\n")
 
 
 def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path, *, with_secret: bool = True) -> None:
-    """Create a Deployment with one pod, the Secret that it mounts, and a Service for it."""
+    """Create a Deployment with one pod, the Secret that the pod mounts, and a Service for it."""
     labels = {"app": name}
     environment = {"WHO": name, "MAY_BE_READY": str(switch), "SECRETS_DIR": "/run/secrets/toy", "COLOUR": "red"}
     container = {
@@ -314,7 +313,7 @@ def _create(plane: ControlPlane, api_version: str, kind: str, name: str, namespa
 
 
 def _create_volume(plane: ControlPlane, namespace: str, claim: str) -> None:
-    """A volume for a claim, which no cloud creates here."""
+    """Create a volume for a claim, since no cloud does here."""
     spec = {
         "capacity": {"storage": "1Gi"},
         "accessModes": ["ReadWriteOnce"],
@@ -327,7 +326,7 @@ def _create_volume(plane: ControlPlane, namespace: str, claim: str) -> None:
 
 
 def _find_other(answer: Mapping[str, Any], pid: int) -> Mapping[str, Any]:
-    """An answer of another process; nothing else."""
+    """The answer if it is from a process other than `pid`, else an empty one."""
     return answer if answer.get("pid", pid) != pid else {}
 
 

@@ -1,8 +1,7 @@
-"""The Prometheus operator is a real process beside the control plane, once its chart is installed.
+"""The Prometheus operator runs as a real process beside the control plane once its chart is installed.
 
-Proves that it creates the StatefulSets of Prometheus and Alertmanager, with the volumes and requests that count on the
-nodes, and that its webhook accepts the platform's rules and rejects one that is not PromQL. Does not prove that
-anything is scraped.
+Proves that it creates the StatefulSets of Prometheus and Alertmanager, with their volumes and requests, and that its
+webhook accepts the platform's rules and rejects one that is not valid PromQL. Does not prove that anything is scraped.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _VALUES = (
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
     found = ensure_programs(["kube-prometheus-stack"])
     if not found:
-        pytest.skip("the Prometheus operator cannot be had")
+        pytest.skip("the Prometheus operator is not available")
     controllers = ControllerManager(plane, egress, found)
     with controllers.run():
         for manifest in _storage_manifests():

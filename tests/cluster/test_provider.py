@@ -1,4 +1,4 @@
-"""The provider protocol beyond objects: configuration, cancellation, and Helm releases by the real Helm.
+"""The provider protocol beyond objects: configuration, cancellation, and releases with the real Helm.
 
 Releases themselves are tested in test_releases.
 """
@@ -118,7 +118,7 @@ def test_a_cancel_ends_a_wait(engine: Engine, namespace: str) -> None:
         engine.resource(manifest).create(timeout=0.2)
 
 
-def test_an_object_without_a_namespace_gets_the_providers(engine: Engine) -> None:
+def test_an_object_without_a_namespace_gets_the_providers_namespace(engine: Engine) -> None:
     engine.configure({**SETTINGS, "namespace": "kube-public"})
     resource = engine.resource({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}})
     resource.check()

@@ -1,7 +1,7 @@
 """Helm releases of small charts, with the real Helm on a real API server.
 
 Proves the results of install, upgrade, rollback and uninstall, the messages of failed ones, and previews. The
-containers' processes are simulated. That the platform's own charts become ready is proven by a rehearsal.
+containers' processes are simulated. A rehearsal proves that the platform's own charts become ready.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def test_only_name_and_namespace_replace_a_release(releases: Releases, chart: Ca
 def test_an_input_that_is_not_known_yet_is_a_change(
     releases: Releases, chart: Callable[..., dict[str, Any]], input_: str
 ) -> None:
-    """The engine asks so about a release that depends on a resource which a preview deletes before it is replaced."""
+    """The engine sends this for a release that depends on a resource that a preview deletes before replacing it."""
     inputs = chart(SETTINGS)
     assert input_ in releases.diff(inputs, {**inputs, input_: UNKNOWN}).changed
 

@@ -1,8 +1,9 @@
 """Continuous training on a real API server: two processes of the service, the declared role and the declared Job.
 
-Proves that the API server accepts the Job, that the role suffices and allows no more, that of requests to both
-processes one starts a run, and that the run's end is told once. The pod of a run is never scheduled: the test writes
-its end, which a kubelet would. What the service decides otherwise is proven in platform/lifecycle, on simulated Jobs.
+Proves that the API server accepts the Job, that the role is sufficient and allows no more, that only one of several
+requests to both processes starts a run, and that one notice reports the run's end. A run's pod is never scheduled: the
+test sets its final status in place of a kubelet. The service's other decisions are tested in platform/lifecycle, on
+simulated Jobs.
 """
 
 from __future__ import annotations
@@ -40,21 +41,21 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "/tests", "type": "dev.groun
 
 @dataclass
 class Services:
-    """Two processes of the service by their addresses, and what they tell people."""
+    """The addresses of two processes of the service, and their notices."""
 
     urls: Sequence[str]
     notices: NotificationStub
     credentials: Path
     cluster: NamespacedCluster
 
-    def ask(self, url: str, model: str, id_: str) -> Any:
+    def send(self, url: str, model: str, id_: str) -> Any:
         content: Any = {**EVENT, "id": id_, "data": {"model": model}}
         return requests.post(f"{url}/events", json=content, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
 
-    def ask_all(self, model: str, times: int) -> list[str]:
-        """The answers to requests that arrive at both at once."""
+    def send_all(self, model: str, times: int) -> list[str]:
+        """The answers to simultaneous requests to both."""
         with ThreadPoolExecutor(times) as pool:
-            replies = pool.map(lambda number: self.ask(self.urls[number % 2], model, str(number)), range(times))
+            replies = pool.map(lambda number: self.send(self.urls[number % 2], model, str(number)), range(times))
             return sorted(reply.json()["requests"][0]["answer"] for reply in replies)
 
     def list_runs(self) -> list[str]:
@@ -105,7 +106,7 @@ def services(plane: ControlPlane, cluster: NamespacedCluster, tmp_path: Path) ->
 
 
 def allow(cluster: NamespacedCluster) -> None:
-    """The declared role, in the test's namespace."""
+    """Apply the declared role in the test's namespace."""
     cluster.create("ServiceAccount", ACCOUNT)
     cluster.create("Role", ACCOUNT, RBAC, rules=[*RULES])
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": cluster.namespace}
@@ -156,10 +157,10 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def test_of_many_requests_at_once_one_starts_a_run_and_its_end_is_told_once(services: Services) -> None:
-    answers = services.ask_all("churn", 8)
+def test_only_one_of_many_simultaneous_requests_starts_a_run_and_one_notice_reports_its_end(services: Services) -> None:
+    answers = services.send_all("churn", 8)
     assert answers == ["running"] * 7 + ["started"]
-    assert services.ask_all("fraud", 1) == ["started"]
+    assert services.send_all("fraud", 1) == ["started"]
     assert services.list_runs() == ["retrain-churn-1", "retrain-fraud-1"]
 
     report = {"outcome": "gate-refused", "version": "", "run_id": "abc", "reasons": ["accuracy is 0.8"]}
@@ -171,16 +172,16 @@ def test_of_many_requests_at_once_one_starts_a_run_and_its_end_is_told_once(serv
     status = {"phase": "Failed", "containerStatuses": [{**container, "state": {"terminated": end}}]}
     services.cluster.patch("v1", "Pod", pod["metadata"]["name"], {"status": status}, "/status")
 
-    def is_told() -> bool:
+    def has_notice() -> bool:
         job = services.cluster.api.get("batch/v1", "Job", "retrain-churn-1", services.cluster.namespace)
         return bool(job and job["metadata"]["annotations"].get("groundwork.dev/notice", "").startswith("sent"))
 
-    eventually(is_told)
+    eventually(has_notice)
     (text,) = services.notices.texts
     assert "churn (aws-dev): gate-refused" in text
     assert "accuracy is 0.8" in text
-    # The same eight again, of which any may have started the run.
-    assert services.ask_all("churn", 8) == ["cooling-down"] * 7 + ["duplicate"]
+    # The same eight events again, since any of them may have started the run.
+    assert services.send_all("churn", 8) == ["cooling-down"] * 7 + ["duplicate"]
     assert services.list_runs() == ["retrain-churn-1", "retrain-fraud-1"], "no second attempt"
 
 

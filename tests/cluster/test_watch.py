@@ -1,6 +1,6 @@
-"""Watches on a real API server: across the end of a request, each object comes once.
+"""Watches on a real API server: each object is reported once, even if a request ends.
 
-What handlers do with events is proven with the controllers that handle them.
+The handling of events is tested with the controllers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tests.support.namespaced_cluster import NamespacedCluster
 _REQUESTS = 3
 
 
-def test_objects_that_exist_come_once(
+def test_existing_objects_are_reported_once(
     plane: ControlPlane, cluster: NamespacedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "_WATCH_TIMEOUT", 3)
-    # Objects that exist come by name, so the oldest comes last.
+    # Existing objects are reported by name, so the oldest is the last.
     for name in ("c", "b", "a"):
         cluster.create("LimitRange", name)
     stop, versions = threading.Event(), []

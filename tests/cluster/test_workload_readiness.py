@@ -1,6 +1,6 @@
-"""Each reason why a workload does not become ready on a real control plane is one problem, with its remedy.
+"""Each reason why a workload does not become ready on a real control plane is one problem with a remedy.
 
-Proves it defect by defect against the real scheduler, admission and controllers. Only the conditions of an autoscaler
+Proves this for each defect with the real scheduler, admission and controllers. Only the conditions of an autoscaler
 are set by hand, since its controller takes a quarter of a minute or more. Does not prove that a remedy helps. Kubelet
 checks are tested in tests/unit; one case here shows that they find their objects.
 """
@@ -24,7 +24,7 @@ from tests.support.namespaced_cluster import (
 )
 from tests.support.waiting import eventually
 
-LARGE = {"resources": {"requests": {"cpu": "2500m"}}}  # a node has room for one, not for two
+LARGE = {"resources": {"requests": {"cpu": "2500m"}}}  # one fits on a node, two do not
 WITH_GPU = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
@@ -77,7 +77,7 @@ def test_a_daemon_set_that_selects_no_node(cluster: NamespacedCluster) -> None:
     cluster.create_workload("DaemonSet", pod={"nodeSelector": {"disk": "fast"}})
     assert "nodeSelector" in cluster.expect_problem("it selects no node of ").remedy
     cluster.patch("apps/v1", "DaemonSet", "web", {"metadata": {"annotations": {NODES_ON_DEMAND: "true"}}})
-    cluster.expect_problems_of()  # its nodes come on demand
+    cluster.expect_problems_of()  # its nodes are added on demand
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_claim_whose_csi_driver_is_not_installed(cluster: NamespacedCluster) -
         cluster.create_workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
         problem = cluster.expect_problem("external provisioner 'disk.example'")
         assert "The CSI driver disk.example is not installed" in problem.remedy
-        # A claim that waits for its first pod is no problem.
+        # A claim that waits for its first pod is not a problem.
         cluster.expect_problems_of(problem.workload)
 
 

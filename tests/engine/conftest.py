@@ -1,4 +1,4 @@
-"""The engine, once for all tests; where it cannot be had they are skipped with the reason."""
+"""The engine, provided once for all tests; they are skipped with the reason if it is not available."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def control_plane() -> None:
 
 
 @pytest.fixture(scope="session")
-def rehearsed_stacks(engine: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> RehearsedStacks:  # noqa: ARG001 skips where there is none
-    """The stacks that are brought up once for all tests, whichever worker they run in."""
+def rehearsed_stacks(engine: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> RehearsedStacks:  # noqa: ARG001 skips if there is none
+    """The stacks that are brought up once for all tests, in any worker."""
     base = tmp_path_factory.getbasetemp()
-    # With a blank in its name, as a person's folder may have.
+    # With a blank in its name, as a user's folder may have.
     return RehearsedStacks((base if worker_id == "master" else base.parent) / "rehearsed stacks")
 
 
 @pytest.fixture
-def project(engine: Path, tmp_path: Path) -> Project:  # noqa: ARG001 skips where there is none
-    """A fresh copy of the project, in which nothing has been rehearsed."""
+def project(engine: Path, tmp_path: Path) -> Project:  # noqa: ARG001 skips if there is none
+    """A fresh copy of the project, in which nothing has been rehearsed yet."""
     return Project(tmp_path)

@@ -1,7 +1,7 @@
-"""aws-dev, rehearsed: it comes up under its policies, a second preview finds no change, and no secret lies about.
+"""aws-dev, rehearsed: it comes up under its policies, a second preview finds no change, and no secret is in plain text.
 
-What the engine then does with it, its destruction among it, tests/soak proves on AWS, test_azure on Azure, where it is
-the same engine.
+Further operations of the engine, such as its destruction, are tested in tests/soak on AWS, and in test_azure with the
+same engine on Azure.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ AWS = "aws-dev"
 
 @pytest.fixture(scope="module")
 def stack(rehearsed_stacks: RehearsedStacks, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """aws-dev as it came up in a fresh copy of the project."""
+    """aws-dev as it was brought up in a fresh copy of the project."""
     return rehearsed_stacks.copy(AWS, tmp_path_factory.mktemp("project"))
 
 
 class TestAws(StackContract):
-    """The stack as it came up."""
+    """Tests of the stack as it was brought up."""

@@ -1,9 +1,9 @@
 """azure-dev, rehearsed: the real engine runs the real program under the real policies against simulated clouds.
 
-Proves that the stack comes up, that nothing changes when nothing was edited, that an edit changes what it should and no
-more, that settings which are not valid stop the engine, that a broken policy stops a preview, that pods which could not
-start fail an update with the scheduler's or the kubelet's reason, that no secret lies about in plain text, and that
-everything can be destroyed, even after an update that failed. tests/soak has defects that only show in the cluster.
+Proves that the stack comes up, that nothing changes without an edit, that an edit changes only what it should, that
+invalid settings stop the engine, that a policy violation stops a preview, that pods that could not start fail an update
+with the scheduler's or the kubelet's reason, that no secret is in plain text, and that everything can be destroyed,
+even after a failed update. tests/soak has defects that only appear in the cluster.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.engine
 
 AZURE = "azure-dev"
 MLFLOW = "infra/cluster/mlflow.py"
-# Edits of the program, and words of the message about each.
+# Edits of the program, and parts of the message about each.
 DEFECTS = (
     (
         (
@@ -55,15 +55,15 @@ DEFECTS = (
 
 @pytest.fixture(scope="module")
 def stack(rehearsed_stacks: RehearsedStacks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """azure-dev as it came up in a fresh copy of the project."""
+    """azure-dev as it was brought up in a fresh copy of the project."""
     copy = rehearsed_stacks.copy(AZURE, tmp_path_factory.mktemp("project"))
     yield copy
     copy.stop_serving()
 
 
-# Commands of the rehearsal end the clouds that serve in the background, so those come first and last.
-def test_a_setting_that_is_fixed_is_refused_before_anything_starts(stack: Stack) -> None:
-    """Compared with what stands: the program exported its settings, and the rehearsal's backend has them."""
+# The rehearsal's commands end the clouds that are served in the background, so they are run first and last.
+def test_a_change_of_a_fixed_setting_is_rejected_before_anything_starts(stack: Stack) -> None:
+    """It is compared with the deployed stack: the program exported its settings to the rehearsal's backend."""
     before = stack.journal()
     with stack.project.edited(f"stacks/Pulumi.{AZURE}.yaml", "westeurope", "northeurope"):
         complaint = stack.project.rehearse("up", AZURE).failure()
@@ -83,9 +83,9 @@ class TestAzure(ServedStackContract):
     CHANGED_BY_MAXIMUM = ("cluster-user", "alerts-stack", "alerts-node-pool-at-maximum-user")
 
 
-def test_settings_that_are_not_valid_stop_the_engine_before_anything_is_touched(stack: Stack) -> None:
+def test_invalid_settings_stop_the_engine_before_anything_is_changed(stack: Stack) -> None:
     before = stack.journal()
-    wrong = "groundwork:colud: azure\n  groundwork:costCenter"  # in the place of a setting that is needed
+    wrong = "groundwork:colud: azure\n  groundwork:costCenter"  # in place of a required setting
     with stack.project.edited(f"stacks/Pulumi.{AZURE}.yaml", "groundwork:owner", wrong):
         complaint = stack.pulumi("up", "--yes").failure()
     words = ["colud is not a setting", "groundwork:owner is not set", "Remedy: "]
@@ -93,7 +93,9 @@ def test_settings_that_are_not_valid_stop_the_engine_before_anything_is_touched(
     assert stack.journal() == before
 
 
-@pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts")
+@pytest.mark.skipif(
+    FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} does not name a folder with the charts"
+)
 @pytest.mark.usefixtures("control_plane")
 def test_pods_that_would_not_start_fail_the_update_and_each_reason_is_named(stack: Stack) -> None:
     with ExitStack() as edits:
@@ -104,7 +106,7 @@ def test_pods_that_would_not_start_fail_the_update_and_each_reason_is_named(stac
         assert [each for each in words if each not in complaint] == []
 
 
-def test_all_that_has_left_no_secret_in_plain_text(stack: Stack) -> None:
+def test_no_operation_has_left_a_secret_in_plain_text(stack: Stack) -> None:
     assert_no_secret_in_plain_text(stack)
 
 

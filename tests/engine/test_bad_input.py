@@ -1,8 +1,8 @@
-"""Wrong input and what it leads to: one message, an exit code, no traceback, and nothing half-changed.
+"""Wrong input leads to one message, an exit code, no traceback, and no partial change.
 
-Proves it from the command that people type to the rehearsal that did not begin, for one mistake of each kind. For other
-settings see tests/unit/rehearsal/test_commands.py; that the engine and the program check them too, see test_azure.
-What becomes of a run that is killed or interrupted is proven in test_interruptions.
+Proves this with the commands that people use, for one mistake of each kind. For other settings see
+tests/unit/rehearsal/test_commands.py; for the checks of the engine and the program see test_azure. Runs that are killed
+or interrupted are tested in test_interruptions.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def test_a_port_that_is_in_use(project: Project) -> None:
 
 
 @pytest.mark.parametrize("damage", ["garbage", "another version"])
-def test_a_state_file_that_cannot_be_used_and_how_to_reset_it(project: Project, damage: str) -> None:
+def test_the_error_of_an_unusable_state_file_names_the_reset(project: Project, damage: str) -> None:
     file = project.rehearsal(STACK) / "state.db"
     file.parent.mkdir(parents=True)
     if damage == "garbage":

@@ -1,6 +1,6 @@
 """Charts rendered by the real Helm, their objects validated against the schemas and evaluated by the controls.
 
-Proves with toy charts what is rejected, what is reported, and what is not stored in the state; and, where
+Proves with toy charts what is rejected, what is reported, and what is not stored in the state; and, if
 GROUNDWORK_CHARTS names a folder with the packages, that the platform's own charts pass with the platform's own values.
 Does not prove anything about the API server's admission, or about objects that operators create.
 """
@@ -188,7 +188,7 @@ TODAY = datetime.now(UTC).date()
     ],
 )
 @pytest.mark.usefixtures("kubernetes")
-def test_only_an_exception_in_force_covers_a_rendered_object(
+def test_only_a_valid_exception_covers_a_rendered_object(
     tmp_path: Path, resource: str, expires: date, covers: bool
 ) -> None:
     exception = ReviewedException("k8s-pod-host-namespaces", resource, "for a test", expires)
@@ -220,7 +220,7 @@ def test_an_unavailable_chart_is_reported_and_is_a_problem_when_strict(
     assert "nowhere-1.0.0.tgz" in problem
 
 
-def test_a_release_whose_chart_was_missing_is_rendered_once_there_is_one(
+def test_a_release_whose_chart_was_missing_is_rendered_once_it_is_available(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
@@ -235,7 +235,7 @@ def test_a_release_whose_chart_was_missing_is_rendered_once_there_is_one(
 def recorded(request: pytest.FixtureRequest) -> Recorder:
     """The platform as an environment declares it; a release that breaks a schema fails."""
     if not os.environ.get(charts.FOLDER_VARIABLE):
-        pytest.skip(f"{charts.FOLDER_VARIABLE} names no folder with the charts")
+        pytest.skip(f"{charts.FOLDER_VARIABLE} does not name a folder with the charts")
     return record_program(lambda: cluster.create_platform(stack_context("azure", request.param), sample_foundation()))[
         0
     ]
@@ -243,7 +243,7 @@ def recorded(request: pytest.FixtureRequest) -> Recorder:
 
 @pytest.fixture(scope="module")
 def platform(recorded: Recorder) -> list[ChartEvaluation]:
-    """Evaluations of the platform's charts with its own values."""
+    """The evaluations of the platform's charts with its own values."""
     reviewed = load_exceptions()
     return [evaluate_release(item.inputs, reviewed) for item in recorded.of_type(RELEASE)]
 
@@ -258,7 +258,7 @@ def test_the_platforms_charts_render_without_problems(platform: list[ChartEvalua
 
 def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEvaluation]) -> None:
     reviewed = load_exceptions()
-    # Those of Kubeflow Pipelines, which is no chart, are compared in tests/platform.
+    # Exceptions for Kubeflow Pipelines, which is not a chart, are compared in tests/platform.
     others = ("kubeflow-pipelines",)
     rendered = {
         exception
@@ -270,15 +270,15 @@ def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEval
 
 
 PROBES = {"livenessProbe", "readinessProbe"}
-# What containers lack, reviewed.
+# Reviewed: the probes that containers lack.
 UNPROBED = {
-    # /-/healthy fails along with a store that Alloy sends to, which a restart would not mend.
+    # /-/healthy fails together with a store that Alloy sends to, which a restart would not fix.
     "alloy: alloy": {"livenessProbe"},
-    # The charts have no values for these, and nobody but Prometheus calls them.
+    # The charts have no values for these, and only Prometheus calls them.
     "argo-cd: application-controller": {"livenessProbe"},
     "cert-manager: cert-manager-cainjector": PROBES,
     "cert-manager: cert-manager-controller": {"readinessProbe"},
-    # They answer /readyz only.
+    # They only answer /readyz.
     "external-secrets: cert-controller": {"livenessProbe"},
     "external-secrets: webhook": {"livenessProbe"},
     # Sidecars of containers that are probed.
@@ -320,7 +320,7 @@ def test_no_container_gets_a_cpu_limit_that_it_does_not_declare(
 
 
 def default_limits(container: Mapping[str, Any], limit_range: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The limits that a LimitRange adds to a container: those with a `default` or, without one, a `max`.
+    """The limits that a LimitRange adds to a container: its `default` or, without one, its `max`.
 
     Source: https://kubernetes.io/docs/concepts/policy/limit-range/
     """
@@ -343,7 +343,7 @@ def test_replicas_have_a_budget_and_are_spread_over_zones(recorded: Recorder, pl
             budgets = workload.find_budgets([*objects, *declared], namespace)
             name = f"{evaluation.chart.short_name}: {workload.name}"
             if any(not workload.allows_disruption(budget) for budget in budgets):
-                problems.append(f"{name} has a budget that allows no disruption, so that its node cannot be drained")
+                problems.append(f"{name} has a budget that allows no disruption, so its node cannot be drained")
             if workload.replicas > 1 and not budgets:
                 problems.append(f"{name} has {workload.replicas} replicas and no budget")
             if workload.replicas > 1 and not is_spread(workload):

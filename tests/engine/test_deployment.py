@@ -1,8 +1,8 @@
-"""The road from a new stack to its deployment, by the commands for real clouds, on AWS.
+"""The creation and deployment of a new stack with the commands for real clouds, on AWS.
 
-Proves, with simulated clouds in the place of the real ones, that the commands lead there: what is asked and reported,
-the stack in the backend, exit codes without a terminal. The deployment, a change and the end, on both clouds, are in
-tests/soak. What real clouds answer, nothing here can tell.
+Proves, with simulated clouds in place of the real ones, that the commands work: their questions and reports, the stack
+in the backend, exit codes without a terminal. A deployment, a change and the destruction on both clouds are tested in
+tests/soak. The responses of real clouds cannot be tested here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ from tests.support.project import Project
 pytestmark = pytest.mark.engine
 
 
-def test_the_road_on_aws_is_open_from_a_new_stack_to_its_deployment(project: Project, tmp_path: Path) -> None:
+def test_a_new_stack_on_aws_can_be_deployed(project: Project, tmp_path: Path) -> None:
     with deployment(project, tmp_path / "machine", {"aws": AWS}) as machine:
         walk_to_the_deployment(machine, NEW_AWS_STACK, f'  groundwork:account: "{ACCOUNT}"\n')

@@ -1,8 +1,8 @@
-"""`cost` and `duration` on a real preview: the engine's event log and plan give what an estimate needs.
+"""`cost` and `duration` on a real preview: the engine's event log and plan contain what an estimate needs.
 
-Proves that a preview of the project's own program is priced, that nothing of it is of an unknown type, that its
-dependencies give a critical path, and that the difference to another version of the project is found. Does not prove
-any figure: tests/unit/estimates/test_hand_computed.py does.
+Proves that a preview of the project's own program is priced, that it has no resource of an unknown type, that its
+dependencies result in a critical path, and that the difference to another version of the project is found. Does not
+prove any figure: tests/unit/estimates/test_hand_computed.py does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def estimate(project: Project, command: str, *options: str) -> Mapping[str, Any]
 def test_a_preview_is_priced_and_compared_with_an_earlier_version(project: Project) -> None:
     run_git(project, "init", "--quiet")
     (project.folder / ".gitignore").write_text(".groundwork/\n.venv\n")
-    # A link in the tests' copies of the project, to what no estimate reads; a checkout has a folder.
+    # A link in the tests' copies of the project to files that no estimate reads; a checkout has a folder.
     package = project.folder / "platform" / "lifecycle"
     package.unlink()
     package.mkdir()

@@ -1,8 +1,8 @@
-"""Ctrl-C, or the signal by which CI ends a command, in the middle of an update, on a project of a few resources.
+"""Ctrl-C, or the signal with which CI ends a command, during an update, on a project with a few resources.
 
-Proves that a rehearsal which is interrupted leaves no process behind, says how to go on, and goes on where it was. The
-engine, the language host and the control plane are those of a large stack; tests/soak interrupts and kills the runs of
-such stacks, and their API servers, at several points.
+Proves that an interrupted rehearsal leaves no process behind, explains how to continue, and continues where it was. The
+engine, the language host and the control plane are the same as for a large stack; tests/soak interrupts and kills the
+runs of large stacks, and their API servers, at several points.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine", "control_plane")]
 
-TIMEOUT = 600.0  # seconds, on a machine that does other things too
+TIMEOUT = 600.0  # seconds, on a busy machine
 
 FILES = {
     "Pulumi.yaml": "name: letters\nruntime: python\nstackConfigDir: stacks\n",
     "rehearsal.yaml": "stacks: stacks\n",
     "stacks/Pulumi.test.yaml": "config:\n  aws:region: eu-west-1\n",
-    # While the file `held` exists, an update has made the first of two log groups, and waits.
+    # While the file `held` exists, an update has created the first of two log groups, and waits.
     "__main__.py": (
         "import time\n"
         "from pathlib import Path\n"
@@ -65,7 +65,7 @@ def terminate(run: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("end", [press_ctrl_c, terminate])
-def test_an_ended_run_leaves_no_process_and_the_next_one_goes_on(
+def test_an_ended_run_leaves_no_process_and_the_next_one_continues(
     folder: Path, end: Callable[[subprocess.Popen[str]], None]
 ) -> None:
     (folder / "held").touch()
@@ -99,7 +99,7 @@ def start_up(folder: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # so that Ctrl-C can be sent to all of it
+        start_new_session=True,  # so that Ctrl-C can be sent to the whole process group
     )
 
 
@@ -116,6 +116,6 @@ def events(folder: Path) -> Path:
 
 
 def list_programs(folder: Path) -> set[str]:
-    """The programs of the processes that work on the rehearsal's folder."""
+    """The programs of the processes that use the rehearsal's folder."""
     rehearsal = str(folder / ".groundwork" / "rehearsals")
     return {Path(command[0]).name for _, command in list_processes() if any(rehearsal in each for each in command[1:])}

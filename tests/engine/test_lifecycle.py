@@ -1,11 +1,11 @@
 """The model lifecycle on a rehearsed stack, in its shortest form.
 
 Proves that gate, registry, webhook, promotion, git, Argo CD, KServe, serving, routes, the router of experiments with
-its writer, the job that decides, Prometheus and rollout fit together: a version that an experiment finds better gets
+its writer, the job that decides, Prometheus and rollout work together: a version that an experiment finds better gets
 all requests step by step, a bad one is rolled back by guardrails, and git, the cluster and the registry agree
 afterwards, which the scenario itself checks after each rollout. tests/soak runs the whole scenario as people do, on
-both clouds: with the pipeline, a version that an experiment stops, drift and retraining. Each part's own behaviour is
-proven in platform/lifecycle/tests. Simulated are the clouds, the kubelet, the network, and the models' users.
+both clouds: with the pipeline, a version that an experiment stops, drift and retraining. The behaviour of each part is
+tested in platform/lifecycle/tests. The clouds, the kubelet, the network and the models' users are simulated.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def test_models_are_rolled_out_by_an_experiments_verdict_and_rolled_back_by_guar
     assert list_leftover_processes(tmp_path) == []
 
 
-def test_a_stack_that_does_not_exist_is_named_with_those_that_do() -> None:
+def test_the_error_of_an_unknown_stack_names_the_existing_ones() -> None:
     run = run_command("azure-nowhere")
     assert run.returncode == 1
     assert "There is no stack 'azure-nowhere'" in run.stderr

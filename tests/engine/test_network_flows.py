@@ -1,8 +1,9 @@
-"""The stack's network policies allow what its charts need, with the engine of each cloud; its monitors have targets.
+"""The stack's network policies allow what its charts need, with each cloud's engine, and its monitors have targets.
 
-What is needed is read from the rendered charts, not from the flows that components state. `pytest -s` prints each
-connection and the policies that allow it. Needs the chart packages of GROUNDWORK_CHARTS. Does not prove what processes
-do beyond what their manifests show; a rehearsal evaluates the same on a cluster in which operators have run.
+The required connections are read from the rendered charts, not from the flows that components declare. `pytest -s`
+prints each connection and the policies that allow it. Needs the chart packages of GROUNDWORK_CHARTS. Does not prove
+anything about connections that manifests do not show; a rehearsal evaluates the same on a cluster in which operators
+have run.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from rehearsal.kubernetes.readiness import monitors, network_flows
 from tests.support.declared_cluster import NETWORKS, declare_cluster
 
 pytestmark = pytest.mark.skipif(
-    FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with chart packages"
+    FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} does not name a folder with chart packages"
 )
 
 
 @pytest.mark.parametrize("engine", NetworkPolicyEngine)
-def test_every_needed_connection_is_allowed(engine: NetworkPolicyEngine) -> None:
+def test_every_required_connection_is_allowed(engine: NetworkPolicyEngine) -> None:
     snapshot = declare_cluster(engine)
     evaluated = network_flows.evaluate_flows(snapshot, NETWORKS[engine])
     print(f"\n{network_flows.format_table(evaluated, NETWORKS[engine].engine)}")

@@ -1,7 +1,7 @@
-"""The commands for a stack that stands, on one rehearsed stack that they share, in the order in which people use them.
+"""The commands for a running stack, on one shared rehearsed stack, in the order in which people use them.
 
-Proves what each says of the stack, what it changes, and what it refuses. PostgreSQL and the control plane are real;
-nodes, processes in pods and the object store are simulated: logs and answers of services are not proven here.
+Proves what each reports, what it changes, and what it refuses. PostgreSQL and the control plane are real; nodes,
+processes in pods and the object store are simulated, so logs and responses of services are not tested here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.engine,
-    pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts"),
+    pytest.mark.skipif(
+        FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} does not name a folder with the charts"
+    ),
     pytest.mark.skipif(bool(postgresql.find_obstacle()), reason=postgresql.find_obstacle() or "there is a server"),
 ]
 
@@ -34,7 +36,7 @@ STACK = "aws-dev"
 
 
 class Standing:
-    """The stack, and who operates it."""
+    """The stack and its operator."""
 
     def __init__(self, operator: Operator, exports: str, database: PostgresServer, backups: Path) -> None:
         self.operator, self.exports, self.database, self.backups = operator, exports, database, backups
@@ -52,7 +54,7 @@ class Standing:
 @pytest.fixture(scope="module")
 def standing(
     rehearsed_stacks: RehearsedStacks,
-    control_plane: None,  # noqa: ARG001 skips where there is none
+    control_plane: None,  # noqa: ARG001 skips if there is none
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Standing]:
     folder = tmp_path_factory.mktemp("operations")
@@ -87,14 +89,14 @@ def test_its_settings_are_valid(standing: Standing) -> None:
     assert f"ok       settings  stacks/Pulumi.{STACK}.yaml" in standing.succeed("validate-config")
 
 
-def test_status_says_what_stands(standing: Standing) -> None:
+def test_status_shows_what_is_deployed(standing: Standing) -> None:
     text = standing.succeed("status")
     for part in (" resources, the last changed at ", "the Kubernetes API answers", "in pool user", " Running"):
         assert part in text
     assert "`make backup STACK=aws-dev`" in text
 
 
-def test_health_finds_what_is_ill(standing: Standing) -> None:
+def test_health_finds_what_is_not_healthy(standing: Standing) -> None:
     assert "all" in standing.succeed("health")
     standing.kubectl("patch", "deployment/mlflow", "--namespace=mlflow", "--type=json", f"--patch={UNSCHEDULABLE}")
     try:
@@ -107,7 +109,7 @@ def test_health_finds_what_is_ill(standing: Standing) -> None:
         standing.kubectl("rollout", "status", "deployment/mlflow", "--namespace=mlflow", "--timeout=120s")
 
 
-# Pods that no node takes, and none of the old ones beside them.
+# Pods that fit no node, without any of the old ones beside them.
 UNSCHEDULABLE = json.dumps(
     [
         {"op": "add", "path": "/spec/template/spec/nodeSelector", "value": {"nowhere": "true"}},
@@ -123,7 +125,7 @@ def test_the_smoke_test_runs_a_pod_and_leaves_nothing(standing: Standing) -> Non
     assert "smoke-test" not in standing.kubectl("get", "pods", "--namespace=mlflow")
 
 
-def test_a_workload_is_scaled_and_the_way_back_named(standing: Standing) -> None:
+def test_a_workload_is_scaled_and_the_command_to_undo_it_is_named(standing: Standing) -> None:
     assert "1 -> 2 replicas" in standing.succeed("scale", "WORKLOAD=mlflow/mlflow", "REPLICAS=2")
     assert "2 -> 1 replicas" in standing.succeed("scale", "WORKLOAD=mlflow/mlflow", "REPLICAS=1")
     assert "not of the form <namespace>/<name>" in standing.fail("scale", "WORKLOAD=mlflow", "REPLICAS=2")
@@ -153,7 +155,7 @@ def test_a_backup_is_complete_marked_and_restorable(standing: Standing) -> None:
     assert "is damaged: its digest is not that of the manifest" in standing.fail("restore-test")
 
 
-def test_a_rotated_password_reaches_the_pods_and_the_former_is_refused(standing: Standing) -> None:
+def test_a_rotated_password_reaches_the_pods_and_the_old_one_is_refused(standing: Standing) -> None:
     before = read_password(standing.exports)
     assert "Nothing has been changed" in standing.fail("rotate-password")
     pods = standing.kubectl("get", "pods", "--namespace=mlflow", "--output=name")
@@ -166,7 +168,7 @@ def test_a_rotated_password_reaches_the_pods_and_the_former_is_refused(standing:
 
 @contextmanager
 def applied_passwords(standing: Standing) -> Iterator[None]:
-    """In the place of the simulated cloud, give the real server the password that the stack's has."""
+    """In place of the simulated cloud, set the password of the stack's server on the real server."""
     ended = threading.Event()
 
     def apply() -> None:

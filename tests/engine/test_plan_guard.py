@@ -1,8 +1,8 @@
-"""The plan guard on a project that is not this one: what its next deployment would lose, from the real engine's JSON.
+"""The plan guard on another project: what its next deployment would lose, from the real engine's JSON.
 
-Proves that the document and the events of the real engine say of a replacement and a deletion what the guard reads,
-that an approval as the guard prints it lets them pass, and that a failed preview is refused. What else a document may
-have, tests/unit/plan_guard proves; that `make up` asks the guard, tests/unit/deploy/test_commands.py.
+Proves that the real engine's document and events describe a replacement and a deletion as the guard reads them, that an
+approval as the guard prints it allows them, and that a failed preview is rejected. Other contents of documents are
+tested in tests/unit/plan_guard; that `make up` runs the guard, in tests/unit/deploy/test_commands.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import Run
-from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, run, standing
+from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, deployed, run
 
 pytestmark = pytest.mark.engine
 
@@ -48,13 +48,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exports(folder: Path) -> Iterator[str]:
-    """What a shell evaluates to work on the project, which stands on simulated clouds."""
-    with standing(folder, "test") as text:
+    """The exports that a shell evaluates to work on the project, which is up on simulated clouds."""
+    with deployed(folder, "test") as text:
         yield text
 
 
 def preview(folder: Path, exports: str, bucket: str) -> None:
-    """Preview with a setting, into preview.json and preview.jsonl."""
+    """Write a preview with a setting to preview.json and preview.jsonl."""
     command = "pulumi preview --json --show-replacement-steps --event-log {0}/preview.jsonl > {0}/preview.json"
     script = f"pulumi config set shop:bucket {bucket} && {{ rm -f preview.jsonl; {command.format(folder)}; }}"
     run(folder, ["sh", "-c", f"{exports}\n{script}"])
@@ -64,7 +64,7 @@ def guard(folder: Path, file: str) -> Run:
     return run(folder, [sys.executable, "-m", "plan_guard", file])
 
 
-def test_a_loss_stops_until_it_is_approved(folder: Path, exports: str) -> None:
+def test_a_loss_stops_the_deployment_until_it_is_approved(folder: Path, exports: str) -> None:
     preview(folder, exports, "shop-pictures")
     for file in ("preview.json", "preview.jsonl"):
         refused = guard(folder, file)
@@ -79,14 +79,14 @@ def test_a_loss_stops_until_it_is_approved(folder: Path, exports: str) -> None:
         assert passed.output.count("approved by ada") == 2
 
 
-def test_an_approval_of_what_is_done_is_warned_of(folder: Path, exports: str) -> None:
+def test_an_approval_of_a_loss_that_is_not_planned_is_a_warning(folder: Path, exports: str) -> None:
     preview(folder, exports, "shop-assets")
     passed = guard(folder, "preview.json")
     assert passed.returncode == 0, passed.output
     assert passed.output.count("is of what is not planned. Remove it.") == 2
 
 
-def test_a_preview_that_failed_is_no_plan(folder: Path, exports: str) -> None:
+def test_a_failed_preview_is_not_a_plan(folder: Path, exports: str) -> None:
     preview(folder, exports, "shop-nowhere")
     for file in ("preview.json", "preview.jsonl"):
         refused = guard(folder, file)

@@ -1,8 +1,8 @@
-"""Plain `pulumi` in the shell of a rehearsal, on a small project whose stack a real backend has encrypted.
+"""Plain `pulumi` in the shell of a rehearsal, on a small project whose stack is encrypted by a real backend.
 
 Proves that such a stack is rehearsed without that backend, its keys or the network; that no command changes a file of
-the project; that other projects have a state of their own; and that the shell is of use when the clouds have ended. How
-a shell gets the environment is proven in tests/unit/rehearsal/test_shell.py, what is copied and printed in
+the project; that other projects have their own state; and that the shell is still useful when the clouds have ended.
+How a shell gets the environment is tested in tests/unit/rehearsal/test_shell.py, what is copied and printed in
 tests/unit/rehearsal/engine, and that the policies are checked in test_azure.
 """
 
@@ -28,7 +28,7 @@ FILES = {
         "stackConfigDir: stacks\n"
     ),
     "rehearsal.yaml": "stacks: stacks\n",
-    # What a real backend leaves in a stack's file; none of it can be read here.
+    # The entries that a real backend adds to a stack's file; they cannot be decrypted here.
     "stacks/Pulumi.test.yaml": (
         "secretsprovider: awskms://alias/real?region=eu-west-1\n"
         "encryptedkey: AQICAHjreal\n"
@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def up(folder: Path) -> Run:
-    """The stack, brought up where only loopback exists if this machine can do that; `attempts` has what left it."""
+    """Bring the stack up, with only a loopback device if this machine supports that; `attempts` counts the others."""
     command = rehearsal_command("up", "test")
     if not loopback_only.find_obstacle():
         command = loopback_only.guard(command, folder.parent / "attempts")
@@ -71,8 +71,8 @@ def up(folder: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def exports(folder: Path, up: Run) -> Iterator[str]:  # noqa: ARG001 comes first
-    """What a shell evaluates to work on the stack, whose clouds serve as long as the context lasts."""
+def exports(folder: Path, up: Run) -> Iterator[str]:  # noqa: ARG001 has to run first
+    """The exports that a shell evaluates to work on the stack, whose clouds are served while the context lasts."""
     with serving(folder, "test") as text:
         yield text
 
@@ -82,7 +82,7 @@ def pulumi(folder: Path, exports: str, *arguments: str) -> Run:
 
 
 def changed_files(folder: Path) -> list[str]:
-    """Files of the project that are not as they were, among them those that are new beside them."""
+    """The files of the project that have changed or are new."""
     stacks = [f"stacks/{path.name}" for path in (folder / "stacks").iterdir()]
     files = {*FILES, *stacks}
     return [
@@ -90,7 +90,7 @@ def changed_files(folder: Path) -> list[str]:
     ]
 
 
-def test_it_is_rehearsed_and_its_files_are_left_alone(folder: Path, up: Run) -> None:
+def test_it_is_rehearsed_and_its_files_do_not_change(folder: Path, up: Run) -> None:
     assert up.returncode == 0, up.output
     assert "0 changes" in up.output
     assert "/letters/alpha" in up.output
@@ -104,18 +104,18 @@ def test_encrypted_settings_are_placeholders_that_the_summary_names(up: Run) -> 
     assert "password           Placeholder-1-for-letters-database-password" in up.output
 
 
-def test_nothing_beyond_this_machine_is_asked(folder: Path, up: Run) -> None:
+def test_no_request_leaves_this_machine(folder: Path, up: Run) -> None:
     obstacle = loopback_only.find_obstacle()
     if obstacle:
-        pytest.skip(f"no network of its own: {obstacle}")
+        pytest.skip(f"no separate network: {obstacle}")
     assert up.returncode == 0, up.output
     assert (folder.parent / "attempts").read_text() == "0"
 
 
 def test_requests_that_would_leave_this_machine_are_counted(tmp_path: Path) -> None:
-    """What the test before relies on."""
+    """The previous test relies on this."""
     if obstacle := loopback_only.find_obstacle():
-        pytest.skip(f"no network of its own: {obstacle}")
+        pytest.skip(f"no separate network: {obstacle}")
     ask = "import socket; socket.socket().connect_ex(('{}', 80))"
     for address, attempts in (("169.254.169.254", "1"), ("127.0.0.1", "0")):
         run(tmp_path, loopback_only.guard([sys.executable, "-c", ask.format(address)], tmp_path / "attempts"))
@@ -137,7 +137,7 @@ def test_requests_that_would_leave_this_machine_are_counted(tmp_path: Path) -> N
         "config refresh --force",
         "stack init extra",
         "stack rm --yes extra",
-        "stack select test",  # Pulumi selects none after that
+        "stack select test",  # Pulumi selects no stack after that
         "stack rename other",
         "stack rename test",
         "stack export --file state.json",
@@ -153,7 +153,7 @@ def test_no_command_changes_a_file_of_the_project(folder: Path, exports: str, co
         assert reply.returncode == 0, reply.output
 
 
-def test_what_people_mean_to_keep_can_be_applied(folder: Path, exports: str) -> None:
+def test_changes_that_people_want_to_keep_can_be_applied(folder: Path, exports: str) -> None:
     reply = pulumi(folder, exports, "config", "set", "words", "alpha,beta,delta")
     assert "-  letters:words: 'alpha,beta'  # two\n+  letters:words: alpha,beta,delta  # two\n" in reply.output
     assert "Keep it with `git apply " in reply.output
@@ -161,7 +161,7 @@ def test_what_people_mean_to_keep_can_be_applied(folder: Path, exports: str) -> 
     assert "/letters/delta" in preview.output
 
 
-def test_another_project_in_the_same_shell_has_a_state_and_settings_of_its_own(
+def test_another_project_in_the_same_shell_has_its_own_state_and_settings(
     folder: Path, exports: str, tmp_path: Path
 ) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: other\nruntime: python\n")
@@ -182,7 +182,7 @@ def test_kubectl_and_helm_work_on_the_rehearsed_cluster(folder: Path, exports: s
 
 
 def test_options_that_take_a_path_are_known_for_every_command(folder: Path, exports: str) -> None:
-    """The engine works in another folder than the person, and says in its help what an option takes."""
+    """The engine works in a different folder than the user, and its help states what an option's argument is."""
     commands = [
         *("preview", "up", "refresh", "destroy", "import", "logs", "cancel", "config", "config set", "config refresh"),
         *("stack", "stack export", "stack import", "stack init", "stack graph", "stack rm", "state delete"),
@@ -191,11 +191,11 @@ def test_options_that_take_a_path_are_known_for_every_command(folder: Path, expo
         text = pulumi(folder, exports, *command.split(), "--help").output
         options = dict(re.findall(r"^ +(?:-\w, )?(--[a-z-]+) strings?(?:Array)? +(.*)$", text, re.MULTILINE))
         paths = {option for option, meaning in options.items() if re.search(r"\bfile(name)?\b|\bpath\b", meaning, re.I)}
-        # `--cwd` is understood by itself, traces go to an address, and `--config` is a setting for the stack's file.
+        # `--cwd` is handled separately, traces are sent to an address, and `--config` is a setting of the stack's file.
         assert paths - {"--config", "--cwd", "--otel-traces", "--tracing"} <= PATH_OPTIONS, command
 
 
-def test_clouds_that_were_stopped_are_missed_and_the_shell_can_still_destroy(folder: Path, exports: str) -> None:
+def test_stopped_clouds_are_reported_and_the_shell_can_still_destroy(folder: Path, exports: str) -> None:
     stopped = run_in_shell(folder, exports, *rehearsal_command("stop", "test"))
     assert "This shell still has the environment of the rehearsal" in stopped.output
     reply = pulumi(folder, exports, "preview")

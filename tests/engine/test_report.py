@@ -1,8 +1,8 @@
-"""A report on a small project of its own, between two commits, by the real engine.
+"""A report on a small separate project, between two commits, by the real engine.
 
-Proves that what stands at the base decides what is added, changed, replaced and deleted, that a replacement which loses
-data is named, that a new stack and a base that does not come up are said, and that neither the project's files nor its
-repository change. What a report says of Groundwork's own stacks is the same code; docs/examples/comment.md has one.
+Proves that the stack at the base determines what is added, changed, replaced and deleted, that a replacement that loses
+data is named, that a new stack and a base that cannot be brought up are reported, and that neither the project's files
+nor its repository change. Reports on Groundwork's own stacks use the same code; docs/examples/comment.md has one.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def report(folder: Path, stack: str, *arguments: str) -> str:
     return reply.stdout
 
 
-def test_a_change_is_compared_with_what_stands_at_the_base(folder: Path) -> None:
+def test_a_change_is_compared_with_the_stack_at_the_base(folder: Path) -> None:
     before = git(folder, "status", "--porcelain"), git(folder, "worktree", "list")
     text = report(folder, "test", "--base", "main")
     assert "<code>test</code>: loses data" in text
@@ -87,7 +87,7 @@ def test_a_change_is_compared_with_what_stands_at_the_base(folder: Path) -> None
     assert "<code>10.0.0.0/8</code> → <code>0.0.0.0/0</code>" in text
     assert "No cluster runs for this report" in text
     assert (git(folder, "status", "--porcelain"), git(folder, "worktree", "list")) == before
-    # The base is kept, and the working tree previewed anew.
+    # The base is retained, and the working tree is previewed again.
     (folder / "__main__.py").write_text(BEFORE)
     assert "<code>test</code>: no changes" in report(folder, "test", "--base", "main")
     (folder / "__main__.py").write_text(AFTER)
@@ -99,13 +99,13 @@ def test_a_base_without_the_stack_makes_all_of_it_new(folder: Path) -> None:
     assert "| Resources | 4 added, 0 changed, 0 replaced, 0 deleted; 0 unchanged |" in text
 
 
-def test_a_base_that_does_not_come_up_is_said(folder: Path) -> None:
+def test_a_base_that_cannot_be_brought_up_is_reported(folder: Path) -> None:
     text = report(folder, "test", "--base", "broken")
     assert "test at broken cannot be brought up: ValueError: the program of the branch" in text
     assert "| Resources | 4 added," in text
 
 
-def test_a_working_tree_that_is_refused_is_reported(folder: Path) -> None:
+def test_a_working_tree_that_cannot_be_deployed_is_reported(folder: Path) -> None:
     (folder / "__main__.py").write_text(AFTER.replace("10.0.0.0/16", "10.0.0.0/8"))
     text = report(folder, "test")
     (folder / "__main__.py").write_text(AFTER)

@@ -1,9 +1,9 @@
-"""Scenarios on a project that is not this one, of a few resources: what runs them, and how their ends are told.
+"""Scenarios on another project with a few resources: how they run, and how their results are reported.
 
-Proves with the real engine that a scenario is a sequence of the rehearsal's own commands on a rehearsal beside the
-usual one, that two stacks in one account meet, that settings follow what a cloud has grown, come back to the stack's
-own after an upgrade and do without a size that is sold out, and that a run which fails is noted as such. tests/soak
-has every scenario on every stack of this project.
+Proves with the real engine that a scenario is a sequence of the rehearsal's own commands on a separate rehearsal, that
+two stacks in one account can conflict, that settings follow a cloud's growth, return to the stack's own after an
+upgrade and avoid a size that is sold out, and that a failed run is recorded as such. tests/soak runs every scenario on
+every stack of this project.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILES = {
         "scenarios: {account: cloud, unprotected: {keep: false}, table: scenarios.md}\n"
     ),
     **OFFLINE_FILES,
-    # Both stacks keep their visits, until somebody says otherwise; one of `clash` has the other's name.
+    # Both stacks retain their visits by default; one stack of `clash` uses the other's name.
     **{
         f"Pulumi.{stack}.yaml": f"config:\n  aws:region: eu-west-1\n  shop:cloud: {cloud}\n  shop:name: {name}\n"
         for stack, cloud, name in (("a", "1", "a"), ("b", "1", "b"), ("c", "2", "c"), ("clash", "2", "c"))
@@ -41,8 +41,8 @@ FILES = {
         "aws.cloudwatch.LogGroup('visits', name=name, retention_in_days=30, opts=options)\n"
     ),
 }  # fmt: skip
-# A database in two zones, which grows, fails over, is upgraded and runs out of stock. Its storage has a bound, up to
-# which it grows; that the real provider overlooks growth up to there is not simulated.
+# A database in two zones, which grows, fails over, is upgraded, and whose size is sold out. Its storage grows up to a
+# limit; that the real provider ignores growth up to this limit is not simulated.
 CELLAR = {
     "Pulumi.yaml": "name: cellar\nruntime: python\n",
     "rehearsal.yaml": (
@@ -112,7 +112,7 @@ def read_row(folder: Path, name: str) -> str:
     return next(line for line in (folder / "scenarios.md").read_text().splitlines() if line.startswith(f"| `{name}`"))
 
 
-def test_what_is_protected_is_destroyed_and_comes_up_again(folder: Path) -> None:
+def test_a_protected_stack_is_destroyed_and_brought_up_again(folder: Path) -> None:
     taken = take(folder, "a", "destroy then up")
     assert taken.returncode == 0, taken.output
     assert list_steps(taken) == ["up without protection", "destroy", "up again, with the names that are taken"]
@@ -121,7 +121,7 @@ def test_what_is_protected_is_destroyed_and_comes_up_again(folder: Path) -> None
     assert [path.name for path in rehearsals.iterdir() if path.is_dir()] == ["a-scenario-destroy-then-up"]
 
 
-def test_two_stacks_with_names_of_their_own_share_an_account(folder: Path) -> None:
+def test_two_stacks_with_different_names_share_an_account(folder: Path) -> None:
     taken = take(folder, "a", "two-stacks-in-one-account")
     assert taken.returncode == 0, taken.output
     assert "== b: up in the account of a" in taken.output
@@ -160,7 +160,7 @@ def test_an_upgrade_ends_with_the_stacks_own_versions(cellar: Path) -> None:
     assert list_steps(taken)[:2] == ["up with database.version = 16.3", "up with the stack's own versions"]
 
 
-def test_a_size_that_is_sold_out_is_named_and_another_one_does(cellar: Path) -> None:
+def test_a_size_that_is_sold_out_is_named_and_another_one_works(cellar: Path) -> None:
     taken = take(cellar, "a", "region-out-of-stock")
     assert taken.returncode == 0, taken.output
     assert "It was refused, as it should be: 'up where eu-west-1a has no db.t4g.medium'." in taken.output

@@ -1,7 +1,7 @@
 """The project's reader of stack files reads what the engine reads.
 
-Proves it against the engine itself, for spellings of values that readers of YAML disagree on and for files that it
-refuses. The engine reads without running a program; that a program gets these values is the engine's own contract.
+Proves this with the engine itself, for spellings of values that YAML parsers read differently and for files that the
+engine rejects. The engine reads without running a program; that a program gets these values is the engine's contract.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_both_readers_agree_on_every_spelling(run_engine: Engine) -> None:
     }
 
 
-def test_a_byte_order_mark_is_read_over(run_engine: Engine) -> None:
+def test_a_byte_order_mark_is_ignored(run_engine: Engine) -> None:
     file = "config:\n  shop:a: ü\n".encode("utf-8-sig")
     assert read_values(run_engine, file) == stack_file.parse(file, "shop", "tried.yaml").values
 
@@ -79,7 +79,7 @@ def test_the_copy_without_encryption_reads_alike(run_engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_what_the_engine_refuses_the_reader_refuses(run_engine: Engine, reason: str) -> None:
+def test_the_reader_rejects_what_the_engine_rejects(run_engine: Engine, reason: str) -> None:
     reply = run_engine("config", "--json", file=REFUSED[reason])
     assert reply.returncode != 0, reply.stdout
     with pytest.raises(DocumentError):
@@ -87,5 +87,5 @@ def test_what_the_engine_refuses_the_reader_refuses(run_engine: Engine, reason: 
 
 
 def _comparable(value: str) -> Any:
-    """Objects and lists, whose JSON differs in blanks and order, as values; the rest as text."""
+    """Objects and lists as values, since their JSON differs in blanks and order; everything else as text."""
     return json.loads(value) if value[:1] in ("{", "[") else value

@@ -1,4 +1,4 @@
-"""Mutations of the program: each leaves out one thing that is declared, and some check has to notice.
+"""Mutations of the program: each leaves out one declared thing, and a check has to notice it.
 
-`make mutate` runs it. docs/mutations.md has the figures of the last run, and what they mean.
+`make mutate` runs them. docs/mutations.md has the figures of the last run, and what they mean.
 """

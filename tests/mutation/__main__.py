@@ -31,7 +31,7 @@ from tests.mutation.evaluation import (
     Result,
     conclude,
     declare,
-    judge,
+    evaluate,
     start,
 )
 from tests.mutation.mutants import FOLDERS, Mutant, list_mutants
@@ -39,13 +39,13 @@ from tests.mutation.report import GOAL, PAGE, format_page, summarize, write_page
 from tests.mutation.results import Results, find_reason, fingerprint_sources, read_judgements
 
 RESULTS = ROOT / ".groundwork" / "mutations.jsonl"
-# The first of a cloud has all that is optional; the others differ where a mutant may matter.
+# The first stack of a cloud has everything that is optional; the others differ in ways that may matter to a mutant.
 STACKS: Mapping[str, Sequence[str]] = {
     "infra/azure": ("azure-full", "azure-long"),
     "infra/aws": ("aws-full", "aws-long"),
     "infra/cluster": ("aws-full", "azure-full", "aws-long"),
 }
-# What a child needs, other than the program, which it imports itself. The SDKs take seconds.
+# Modules that a child needs, except the program, which it imports itself. The SDKs take seconds to import.
 _IMPORTS = (
     *(f"pulumi_azure_native.{name}" for name in ("authorization", "network", "storage", "keyvault", "monitor")),
     *("pulumi_aws", "pulumi_kubernetes", "pulumi_random", "pulumiverse_time"),
@@ -55,11 +55,11 @@ _TESTED = "no unit test notices it either"
 
 
 class BrokenBaselineError(UserError):
-    """A check reports something of the program as it is, so that it would catch every mutant."""
+    """A check reports a problem of the unchanged program, so it would catch every mutant."""
 
 
 class Runner:
-    """Judges the program as it is, and mutants of it."""
+    """Evaluates the unchanged program, and its mutants."""
 
     def __init__(self, root: Path, server: ApiServer, stacks: Mapping[str, Sequence[str]] = STACKS) -> None:
         """Raises BrokenBaselineError."""
@@ -68,17 +68,19 @@ class Runner:
         self._lines = {name: trace_stack(root, name) for name in names}
         for name in _IMPORTS:
             import_module(name)
-        # Here, and not in a child: charts that are rendered stay rendered for all children.
-        self._declarations = {name: self._judge_baseline(name) for name in names}
+        # Here instead of in a child, so that charts are rendered once for all children.
+        self._declarations = {name: self._evaluate_baseline(name) for name in names}
         gc.collect()
-        gc.freeze()  # so that collecting in a child copies no page of what it shares
+        gc.freeze()  # so that garbage collection in a child does not copy shared memory pages
 
-    def _judge_baseline(self, name: str) -> Mapping[str, str]:
+    def _evaluate_baseline(self, name: str) -> Mapping[str, str]:
         declared = declare(name)
         server = {"API server": lambda declared: self._server.learn(declared.objects)}
-        found = declared if isinstance(declared, Finding) else judge(declared, server)
+        found = declared if isinstance(declared, Finding) else evaluate(declared, server)
         if found:
-            raise BrokenBaselineError(f"{name}: {found.check} reports of the program as it is: {found.message}")
+            raise BrokenBaselineError(
+                f"{name}: {found.check} reports a problem of the unchanged program: {found.message}"
+            )
         return describe(declared, self._server)
 
     @property
@@ -89,7 +91,7 @@ class Runner:
         return describe(declared, self._server) == self._declarations[declared.name]
 
     def run(self, mutants: Sequence[Mutant], jobs: int) -> Iterator[Result]:
-        """The result of each, as soon as it is known; some at a time."""
+        """Yield the result of each mutant as soon as it is known; `jobs` run at a time."""
         running: dict[Child, Mutant] = {}
         for mutant in mutants:
             names = [name for name in self._stacks[mutant.folder] if is_executed(mutant, self._lines[name])]
@@ -103,14 +105,14 @@ class Runner:
             yield from self._wait(running)
 
     def _wait(self, running: dict[Child, Mutant]) -> Iterator[Result]:
-        """For those that end next."""
+        """Yield the results of the children that end next."""
         ended, _, _ = select.select(list(running), [], [])
         for child in ended:
             yield conclude(running.pop(child), child)
 
 
 def draw(mutants: Sequence[Mutant], seed: int, limit: int, shard: str) -> list[Mutant]:
-    """Mutants in a random order, a part of them by `shard`, as 2/8, and at most `limit`; 0 takes all."""
+    """Mutants in a random order, limited to a `shard` such as 2/8, and to `limit` mutants; 0 means all."""
     drawn = list(mutants)
     random.Random(seed).shuffle(drawn)  # noqa: S311 a sample
     drawn = drawn[: limit or None]
@@ -119,7 +121,7 @@ def draw(mutants: Sequence[Mutant], seed: int, limit: int, shard: str) -> list[M
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run what has no result yet. Returns 1 where fewer than the goal were caught."""
+    """Run the mutants without a result. Returns 1 if fewer than the goal were caught."""
     results = Results(RESULTS, fingerprint_sources(ROOT))
     wanted = draw(list_mutants(ROOT, arguments.folders), arguments.seed, arguments.limit, arguments.shard)
     missing = [mutant for mutant in wanted if results.get(mutant.id) is None]
@@ -140,7 +142,7 @@ def _run_missing(runner: Runner, missing: Sequence[Mutant], jobs: int, results: 
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """Have the unit tests judge what no check has noticed, in the results of these sources."""
+    """Run the unit tests on the mutants that no check has noticed, in the results of these sources."""
     results, judgements = Results(RESULTS, fingerprint_sources(ROOT)), read_judgements()
     wanted = draw(list_mutants(ROOT, arguments.folders), arguments.seed, arguments.limit, arguments.shard)
     survivors = [
@@ -154,7 +156,7 @@ def test(arguments: argparse.Namespace) -> int:
     import_module("pulumi_aws")
     import_module("pulumi_azure_native")
     if survivors and (failed := Child(lambda: unit_tests.run_here(ROOT, None), unit_tests.TIMEOUT).finish()) != "":
-        raise BrokenBaselineError(f"with the program as it is, {failed} fails")
+        raise BrokenBaselineError(f"{failed} fails with the unchanged program")
     for number, (mutant, found) in enumerate(survivors, start=1):
         result = unit_tests.conclude(mutant, unit_tests.start(ROOT, mutant), replace(found, message=_TESTED))
         results.add(result)
@@ -169,8 +171,8 @@ def summarize_run(results: Sequence[Result]) -> int:
         if result.killer == SURVIVED and not find_reason(judgements, result.id):
             print(f"survived: {result.id}")
     print(
-        f"{share.caught} caught, {share.survived} survived, {share.judged} equivalent, {share.not_executed} in lines "
-        f"that no stack executes: {share.percent:.1f} % of those that count"
+        f"{share.caught} caught, {share.survived} survived, {share.equivalent} equivalent, {share.not_executed} in "
+        f"lines that no stack executes: {share.percent:.1f} % of those that count"
     )
     return 0 if share.percent >= GOAL else 1
 
@@ -185,7 +187,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def check(_: argparse.Namespace) -> int:
-    """Print all that the checks say of the program as it is. Returns 1 where that is something."""
+    """Print everything that the checks report on the unchanged program. Returns 1 if there is anything."""
     checks, declare = import_module("tests.support.stack_checks").CHECKS, import_module("tests.support.declared_stack")
     found = 0
     for stack in dict.fromkeys(name for group in STACKS.values() for name in group):

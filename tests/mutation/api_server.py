@@ -1,7 +1,7 @@
-"""A standing API server, which is asked about each object that a mutant declares otherwise than the program does.
+"""A running API server that validates each object that a mutant declares differently from the program.
 
-It validates what no published schema says: a probe without a handler, a selector that matches no pod, custom resources.
-And it knows its own defaults: what an object is with them, and so whether a mutant's is another one.
+It detects errors that no published schema covers: a probe without a handler, a selector that matches no pod, invalid
+custom resources. It also adds its own defaults to objects, which shows whether a mutant's object is different.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from rehearsal.polling import wait_until
 
 _MANAGER = "mutants"
 _DEFINITION = "CustomResourceDefinition"
-# The cluster's own, and pods, whose templates are asked about.
+# The cluster's own kinds, and pods, whose templates are validated.
 _NOT_DECLARED = frozenset({"Endpoints", "Node", "Pod"})
 _TIMEOUT = 60  # seconds until a kind is served
 
 
 class ApiServer:
-    """Knows what the program declares without a mutation."""
+    """An API server that has the program's unchanged objects."""
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
         self._known: dict[str, str] = {}
 
     def learn(self, objects: Iterable[Object]) -> Iterator[str]:
-        """Have kinds and namespaces that objects need, and say which of the objects are refused."""
+        """Create the kinds and namespaces that objects need, and yield the messages about rejected objects."""
         declared = list(objects)
         self._create(found for found in declared if found["kind"] in ("Namespace", _DEFINITION))
         yield from self.find_refusals(declared)
 
     def find_refusals(self, objects: Iterable[Object]) -> Iterator[str]:
-        """What it refuses of objects about which it has not been asked yet."""
-        api = ApiClient(self._config)  # a process has connections of its own
+        """The messages about rejected objects among those that have not been validated yet."""
+        api = ApiClient(self._config)  # each process needs its own connections
         for found in objects:
             text = _format(found)
             if found["kind"] in _NOT_DECLARED or text in self._known:
@@ -54,7 +54,7 @@ class ApiServer:
                 self._known[text] = _format(to_manifest(_strip(completed)))
 
     def describe(self, objects: Iterable[Object]) -> Mapping[str, str]:
-        """Each object with the defaults that the server adds, by its kind and name. It has to have accepted them."""
+        """Each object with the server's defaults, keyed by kind and name. The server must have accepted them before."""
         return {
             "/".join(_identify(found)): self._known[_format(found)]
             for found in objects
@@ -91,9 +91,9 @@ def _identify(found: Object) -> tuple[str, str, str, str]:
 
 @contextmanager
 def run_api_server(folder: Path) -> Iterator[ApiServer]:
-    """Run one with its etcd and controllers while the context lasts. Raises UserError when it cannot be had."""
+    """Run an API server with its etcd and controllers while the context lasts. Raises UserError if it cannot run."""
     if reason := programs.prepare():
-        raise UserError(f"Mutants need a control plane, and there is none: {reason}")
+        raise UserError(f"Mutants need a control plane, which cannot run here: {reason}")
     proxy = EgressProxy()
     with proxy.run(), run_control_plane(folder, proxy.path) as plane:
         proxy.attach(plane)

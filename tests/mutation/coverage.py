@@ -14,7 +14,7 @@ from tests.mutation.mutants import FOLDERS, Mutant
 
 
 def trace_stack(root: Path, stack: str) -> Mapping[str, set[int]]:
-    """By path of a file, the numbers of the lines that declaring a stack executes."""
+    """The numbers of the lines that are executed when a stack is declared, keyed by path of the file."""
     lines = run_forked(lambda: _trace_here(root, stack))
     assert lines is not None, f"{stack} cannot be declared"
     return {path: set(numbers) for path, numbers in lines.items()}

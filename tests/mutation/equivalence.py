@@ -1,6 +1,6 @@
-"""Whether a mutant declares the same as the program: then nothing can notice it, and nobody has to judge it.
+"""Whether a mutant declares the same as the program: if so, no check can notice it, and nobody has to review it.
 
-That is so where it leaves out what is the default of the API server, or of a chart.
+This is the case if it leaves out a default of the API server or of a chart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rehearsal.simulator import random_provider
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.mutation.api_server import ApiServer
 
-# What decides on order, replacement and deletion. The dependencies have those of each property in them.
+# The options that affect order, replacement and deletion. The dependencies include those of each property.
 _OPTIONS = (
     *("aliases", "deleteBeforeReplace", "dependencies", "deletedWith", "ignoreChanges", "parent", "protect"),
     *("provider", "replaceOnChanges", "retainOnDelete", "customTimeouts"),
@@ -24,9 +24,9 @@ _OPTIONS = (
 
 
 def describe(declared: Any, server: ApiServer) -> Mapping[str, str]:
-    """All that a DeclaredStack declares, by its name, as text: objects of a cluster with the defaults of its server.
+    """Everything that a DeclaredStack declares, as text, keyed by name. A cluster's objects have the server's defaults.
 
-    A release counts with the objects that its chart renders, in place of its values.
+    A release is described by the objects that its chart renders instead of by its values.
     """
     recorder = declared.recorder
     found = {}
@@ -35,7 +35,7 @@ def describe(declared: Any, server: ApiServer) -> Mapping[str, str]:
         options = {name: _plain(getattr(request, name)) for name in _OPTIONS}
         inputs = resource.inputs
         if resource.type.startswith("kubernetes:"):
-            # The objects are below; not so what Pulumi or Helm does about them.
+            # The objects are added below, in contrast to the options of Pulumi and Helm.
             kept = {key: value for key, value in inputs.items() if key not in ("values", "manifest")}
             inputs = kept if resource.type == RELEASE else {}
         found[f"{resource.type} {resource.name}"] = json.dumps([inputs, options], sort_keys=True, default=str)
@@ -43,14 +43,14 @@ def describe(declared: Any, server: ApiServer) -> Mapping[str, str]:
 
 
 def _plain(option: Any) -> Any:
-    """Of a message of the protocol: lists without an order, and sections as text."""
+    """An option in the protocol's message as a plain value: lists without an order, and sections as text."""
     if isinstance(option, bool | str):
         return option
     return sorted(map(str, option)) if isinstance(option, Sequence) else str(option)
 
 
 class _NotRandom:
-    """In place of Python's `secrets`: the same with each declaration."""
+    """Replaces Python's `secrets` with the same values for each declaration."""
 
     @staticmethod
     def choice(letters: Sequence[str]) -> str:
@@ -61,6 +61,6 @@ class _NotRandom:
 
 @contextmanager
 def same_secrets() -> Iterator[None]:
-    """Generate the same secrets with each declaration while the context lasts, so that they can be compared."""
+    """Generate the same secrets for each declaration while the context lasts, so that declarations can be compared."""
     with mock.patch.object(random_provider, "secrets", _NotRandom):
         yield

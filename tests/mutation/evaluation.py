@@ -1,6 +1,6 @@
-"""Declares stacks with a mutated program, each in a process of its own, and says which check notices.
+"""Declares stacks with a mutated program, each in a separate process, and reports which check notices.
 
-A child is forked from a process that has everything imported and every chart rendered: it imports the program alone.
+A child is forked from a process that has imported everything and rendered every chart, so it only imports the program.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ SURVIVED, EQUIVALENT, NOT_EXECUTED = "survived", "equivalent", "not executed"
 _PROGRAM = ("infra.azure", "infra.aws", "infra.cluster", "infra.program")
 _TIMEOUT = 300  # seconds; a stack takes a few
 _MAX_MESSAGE = 300
-# By its name: what a check says of a declared stack.
+# Functions that return a check's messages about a declared stack, keyed by the check's name.
 Checks = Mapping[str, Callable[[Any], Iterable[str]]]
-# What says that the program itself does not run, by the name of the exception.
+# Names of exceptions which show that the program itself does not run.
 _REFUSALS = {"CloudError": "simulated cloud", "RunError": "program", "SettingsError": "program"}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a mutant. `killer` is a check, or SURVIVED, EQUIVALENT or NOT_EXECUTED; `message` is what it said.
+    """The result of a mutant. `killer` is a check, or SURVIVED, EQUIVALENT or NOT_EXECUTED; `message` is the check's.
 
-    An equivalent one declares, in all stacks that were tried, the same as the program.
+    An equivalent mutant declares the same as the program in all stacks that were tried.
     """
 
     id: str
@@ -48,21 +48,21 @@ class Result:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check says; `check` may be the program itself, or the simulated cloud that refuses."""
+    """The message of a check; `check` may also be the program itself, or the simulated cloud that refuses a request."""
 
     check: str
     message: str
 
 
 class Baseline(Protocol):
-    """What is known of the program as it is."""
+    """The results of the unchanged program."""
 
     @property
     def checks(self) -> Checks:
-        """Beside those of a declared stack."""
+        """The checks in addition to those of a declared stack."""
 
     def is_equivalent(self, declared: Any) -> bool:
-        """Whether a DeclaredStack is the same as without a mutation."""
+        """Whether a DeclaredStack is the same as without the mutation."""
 
 
 class _MutatedLoader(importlib.abc.Loader):
@@ -101,7 +101,7 @@ class _MutatedFinder(importlib.abc.MetaPathFinder):
 
 
 def install(root: Path, mutant: Mutant) -> None:
-    """Have this process import the program anew, one of whose modules is mutated."""
+    """Make this process import the program again, with one mutated module."""
     path = root / mutant.path
     tree = mutate(path.read_text(encoding="utf-8"), mutant)
     forget_program()
@@ -118,11 +118,11 @@ def forget_program() -> None:
 
 
 class ChildError(Exception):
-    """What a child computes has failed, which says nothing of a mutant."""
+    """The computation of a child has failed, which is not a result of a mutant."""
 
 
 class Child:
-    """A forked process that computes a JSON value within some seconds."""
+    """A forked process that computes a JSON value within a timeout."""
 
     def __init__(self, function: Callable[[], Any], timeout: int = _TIMEOUT) -> None:
         self._reading, writing = os.pipe()
@@ -133,13 +133,13 @@ class Child:
         os.close(writing)
 
     def fileno(self) -> int:
-        """Readable once it has ended."""
+        """A file descriptor that is readable once the process has ended."""
         return self._reading
 
     def finish(self) -> Any:
-        """Its value, once it is there; None where it was ended, by itself or for its time.
+        """Wait for its value; None if the process ended by itself or was ended by the timeout.
 
-        Raises ChildError with the traceback where the function raised.
+        Raises ChildError with the traceback if the function raised.
         """
         with os.fdopen(self._reading) as pipe:
             text = pipe.read()
@@ -179,7 +179,7 @@ def conclude(mutant: Mutant, child: Child) -> Result:
 
 
 def _silence() -> None:
-    """What mutated programs print is of no use."""
+    """Discard the output of mutated programs."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
@@ -190,7 +190,7 @@ def _evaluate_here(root: Path, mutant: Mutant, stacks: Sequence[str], baseline: 
     is_equivalent = True
     for stack in stacks:
         declared = declare(stack)
-        found = declared if isinstance(declared, Finding) else judge(declared, baseline.checks)
+        found = declared if isinstance(declared, Finding) else evaluate(declared, baseline.checks)
         if found:
             return Result(mutant.id, found.check, stack, found.message[:_MAX_MESSAGE])
         is_equivalent = is_equivalent and baseline.is_equivalent(declared)
@@ -198,22 +198,22 @@ def _evaluate_here(root: Path, mutant: Mutant, stacks: Sequence[str], baseline: 
 
 
 def declare(stack: str) -> Any:
-    """A DeclaredStack, or who refuses it."""
+    """A DeclaredStack, or the finding of what refuses it."""
     declared_stack = import_module("tests.support.declared_stack")
     try:
         return declared_stack.declare_stack(stack)
-    except BaseException as error:  # whatever a mutated program raises
+    except BaseException as error:  # a mutated program may raise anything
         return _explain(error)
 
 
-def judge(declared: Any, further: Checks) -> Finding | None:
-    """The first check that notices something in a DeclaredStack; None where none does."""
+def evaluate(declared: Any, further: Checks) -> Finding | None:
+    """The first check that notices something in a DeclaredStack; None if none does."""
     checks: Checks = {**import_module("tests.support.stack_checks").CHECKS, **further}
     for name, check in checks.items():
         try:
             message = next(iter(check(declared)), None)
         except ApiUnreachableError:
-            raise  # this says nothing of a mutant
+            raise  # this is not a result of the mutant
         except Exception as error:
             return Finding(name, f"{type(error).__name__}: {error}")
         if message is not None:
@@ -222,7 +222,7 @@ def judge(declared: Any, further: Checks) -> Finding | None:
 
 
 def _explain(error: BaseException) -> Finding:
-    """Who refuses: the exception may be wrapped by those of the SDK, whose text quotes it."""
+    """The finding of an exception, which the SDK may have wrapped in others that quote its text."""
     text = f"{type(error).__name__}: {error}"
     for name, killer in _REFUSALS.items():
         if name in text or any(name in type(each).__name__ for each in _list_causes(error)):

@@ -1,4 +1,4 @@
-"""The mutants of a file: one keyword argument, entry, element, dependency or resource less, by its syntax tree."""
+"""The mutants of a file: each has one keyword argument, entry, element, dependency or resource less."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ FOLDERS = ("infra/azure", "infra/aws", "infra/cluster")
 ARGUMENT, ENTRY, ELEMENT, DEPENDENCY, RESOURCE = "argument", "entry", "element", "dependency", "resource"
 KINDS = (ARGUMENT, ENTRY, ELEMENT, DEPENDENCY, RESOURCE)
 _DEPENDENCIES = ("depends_on", "opts", "after")
-# Not declared, but how a program is written: without them it is the same program.
+# Parts that declare nothing: without them, the program is the same.
 _NOT_DECLARED = {("zip", "strict"), ("dataclass", "frozen"), ("field", "default_factory")}
-# Statements that declare nothing: what a component tells the engine of itself, and people.
+# Statements that declare nothing: a component's outputs for the engine, and messages to people.
 _NO_RESOURCES = ("__init__", "register_outputs", "warn", "append", "add", "extend")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """What is left out, where.
+    """The part that is left out.
 
-    scope  the function or class that it is in: `Registry._create_repository`
-    what   `Repository(tags)`, `"replicas"`; with `#2` where there are several of one name in the scope
-    line   of the statement that it is a part of, by which it is known whether a stack executes it
-    site   its number among those of the file
+    scope  the function or class that contains it: `Registry._create_repository`
+    what   `Repository(tags)`, `"replicas"`; with `#2` if the scope has several parts of the same name
+    line   of the statement that contains it, which shows whether a stack executes it
+    site   its number among the parts of the file
     """
 
     path: str
@@ -37,7 +37,7 @@ class Mutant:
 
     @property
     def id(self) -> str:
-        """The same as long as the program around it is: it has no line number."""
+        """An identifier without a line number, which stays the same when only other parts of the file change."""
         return f"{self.path} {self.scope}: {self.kind} {self.what}"
 
     @property
@@ -51,7 +51,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class _Site:
-    """A part of a tree that can be left out: an item of a list of its owner, or the owner's statement."""
+    """A part of a tree that can be left out: an item in a list of its owner, or the owner's statement."""
 
     owner: ast.AST
     kind: str
@@ -62,7 +62,7 @@ class _Site:
 
 
 def list_mutants(root: Path, folders: Sequence[str] = FOLDERS) -> list[Mutant]:
-    """All mutants of the Python files in some folders, in the order of files and lines."""
+    """All mutants of the Python files in these folders, in the order of files and lines."""
     found: list[Mutant] = []
     for folder in folders:
         for path in sorted((root / folder).glob("*.py")):
@@ -80,7 +80,7 @@ def _list_of_file(path: str, text: str) -> Iterator[Mutant]:
 
 
 def mutate(text: str, mutant: Mutant) -> ast.Module:
-    """The tree of a file's text without what the mutant leaves out."""
+    """The tree of a file's text without the part that the mutant leaves out."""
     tree = ast.parse(text)
     site = _list_sites(tree)[mutant.site]
     match site.owner:
@@ -104,7 +104,7 @@ def _visit(node: ast.AST, scope: str, line: int) -> Iterator[_Site]:
         scope = node.name if scope == "module" else f"{scope}.{node.name}"
     if isinstance(node, ast.stmt):
         line = node.lineno
-    if not isinstance(node, ast.Subscript):  # the tuples in it are types
+    if not isinstance(node, ast.Subscript):  # its tuples are types
         yield from _list_own_sites(node, scope, line)
     skipped = ("annotation", "returns", "decorator_list", "bases")
     for name, value in ast.iter_fields(node):
@@ -143,7 +143,7 @@ def _list_arguments(callee: str, keywords: Sequence[ast.keyword]) -> Iterator[tu
 
 
 def _describe_call(call: ast.expr) -> str:
-    """The name of what is called, and its first argument, by which several calls differ."""
+    """The name of the called function, and its first argument, which distinguishes several calls."""
     assert isinstance(call, ast.Call)
     first = ast.unparse(call.args[0])[:40] if call.args else ""
     return f"{_name(call.func)}({first})"

@@ -1,4 +1,4 @@
-"""The page on a run of mutations."""
+"""The page about a run of mutations."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _DEFAULT = "what it leaves out is the default of the API server or of a chart: t
 _INTRODUCTION = """\
 # Mutations
 
-Do the checks notice when something is left out? `make mutate` takes the program of `infra/azure`, `infra/aws` and
+Do the checks notice when something is left out? `make mutate` takes the program in `infra/azure`, `infra/aws` and
 `infra/cluster`, and leaves out one keyword argument, entry of a mapping, element of a list, dependency or resource at a
-time. Each mutant declares whole stacks against the simulated clouds in a process of its own: one with all that is
+time. Each mutant declares whole stacks against the simulated clouds in a separate process: one with everything that is
 optional, then another. It is caught as soon as a check of a rehearsal reports something: the program itself, the
-simulated clouds, the policies, the charts, the cluster, access, wiring, the graph by which the engine creates it,
-protection of data, a second deployment, the destruction, and a real API server, which validates each object that
-differs. No check compares with what was declared before. What none has noticed is given to the unit tests of the
-program, which say what is meant (`python -m tests.mutation test`).
+simulated clouds, the policies, the charts, the cluster, access, wiring, the engine's graph, protection of data, a
+second deployment, the destruction, and a real API server, which validates each object that differs. No check compares
+with earlier declarations. Mutants that no check notices are passed to the program's unit tests, which state what is
+intended (`python -m tests.mutation test`).
 
-A mutant that no check notices may be as good as the program. That is found out where the stacks are the same after the
-API server has added its defaults and charts have rendered theirs, and otherwise somebody has to say so in
-`tests/mutation/judged.yaml`. All others show something that nothing judges.
+A mutant that no check notices may be equivalent to the program. This is detected if the stacks are the same after the
+API server and the charts have added their defaults; otherwise somebody has to record it in
+`tests/mutation/judged.yaml`. All others show something that nothing checks.
 
-`make mutate` draws mutants at random, by `SEED=`, at most `LIMIT=`; without a limit it takes all, which are some hours
-of a processor. `SHARD=2/8` takes an eighth of them, `JOBS=` runs several at a time, and what is interrupted goes on
-where it ended. `make docs-mutations` writes this page from the results.
+`make mutate` draws mutants at random, with the seed `SEED=`, and at most `LIMIT=`; without a limit it runs all, which
+takes some hours of processor time. `SHARD=2/8` selects an eighth of them, `JOBS=` runs several at a time, and an
+interrupted run continues where it ended. `make docs-mutations` writes this page from the results.
 """
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many mutants were caught, of those that count: executed by a stack, and not judged to be equivalent."""
+    """The share of mutants that were caught, of those that count: executed by a stack, and not equivalent."""
 
     caught: int
     survived: int
-    judged: int
+    equivalent: int
     not_executed: int
 
     @property
@@ -51,34 +51,34 @@ class Share:
 
     @property
     def percent_of_all(self) -> float:
-        """With the judged ones among those that survived."""
-        counted = self.caught + self.survived + self.judged
+        """The share in percent if equivalent mutants count as survivors."""
+        counted = self.caught + self.survived + self.equivalent
         return 100 * self.caught / counted if counted else 100.0
 
 
 def summarize(results: Iterable[Result], judgements: Sequence[Judgement]) -> Share:
-    caught = survived = judged = not_executed = 0
+    caught = survived = equivalent = not_executed = 0
     for result in results:
         if result.killer == NOT_EXECUTED:
             not_executed += 1
         elif _explain_equivalence(result, judgements):
-            judged += 1
+            equivalent += 1
         elif result.killer == SURVIVED:
             survived += 1
         else:
             caught += 1
-    return Share(caught, survived, judged, not_executed)
+    return Share(caught, survived, equivalent, not_executed)
 
 
 def _explain_equivalence(result: Result, judgements: Sequence[Judgement]) -> str:
-    """Why a mutant is as good as the program; empty where it is not, or nobody knows."""
+    """Why a mutant is equivalent to the program; empty if it is not, or this is not known."""
     if result.killer == EQUIVALENT:
         return _DEFAULT
     return find_reason(judgements, result.id) if result.killer == SURVIVED else ""
 
 
 def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequence[Judgement], seed: int) -> str:
-    """Markdown. `total` is the number of all mutants, of which a run takes some."""
+    """The page in Markdown. `total` is the number of all mutants, of which a run includes some."""
     share = summarize(results.values(), judgements)
     if not results:
         return f"{_INTRODUCTION}\n## The last run\n\nNone of the {total} mutants has been run yet.\n"
@@ -107,7 +107,12 @@ def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequen
         for found in results.values()
         if found.killer == SURVIVED and not _explain_equivalence(found, judgements)
     )
-    lines += ["", f"## Survivors ({len(survivors)})", "", "What no check notices, and nobody has judged."]
+    lines += [
+        "",
+        f"## Survivors ({len(survivors)})",
+        "",
+        "Mutants that no check notices, and that nobody has reviewed.",
+    ]
     lines += ["", *(f"- `{survivor}`" for survivor in survivors)] if survivors else ["", "None."]
     return "\n".join(lines) + "\n"
 
@@ -120,7 +125,7 @@ def _format_shares(heading: str, groups: Mapping[str, Sequence[Result]], judgeme
     rows = [f"| {heading} | caught | survived | equivalent | not executed | share |", "|---|--:|--:|--:|--:|--:|"]
     for name, results in groups.items():
         share = summarize(results, judgements)
-        numbers = f"{share.caught} | {share.survived} | {share.judged} | {share.not_executed}"
+        numbers = f"{share.caught} | {share.survived} | {share.equivalent} | {share.not_executed}"
         rows.append(f"| {name} | {numbers} | {share.percent:.1f} % |")
     return rows
 

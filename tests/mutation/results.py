@@ -1,4 +1,4 @@
-"""The results of runs, a line each as soon as it is known: what was interrupted goes on where it ended."""
+"""The results of runs, one line each as soon as it is known: an interrupted run continues where it ended."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import yaml
 from tests.mutation.evaluation import Result
 
 JUDGED = Path(__file__).with_name("judged.yaml")
-# Whatever decides on a result: the program, and all that judges it.
+# Everything that affects a result: the program, and all that checks it.
 _SOURCES = ("infra", "kernel", "policies", "rehearsal", "stacks", "platform/alerts", "tests/support", "tests/mutation")
 
 
 class Results:
-    """Results by the mutant's ID, in a file whose lines belong to a state of the sources."""
+    """Results, keyed by the mutant's ID, in a file whose lines belong to a version of the sources."""
 
     def __init__(self, path: Path, sources: str) -> None:
         self._path, self._sources = path, sources
@@ -42,7 +42,7 @@ class Results:
 
 
 def fingerprint_sources(root: Path) -> str:
-    """A digest of all files that decide on results."""
+    """A digest of all files that affect results."""
     digest = hashlib.sha256()
     for folder in _SOURCES:
         for path in sorted((root / folder).rglob("*")):
@@ -53,24 +53,26 @@ def fingerprint_sources(root: Path) -> str:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Why the program without something is as good: `pattern` is of IDs of mutants."""
+    """Why mutants are equivalent to the program: `pattern` matches their IDs."""
 
     pattern: str
     reason: str
 
 
 def read_judgements(path: Path = JUDGED) -> list[Judgement]:
-    """Reviewed survivors. Raises ValueError where a reason is missing."""
+    """Reviewed survivors. Raises ValueError if a reason is missing."""
     judgements = []
     for reason, patterns in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
         if not reason or not patterns:
-            raise ValueError(f"{path}: a reason and patterns of mutants are needed, not {reason!r}: {patterns!r}")
+            raise ValueError(
+                f"{path}: an entry must be a reason with patterns of mutants, not {reason!r}: {patterns!r}"
+            )
         judgements += [Judgement(pattern, str(reason)) for pattern in patterns]
     return judgements
 
 
 def find_reason(judgements: Iterable[Judgement], id_: str) -> str:
-    """Why a mutant is equivalent; empty where nobody has said so. In a pattern, only `*` is special."""
+    """Why a mutant is equivalent; empty if nobody has recorded it. In a pattern, only `*` is special."""
     for judgement in judgements:
         if fnmatchcase(id_, judgement.pattern.replace("[", "[[]")):
             return judgement.reason
@@ -78,7 +80,7 @@ def find_reason(judgements: Iterable[Judgement], id_: str) -> str:
 
 
 def count(values: Iterable[str]) -> Mapping[str, int]:
-    """How often each value is there, the most frequent first."""
+    """How often each value occurs, the most frequent first."""
     found: dict[str, int] = {}
     for value in values:
         found[value] = found.get(value, 0) + 1

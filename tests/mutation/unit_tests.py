@@ -1,7 +1,7 @@
-"""The project's own unit tests of the program, run with a mutated one.
+"""Runs the project's own unit tests with a mutated program.
 
-They compare with what is meant, where the checks of a rehearsal judge what is declared: which alerts there are, who may
-sign in. So they are asked last, about what no check has noticed.
+They compare the program with what is intended, such as which alerts there are or who can sign in, while the checks of a
+rehearsal evaluate what is declared. Therefore they are run last, on mutants that no check has noticed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from tests.mutation.mutants import Mutant
 KILLER = "unit tests"
 TIMEOUT = 1800  # seconds for all of them
 _FOLDERS = ("tests/unit/infra", "tests/unit/policies/test_mutations.py", "tests/unit/estimates/test_stacks.py")
-# Whatever has names of the program: it is imported anew with it.
+# Modules that have names of the program and are therefore imported again with it.
 _IMPORTED = ("tests.support", "tests.unit", "infra.reference", "infra.parity")
 
 
 class _FirstFailure:
-    """Remembers which test has failed."""
+    """Records which test has failed."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -44,7 +44,7 @@ def start(root: Path, mutant: Mutant) -> Child:
 
 
 def conclude(mutant: Mutant, child: Child, survived: Result) -> Result:
-    """By the first test that fails; what has survived the checks survives the tests else."""
+    """The result, with the first test that fails; if none fails, the mutant survives the tests too."""
     failed: str | None = child.finish()
     if failed is None:
         return Result(mutant.id, KILLER, "", "the process ended, or took too long")
@@ -52,9 +52,9 @@ def conclude(mutant: Mutant, child: Child, survived: Result) -> Result:
 
 
 def run_here(root: Path, mutant: Mutant | None) -> str:
-    """The name of the first test that fails in this process; empty where all pass.
+    """The name of the first test that fails in this process; empty if all pass.
 
-    Raises RuntimeError where pytest ends otherwise.
+    Raises RuntimeError if pytest ends otherwise.
     """
     os.chdir(root)
     if mutant:
@@ -62,7 +62,7 @@ def run_here(root: Path, mutant: Mutant | None) -> str:
     for name in [name for name in sys.modules if name.startswith(_IMPORTED)]:
         del sys.modules[name]
     failure = _FirstFailure()
-    # Python's own tracebacks: pytest parses the source for its own, which Python 3.11 may refuse deep in a recursion.
+    # Python's own tracebacks: pytest parses the source for its own, which can fail on Python 3.11 in a deep recursion.
     options = ["-x", "-q", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:rerunfailures"]
     files = _order(root, mutant.module if mutant else "")
     code = pytest.main([*options, "-m", "not process and not soak", *files], plugins=[failure])
@@ -72,7 +72,7 @@ def run_here(root: Path, mutant: Mutant | None) -> str:
 
 
 def _order(root: Path, module: str) -> Sequence[str]:
-    """The tests that import a module first."""
+    """Put the tests that import a module first."""
     files = [path for folder in _FOLDERS for path in sorted((root / folder).rglob("test_*.py")) or [root / folder]]
     texts: Mapping[Path, str] = {path: path.read_text(encoding="utf-8") for path in files}
     return [str(path) for path in sorted(files, key=lambda path: not (module and module in texts[path]))]

@@ -1,10 +1,10 @@
 """The rules of platform/alerts: Prometheus' own tool checks and tests them, and a real Prometheus loads them.
 
-Proves for each alert that it fires, stays silent and copes with absent metrics, that it says who acts, what is wrong
-and where to read on, and that every metric in alerts and dashboards is in a list of what a component exposes
-(platform/alerts/metrics, each with its source). Does not prove that a component still exposes what its documentation
-lists, nor that anything scrapes it. promtool and Prometheus are built from their Go module; tests are skipped where
-that is not possible.
+Proves that each alert fires, stays silent and handles absent metrics; that it states who acts, what is wrong and which
+runbook helps; and that every metric in alerts and dashboards is in the list of a component's metrics
+(platform/alerts/metrics, each with its source). Does not prove that a component still exposes the metrics in its
+documentation, nor that anything scrapes it. promtool and Prometheus are built from their Go module; tests are skipped
+if that is not possible.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def test_a_real_prometheus_loads_every_rule(prometheus: Prometheus) -> None:
 
 
 @pytest.mark.parametrize("rule", list_alerts(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
-def test_an_alert_says_who_acts_and_where_to_read_on(rule: dict[str, Any]) -> None:
+def test_an_alert_states_who_acts_and_names_its_runbook(rule: dict[str, Any]) -> None:
     assert set(rule["labels"]) == {"severity", "owner"}
     assert rule["labels"]["severity"] in ("critical", "warning", "none")
     assert rule["labels"]["owner"] in ("platform", "model-owner")
@@ -128,7 +128,7 @@ def test_a_component_exposes_every_metric_of_an_alert(prometheus: Prometheus) ->
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_a_component_exposes_every_metric_of_a_dashboard(prometheus: Prometheus, path: Path) -> None:
-    """The parser that finds them is Prometheus' own, which also refuses what is no PromQL."""
+    """Prometheus' own parser finds them, and rejects invalid PromQL."""
     queries = list(list_panel_queries(path))
     assert queries
     for query in queries:

@@ -1,8 +1,8 @@
 """Grafana's dashboards, as the program provisions them.
 
-Proves that the files are what the code generates, that each is a dashboard by the types of Grafana's Foundation SDK,
-which are generated from Grafana's schema, that panels have identifiers of their own and do not overlap, and that
-variables of queries exist. Queries are parsed in test_alerts.py. Does not prove how a dashboard looks: no Grafana is
+Proves that the files are what the code generates, that each is a valid dashboard for the types of Grafana's Foundation
+SDK, which are generated from Grafana's schema, that panels have unique identifiers and do not overlap, and that
+variables of queries exist. Queries are parsed in test_alerts.py. Does not prove how a dashboard looks: Grafana is not
 started.
 """
 
@@ -40,12 +40,12 @@ def dashboard(request: pytest.FixtureRequest) -> dict[str, Any]:
     return found
 
 
-def test_it_is_a_dashboard_by_the_schema(dashboard: dict[str, Any]) -> None:
+def test_it_is_valid_according_to_the_schema(dashboard: dict[str, Any]) -> None:
     read = Dashboard.from_json(dashboard)
     assert json.loads(json.dumps(read, cls=JSONEncoder)) == dashboard
 
 
-def test_panels_are_told_apart_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
+def test_panels_have_unique_identifiers_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     occupied: set[tuple[int, int]] = set()

@@ -1,9 +1,9 @@
-"""The GitOps folder, rendered by kustomize for a stack of each environment with a model that the promotion wrote.
+"""The GitOps folder, rendered by kustomize for a stack of each environment, with a model that the promotion wrote.
 
-Proves that base and overlays reach the InferenceServices, that the pods that KServe creates for them pass every control
-of the policy pack for Kubernetes, and how the autoscaler, the probes and the rollout of pods are configured. The
-Deployment is built here as KServe's controller does (predictor's pod specification, strategy, labels); that a
-real API server and the real controller accept it is proven elsewhere. Needs kubectl, which contains kustomize.
+Proves that base and overlays apply to the InferenceServices, that the pods that KServe creates for them pass every
+control of the policy pack for Kubernetes, and how the autoscaler, the probes and the rollout of pods are configured.
+The Deployment is built here as KServe's controller builds it (the predictor's pod specification, strategy, labels);
+that a real API server and the real controller accept it is tested elsewhere. Needs kubectl, which contains kustomize.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.recording import stack_context
 
 @pytest.fixture(scope="module", params=Environment)
 def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifests]:
-    """An environment, and what Argo CD would apply on a stack of it."""
+    """An environment, and the manifests that Argo CD would apply on a stack of this environment."""
     environment: str = request.param
     return environment, render(environment, tmp_path_factory.mktemp(environment))
 
@@ -132,7 +132,7 @@ def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(rende
         ),
     ],
 )
-def test_the_app_of_apps_puts_the_stacks_source_into_the_others(
+def test_the_app_of_apps_sets_the_stacks_source_in_the_others(
     tmp_path: Path, enabled: bool, paths: dict[str, str]
 ) -> None:
     gitops = {"repository": "https://git.example.com/team/ml.git", "revision": "v2", "path": "ml/stacks/aws-qa"}
@@ -163,12 +163,12 @@ def test_a_stack_without_models_renders(environment: Environment, tmp_path: Path
 
 
 def test_the_experiments_are_the_config_map_that_the_router_mounts(tmp_path: Path) -> None:
-    """Whatever its content, it has one name; a route beside it is one of the kinds that may be applied."""
+    """Its name does not depend on its content, and a route beside it is one of the kinds that may be applied."""
     shutil.copytree(GITOPS, tmp_path / "gitops")
     folder = write_stack(tmp_path / "gitops", Environment.DEV) / "experiments"
     example = (ROOT / "docs" / "gitops.md").read_text().partition("kind: HTTPRoute")[2].partition("```")[0]
     (folder / "route.yaml").write_text(
-        f"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute{example}"  # as people are told to write it
+        f"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute{example}"  # as the documentation shows it
     )
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({**kustomization, "resources": ["route.yaml"]}))

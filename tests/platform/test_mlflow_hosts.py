@@ -1,7 +1,7 @@
 """A real MLflow server, configured with the hosts that the platform allows.
 
-MLflow compares the Host header exactly, port included. Proves that clients in the cluster and Prometheus are accepted
-and others rejected, by the installed MLflow; the one in the chart's image may be an earlier 3.x.
+MLflow compares the Host header exactly, including the port. Proves that the installed MLflow accepts clients in the
+cluster and Prometheus, and rejects others; the chart's image may contain an earlier 3.x.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real tracking server with the platform's setting and a SQLite store."""
+    """The address of a real tracking server with the platform's setting and a SQLite store."""
     folder: Path = tmp_path_factory.mktemp("mlflow")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -56,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def request_status(address: str, host: str, path: str = "/api/2.0/mlflow/experiments/search?max_results=1") -> int:
-    """Send a request with this Host header; returns the response's status, 0 when there is no response."""
+    """Send a request with this Host header; returns the response's status, or 0 if there is no response."""
     request = urllib.request.Request(f"{address}{path}", headers={"Host": host})  # noqa: S310 http on this machine
     try:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310

@@ -1,9 +1,9 @@
-"""From a fault to a notification, with real programs: Prometheus has all rules, Alertmanager a stack's configuration.
+"""From a fault to a notification, with real programs: Prometheus with all rules, Alertmanager as a stack configures it.
 
-Proves that an alert of a process that has ended reaches the receivers of its severity, with what a person needs to
-begin, within two minutes beyond the rule's `for`, and that the heartbeat arrives. The receivers' addresses are those of
-a stub, and no rule waits for longer than 10 seconds; tests/soak has the rules' evaluation against a whole stack. Does
-not prove what Slack and PagerDuty make of it.
+Proves that an alert for a process that has ended reaches the receivers of its severity, with the information that a
+person needs to begin, within two minutes after the rule's `for`, and that the heartbeat arrives. The receivers are
+stubs, and no rule's `for` is longer than 10 seconds; tests/soak evaluates the rules on a whole stack. Does not prove
+how Slack and PagerDuty handle the notifications.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.process
 
-_EVALUATION = 1  # seconds; the stack's 30 would add themselves to each step
-_FOR = 10  # seconds that alerts have to hold; Alertmanager then waits 30, by the stack's configuration
+_EVALUATION = 1  # seconds; the stack's 30 would be added to each step
+_FOR = 10  # seconds that alerts have to hold; Alertmanager then waits 30, as the stack configures it
 _ALERTING = {"slack": "alerts-slack", "heartbeat": "alerts-heartbeat", "runbooks": "https://git.acme.org/runbooks"}
 
 
 class _Exporter(SilentHandler):
-    protocol_version = "HTTP/1.0"  # a connection that was kept would be answered beyond the server's end
+    protocol_version = "HTTP/1.0"  # a persistent connection would be answered even after the server's end
 
     def do_GET(self) -> None:  # noqa: N802 the library's name
         self.respond(200, b"", [("Content-Type", "text/plain; version=0.0.4")])

@@ -1,6 +1,6 @@
-"""Kubeflow Pipelines: what upstream's manifests have that is unsafe, and that the platform's patches remove it.
+"""Kubeflow Pipelines: what is unsafe in upstream's manifests, and that the platform's patches remove it.
 
-Every test of a patch renders upstream's manifests without it, too, and shows the difference. Needs kubectl, which
+Every test of a patch also renders upstream's manifests without it, and shows the difference. Needs kubectl, which
 contains kustomize, and the sources in GROUNDWORK_MANIFESTS (see tests/support/pipelines_rendering.py). Does not prove
 that the pods start, nor that runs pass.
 """
@@ -69,7 +69,7 @@ def find_exceptions() -> list[ReviewedException]:
 
 
 def all_violations(manifests: Manifests) -> set[tuple[str, str]]:
-    """Control and object of each violation."""
+    """The control and the object of each violation."""
     return {
         (control.id, f"kubeflow-pipelines/{item['kind']}/{item['metadata']['name']}")
         for item in manifests
@@ -84,7 +84,7 @@ def covers(exception: ReviewedException, violation: tuple[str, str]) -> bool:
 
 
 def violations(manifests: Manifests) -> set[tuple[str, str]]:
-    """Those that no reviewed exception covers."""
+    """The violations that no reviewed exception covers."""
     exceptions = load_exceptions()
     return {one for one in all_violations(manifests) if not any(covers(each, one) for each in exceptions)}
 
@@ -114,12 +114,12 @@ def listens_for_administration_of_envoy(manifests: Manifests) -> bool:
 
 
 def floats(manifests: Manifests) -> bool:
-    """Whether an image has a tag that is less than a whole version; SeaweedFS's have two parts."""
+    """Whether an image's tag is not a complete version; SeaweedFS's versions have two parts."""
     images = {one["image"] for one in containers(manifests)}
     return any(image.rpartition(":")[2].count(".") != 2 for image in images if "/seaweedfs:" not in image)
 
 
-# What is unsafe upstream, as a question to manifests. The comments name upstream's files in manifests/kustomize.
+# What is unsafe upstream, as functions of manifests. The comments name upstream's files in manifests/kustomize.
 UNSAFE: Mapping[str, Callable[[Manifests], bool]] = {
     # base/installs/generic/mysql-secret.yaml, and mlpipeline-minio-artifact-secret.yaml of third-party/seaweedfs
     "credentials are the same everywhere": lambda them: bool(find(them, "Secret")),
@@ -188,7 +188,7 @@ def test_the_patched_manifests_pass_every_control(patched: Manifests) -> None:
 
 
 def make_run(manifests: Manifests, **context: Any) -> dict[str, Any]:
-    """The workflow of a run with one step, and what the platform's Argo adds to every workflow."""
+    """The workflow of a run with one step, with the fields that the platform's Argo adds to every workflow."""
     defaults = yaml.safe_load(config(manifests, "workflow-controller-configmap")["workflowDefaults"])["spec"]
     step = {"name": "step", "container": {"image": "ghcr.io/acme/train:1", "securityContext": context}}
     spec = {**defaults, "templates": [step]}
@@ -203,7 +203,7 @@ def violated(manifest: Mapping[str, Any], standard: str) -> set[str]:
     }
 
 
-def test_pods_of_runs_are_judged_under_the_level_of_their_namespace(patched: Manifests) -> None:
+def test_pods_of_runs_are_evaluated_at_the_level_of_their_namespace(patched: Manifests) -> None:
     assert PIPELINES_PROFILES[NAMESPACE].level == "baseline"
     run = make_run(patched)
     assert violated(run, "PSS-baseline") == set()
@@ -237,7 +237,7 @@ def test_roles_allow_less_than_upstreams(upstream: Manifests, patched: Manifests
 
 
 def list_rules(manifests: Manifests, account: str) -> Sequence[Mapping[str, Any]]:
-    """The rules that hold for a service account."""
+    """The rules that apply to a service account."""
     roles = {
         binding["roleRef"]["name"]
         for binding in find(manifests, "RoleBinding")
@@ -247,14 +247,14 @@ def list_rules(manifests: Manifests, account: str) -> Sequence[Mapping[str, Any]
 
 
 def list_permissions(rules: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """Group, resource and verb of each permission."""
+    """The group, resource and verb of each permission."""
     return {one for rule in rules for one in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])}
 
 
 def test_service_accounts_are_those_of_pods_and_that_of_runs_is_the_stacks(
     upstream: Manifests, patched: Manifests
 ) -> None:
-    """Two owners would take turns at that of runs."""
+    """With two owners, the service account of runs would alternate between them."""
     assert {WORKLOAD.service_account, "kubeflow-pipelines-container-builder"} < names(find(upstream, "ServiceAccount"))
     used = {pod["serviceAccountName"] for pod in pods(patched) if "serviceAccountName" in pod}
     assert names(find(patched, "ServiceAccount")) == used

@@ -1,9 +1,9 @@
-"""The queries of platform/queries: each is valid, is deployed, and names only what the stack sends to its cloud.
+"""The queries of platform/queries: each is valid, is deployed, and names only data that the stack sends to its cloud.
 
-Proves that Microsoft's own parser finds no fault in the KQL, against tables with the columns that Microsoft documents;
-that each listed table is filled by what the stack sends, and each query is in the workbook, a saved query or an alert.
-Of Logs Insights, which has no parser that could be had, it proves that commands, functions and fields are known ones.
-Does not prove that any table has rows, nor what the clouds make of a query.
+Proves that Microsoft's own parser finds no error in the KQL, for tables with the columns that Microsoft documents; that
+the stack sends data to each listed table; and that each query is in the workbook, a saved query or an alert. For Logs
+Insights, for which no parser is available, it proves that commands, functions and fields are known ones. Does not prove
+that any table has rows, nor the result of a query in the clouds.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def analyses() -> Mapping[str, Analysis]:
 
 @pytest.mark.process
 @pytest.mark.parametrize("name", KQL)
-def test_microsofts_parser_finds_no_fault_in_a_query(analyses: Mapping[str, Analysis], name: str) -> None:
+def test_microsofts_parser_finds_no_error_in_a_query(analyses: Mapping[str, Analysis], name: str) -> None:
     assert analyses[name].errors == []
     assert analyses[name].tables
 
 
 @pytest.mark.process
-def test_the_parser_finds_faults_in_syntax_tables_and_columns() -> None:
+def test_the_parser_finds_errors_in_syntax_tables_and_columns() -> None:
     faulty = {
         "syntax": "KubeEvents | where",
         "table": "ContainerLogV2 | take 1",
@@ -79,9 +79,9 @@ def test_the_parser_finds_faults_in_syntax_tables_and_columns() -> None:
 
 
 @pytest.mark.process
-def test_no_table_and_no_column_is_listed_that_no_query_names(analyses: Mapping[str, Analysis]) -> None:
+def test_every_listed_table_and_column_is_named_by_a_query(analyses: Mapping[str, Analysis]) -> None:
     named = {column for analysis in analyses.values() for column in analysis.columns}
-    # Every table has a time, by which Azure selects rows where a query does not.
+    # Every table has a time, by which Azure selects rows if a query does not.
     listed = {f"{name}.{column}" for name, table in TABLES.items() for column in table["columns"]}
     assert {column for column in listed - named if not column.endswith(".TimeGenerated")} == set()
 
@@ -151,7 +151,7 @@ def test_every_listed_field_is_named_by_a_query() -> None:
 
 
 def find_unknown_words(text: str, fields: set[str]) -> set[str]:
-    """The words of a query that are no command, function, field, or name that it gives itself."""
+    """The words of a query that are not a command, a function, a field, or a name that it defines itself."""
     own = {*re.findall(r"\(\?<(\w+)>", text)}
     bare = re.sub(r"(?m)^#.*$", "", text)
     bare = re.sub(r'"[^"]*"', '""', re.sub(r"/(?:[^/\\\n]|\\.)+/", '""', bare))

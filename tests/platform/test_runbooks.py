@@ -1,6 +1,6 @@
-"""The runbooks: one for each alert, all of one shape, whose links and commands lead somewhere.
+"""The runbooks: one for each alert, all with the same structure, with links and commands that exist.
 
-Does not prove that following one mends anything.
+Does not prove that following one fixes anything.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ROOT = RUNBOOKS.parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text().splitlines()
 SECTIONS = ["What it means", "How to see it", "First five minutes", "Mend", "Verify", "Afterwards"]
 PROGRAMS = {"curl", "git", "helm", "kubectl", "make"}
-# What people decide to do, rather than are alerted to.
+# Runbooks of actions that people decide on, without an alert.
 PROCEDURES = {"failed-deployment", "failover", "restore", "rollback", "store-away"}
 
 
-def test_every_alert_has_one_and_every_one_an_alert() -> None:
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     assert {page.stem for page in PAGES} == {rule["alert"] for rule in list_alerts()} | PROCEDURES
 
 
@@ -35,7 +35,7 @@ def read_stem(page: Path) -> str:
     return page.stem
 
 
-def test_it_has_the_shape_of_all() -> None:
+def test_it_has_the_common_structure() -> None:
     def check(page: Path) -> None:
         _, *sections = re.split(r"^## (.+)$", page.read_text(), flags=re.MULTILINE)
         assert sections[::2] == SECTIONS
@@ -52,9 +52,11 @@ def test_its_links_lead_to_a_file() -> None:
     check_every([*PAGES, RUNBOOKS / "README.md"], check, read_stem)
 
 
-@pytest.mark.skipif("GROUNDWORK_CHARTS" not in os.environ, reason="GROUNDWORK_CHARTS names no folder with the charts")
+@pytest.mark.skipif(
+    "GROUNDWORK_CHARTS" not in os.environ, reason="GROUNDWORK_CHARTS does not name a folder with the charts"
+)
 def test_its_workloads_exist() -> None:
-    """Those of charts are known where GROUNDWORK_CHARTS names a folder with the charts."""
+    """Workloads of charts are only known if GROUNDWORK_CHARTS names a folder with the charts."""
     workloads = list_workloads()
 
     def check(page: Path) -> None:
@@ -65,12 +67,12 @@ def test_its_workloads_exist() -> None:
 
 
 def list_workloads() -> set[tuple[str, str, str]]:
-    """Namespace, kind and name."""
+    """The namespace, kind and name of each workload."""
     declared = list_declared(NetworkPolicyEngine.CILIUM)
     found = {
         (item["metadata"].get("namespace", ""), item["kind"].lower(), item["metadata"]["name"]) for item in declared
     }
-    # The sample has no image of these.
+    # The sample stack has no images for these.
     return found | {("lifecycle", "deployment", process.name) for process in (RECEIVER, WORKER, CONTROLLER, RETRAINING)}
 
 
@@ -83,7 +85,7 @@ def test_its_targets_of_make_exist() -> None:
     check_every([*PAGES, ROOT / "docs" / "operations.md"], check, read_stem)
 
 
-def test_its_commands_are_of_programs_that_operators_have() -> None:
+def test_its_commands_use_programs_that_operators_have() -> None:
     def check(page: Path) -> None:
         commands = re.findall(r"^\$ (\w+)", page.read_text(), flags=re.MULTILINE)
         assert set(commands) <= PROGRAMS

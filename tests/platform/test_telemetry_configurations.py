@@ -1,9 +1,9 @@
 """The configurations of Alloy, Loki and Tempo, as the stack renders them.
 
 Proves that Alloy's own parser accepts its configuration, that every component, block, attribute and key in the three is
-one of the documented ones, and that every reference of Alloy's leads to a component. The programs themselves are not
-run: Loki and Tempo are under a licence (AGPL) nothing under which is built here, and Alloy contains parts of
-both. So a value of the wrong kind, or a combination that they refuse, is not found.
+documented, and that every reference in Alloy's configuration leads to a component. The programs themselves are not run:
+Loki and Tempo are licensed under the AGPL, under which nothing is built here, and Alloy contains parts of both.
+Therefore a value of the wrong type, or a combination that they reject, is not found.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.sample_platform import record_components
 
 ALLOY = ROOT / "infra" / "cluster" / "telemetry.alloy"
 _OUTPUT = {"metrics", "logs", "traces"}
-# Blocks with their attributes, of the components that are used.
+# The blocks of the components that are used, with their attributes.
 # Source: https://grafana.com/docs/alloy/latest/reference/components/ and .../reference/config-blocks/logging/
 ALLOY_BLOCKS: Mapping[str, set[str]] = {
     "logging": {"level", "format", "write_to"},
@@ -89,7 +89,7 @@ def test_alloys_parser_accepts_it_and_its_blocks_are_documented() -> None:
         assert set(block.attributes) <= documented, block.path
 
 
-def test_what_alloy_refers_to_is_there() -> None:
+def test_alloys_references_lead_to_components() -> None:
     blocks = parse(ALLOY)
     components = {f"{block.path[0]}.{block.label}" for block in blocks if block.label}
     references = {
@@ -104,7 +104,7 @@ def test_what_alloy_refers_to_is_there() -> None:
     assert len(references) == 5
 
 
-def test_alloys_parser_refuses_what_is_none(tmp_path: Path) -> None:
+def test_alloys_parser_rejects_an_invalid_configuration(tmp_path: Path) -> None:
     broken = tmp_path / "broken.alloy"
     broken.write_text(ALLOY.read_text().replace("{", "", 1))
     with pytest.raises(AssertionError, match=r"broken\.alloy"):
@@ -129,7 +129,7 @@ def test_tempos_keys_are_documented(environment: str) -> None:
 
 def test_lokis_blocks_are_documented_and_its_retention_is_the_stacks() -> None:
     if "GROUNDWORK_CHARTS" not in os.environ:
-        pytest.skip("GROUNDWORK_CHARTS names no folder with the charts")
+        pytest.skip("GROUNDWORK_CHARTS does not name a folder with the charts")
     maps = [item for item in list_declared(NetworkPolicyEngine.CILIUM) if item["kind"] == "ConfigMap"]
     (config,) = [item["data"]["config.yaml"] for item in maps if item["metadata"]["name"] == "loki"]
     rendered = yaml.safe_load(config)

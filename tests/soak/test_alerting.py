@@ -1,12 +1,11 @@
-"""Three faults of a rehearsed stack: who is told, how soon, and whether the runbooks help.
+"""Three faults of a rehearsed stack: who is notified, how soon, and whether the runbooks help.
 
-Proves that the real Prometheus loads every rule as the operator wrote it and scrapes every real process, that the
-alerts of a slow challenger, of a commit that cannot be synced and of an MLflow that has ended arrive within two minutes
-beyond their `for`, through the Alertmanager configuration that the stack renders, that the commands of their runbooks
-show the fault and mend it, and that the alerts end. No alert waits for more than a minute here, whatever its `for` is,
-and the receiver's address is one of this machine. Simulated are the clouds, the nodes and their kubelets, so that
-`kubectl logs` and `kubectl exec` are replaced by what they would do; Argo CD polls git every 3 seconds rather than
-every 3 minutes.
+Proves that the real Prometheus loads every rule as the operator wrote it and scrapes every real process; that the
+alerts for a slow challenger, for a commit that cannot be synced and for an MLflow that has ended arrive within two
+minutes after their `for`, through the Alertmanager configuration that the stack renders; that the commands of their
+runbooks show the fault and fix it; and that the alerts end. Here no alert's `for` is longer than a minute, and the
+receiver is on this machine. The clouds, the nodes and their kubelets are simulated, so `kubectl logs` and
+`kubectl exec` are replaced by equivalents; Argo CD polls git every 3 seconds instead of every 3 minutes.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from tests.support.rehearsed_stacks import RehearsedStacks
 
 pytestmark = pytest.mark.soak
 
-_TIMEOUT = 3600  # seconds; ten minutes on two cores that do nothing else
+_TIMEOUT = 3600  # seconds; ten minutes on two idle cores
 _SCRAPED = ("breast-cancer", "drift-collector", "retraining", "mlflow", "argocd")
-_BY_POD = "lifecycle/lifecycle "  # a PodMonitor, of receiver, worker and rollout controller
+_BY_POD = "lifecycle/lifecycle "  # a PodMonitor for receiver, worker and rollout controller
 
 
 @needs_models
-def test_three_faults_are_notified_of_and_mended_by_their_runbooks(
+def test_three_faults_cause_notifications_and_their_runbooks_fix_them(
     rehearsed_stacks: RehearsedStacks, tmp_path: Path
 ) -> None:
     stack = rehearsed_stacks.copy("azure-dev", tmp_path)

@@ -1,7 +1,7 @@
-"""aws-dev, rehearsed, worked on and destroyed.
+"""aws-dev, rehearsed, changed and destroyed.
 
-Proves of it what tests/engine/test_azure.py proves of azure-dev: an edit changes what it should and no more, a broken
-policy stops a preview, a destroy leaves nothing, and what controllers act on goes first.
+Proves for it what tests/engine/test_azure.py proves for azure-dev: an edit changes only what it should, a policy
+violation stops a preview, a destroy leaves nothing, and objects are deleted before their controllers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ AWS = "aws-dev"
 
 @pytest.fixture(scope="module")
 def stack(rehearsed_stacks: RehearsedStacks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """aws-dev as it came up in a fresh copy of the project."""
+    """aws-dev as it was brought up in a fresh copy of the project."""
     copy = rehearsed_stacks.copy(AWS, tmp_path_factory.mktemp("project"))
     yield copy
     copy.stop_serving()
@@ -37,7 +37,7 @@ class TestAws(ServedStackContract):
     CHANGED_BY_MAXIMUM = ("cluster-user", "karpenter-nodepool-user", "karpenter-nodepool-spot", "alerts-stack")
 
 
-def test_all_that_has_left_no_secret_in_plain_text(stack: Stack) -> None:
+def test_no_operation_has_left_a_secret_in_plain_text(stack: Stack) -> None:
     assert_no_secret_in_plain_text(stack)
 
 

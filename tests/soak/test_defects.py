@@ -1,9 +1,9 @@
-"""Defects made on purpose in azure-dev that the engine lets pass, and a stack that is up again once one is mended.
+"""Deliberate defects in azure-dev that the engine does not detect, and a stack that passes once one is fixed.
 
-Proves that what would keep pods from running in production keeps a rehearsal from passing, and that the message has
-the controller's or admission's own reason; and that what a failed rehearsal leaves behind does not keep the next one
-from passing. The control plane, the charts and Helm are real; that pods which are scheduled run is simulated, and so
-are the clouds' APIs. tests/engine/test_azure.py has defects that fail an update.
+Proves that a rehearsal fails if pods would not run in production, with the reason of the controller or of admission in
+its message; and that the next rehearsal passes regardless of what a failed one leaves behind. The control plane, the
+charts and Helm are real; the running of scheduled pods and the clouds' APIs are simulated. tests/engine/test_azure.py
+has defects that fail an update.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from tests.support.rehearsed_stacks import RehearsedStacks
 
 pytestmark = [
     pytest.mark.soak,
-    pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts"),
+    pytest.mark.skipif(
+        FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} does not name a folder with the charts"
+    ),
 ]
 
 AZURE = "azure-dev"
 MLFLOW = "infra/cluster/mlflow.py"
 
 
-# Edits of the program, and words of the message about each.
+# Edits of the program, and parts of the message about each.
 NO_IDENTITY = (
     (MLFLOW, '"extraPodLabels": dict(identity.pod_labels)', '"extraPodLabels": {}'),
     ["mlflow/mlflow", "azure.workload.identity/use"],
@@ -40,7 +42,7 @@ READS_ALL_SECRETS = (
     ],
 )
 
-# The operator creates the pod, so that only the API server sees its containers.
+# The operator creates the pod, so only the API server sees its containers.
 NO_FIXED_VERSION = (
     (
         "infra/cluster/monitoring.py",
@@ -74,7 +76,7 @@ def test_defects_that_only_appear_in_the_cluster_fail_the_rehearsal(
 
 
 @pytest.mark.usefixtures("control_plane")
-def test_a_stack_passes_once_a_defect_is_mended(project: Project) -> None:
+def test_a_stack_passes_once_a_defect_is_fixed(project: Project) -> None:
     old = '"existingDatabaseSecret": {"name": _DATABASE_SECRET}'
     with project.edited(MLFLOW, old, old.replace("_DATABASE_SECRET", '"mlflow-db"')):
         assert 'secret "mlflow-db" not found' in project.rehearse("up", AZURE).failure()

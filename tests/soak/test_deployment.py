@@ -1,4 +1,4 @@
-"""The road from a new stack to its end on both clouds; tests/engine/test_deployment.py says what such a test proves."""
+"""The life of a stack on both clouds, from its creation to its end; see tests/engine/test_deployment.py."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ AWS_PIN = f'  groundwork:account: "{ACCOUNT}"\n'
 AZURE_PIN = f"  groundwork:subscription: {SUBSCRIPTION}\n  groundwork:tenant: {TENANT}\n"
 
 
-def test_the_road_on_aws_is_open_from_a_new_stack_to_its_end(project: Project, tmp_path: Path) -> None:
+def test_a_new_stack_on_aws_is_deployed_changed_and_destroyed(project: Project, tmp_path: Path) -> None:
     with deployment(project, tmp_path / "machine", {"aws": AWS}) as machine:
         walk_to_the_deployment(machine, NEW_AWS_STACK, AWS_PIN)
         walk_to_the_end(machine, remaining=())
 
 
-def test_the_road_on_azure_is_open_from_a_new_stack_to_its_end(project: Project, tmp_path: Path) -> None:
+def test_a_new_stack_on_azure_is_deployed_changed_and_destroyed(project: Project, tmp_path: Path) -> None:
     with (
         serve_manager(subscription_answers()) as manager,
         deployment(project, tmp_path / "machine", azure_programs(manager)) as machine,

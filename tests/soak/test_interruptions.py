@@ -1,7 +1,7 @@
-"""A rehearsal that is killed, interrupted and bereft of its API server passes in the end.
+"""A rehearsal that is killed, interrupted and loses its API server passes in the end.
 
-Proves that each such run leaves no process and no lock behind, says what happened, and that the same stack is brought
-up by one run after the other, of which the last passes. tests/engine has a shorter test of the same kind.
+Proves that each such run leaves no process and no lock behind and reports what happened, and that successive runs bring
+the same stack up, of which the last one passes. tests/engine has a shorter test of the same kind.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The whole model lifecycle scenario on both clouds, by the command that people use.
+"""The whole model lifecycle scenario on both clouds, with the command that people use.
 
-Proves what tests/engine/test_lifecycle.py does, with a first version from the pipeline, and that an experiment stops a
-worse challenger before it gets requests of the route; that no drift is found in the usual requests and drift in others,
-which starts a training run whose version serves within five minutes and is right more often; that a version which
-answers users too slowly is rolled back by what Prometheus has of their requests; and that all this holds on either
-cloud. What the scenario itself checks of each is in rehearsal/scenarios.
+Proves what tests/engine/test_lifecycle.py does, with a first version from the pipeline; that an experiment stops a
+worse challenger before it gets requests of the route; that no drift is found in the usual requests but in others, which
+starts a training run whose version serves within five minutes and is right more often; that a version that responds too
+slowly is rolled back because of Prometheus' measurements; and that all this holds on either cloud. The scenario's own
+checks of each stage are in rehearsal/scenarios.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _COMMITS = (
 
 @needs_models
 @pytest.mark.parametrize("stack", ["azure-dev", "aws-dev"])
-def test_models_come_stay_and_go_by_themselves(stack: str) -> None:
+def test_models_are_promoted_and_rolled_back_automatically(stack: str) -> None:
     run = run_command(stack)
     assert run.returncode == 0, run.stderr[-5000:]
     assert "Traceback" not in run.stderr
     assert_in_order(_COMMITS, run.stdout)
-    assert "Give breast-cancer version 3 " not in run.stdout, "the experiment alone gave it requests"
+    assert "Give breast-cancer version 3 " not in run.stdout, "it got requests only through the experiment"
     assert "  promote: The challenger is better: correct differs by +0." in run.stderr
     assert "  stop: The challenger is worse: correct differs by -0." in run.stderr
     assert re.search(r"  no drift in \d+ rows of version 2; drifted: none", run.stderr)

@@ -1,7 +1,7 @@
-"""A stack on a machine that has no chart, and that no repository of charts can be reached from.
+"""A stack on a machine without charts that cannot reach any chart repository.
 
-Proves that its rehearsal says so, checks Kubernetes objects offline, and passes. What each chart needs is proven where
-there are charts.
+Proves that its rehearsal reports this, checks Kubernetes objects offline, and passes. The needs of each chart are
+tested where charts are available.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STACK = "azure-dev"
 
 def test_a_stack_is_rehearsed_without_charts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     if any((toolchain.CACHE / "charts").glob("*.tgz")):
-        pytest.skip("charts have been pulled on this machine, so that their repositories can be reached")
+        pytest.skip("charts have been pulled on this machine, so their repositories can be reached")
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     run = project.rehearse("up", STACK)
     assert run.returncode == 0, run.output

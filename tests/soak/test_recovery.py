@@ -1,10 +1,10 @@
-"""The drill: a region is lost with all that is in it, another serves from the last backup, and the first comes back.
+"""The recovery drill: a region is lost, another serves from the last backup, and the first one returns.
 
-Two rehearsed stacks of different regions; PostgreSQL, MLflow, the engine, kubectl and git are real. Proves that the
-registry has the same rows and its champion the same files, that a lost state of the engine is restored to one whose
-preview is empty, and how much time and data it costs: measured where the parts are real, as published where they are
-simulated. Does not prove how long a real cloud takes, nor that models answer: their pods' processes are simulated, and
-so are the object stores and what fills them.
+Uses two rehearsed stacks in different regions; PostgreSQL, MLflow, the engine, kubectl and git are real. Proves that
+the registry has the same rows and its champion the same files, that a lost state of the engine is restored to one with
+an empty preview, and how much time and data is lost: measured for real parts, as published for simulated ones. Does not
+prove how long a real cloud takes, nor that models answer: the processes in their pods, the object stores and whatever
+writes to them are simulated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REPOSITORY = "https://git.example.com/acme/models.git"
 
 
 class Drill:
-    """The two regions, and what is served in them at the moment."""
+    """The two regions, and the stacks that are currently served in them."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.project, self.folder, self.backups = project, folder, folder / "backups"
@@ -46,14 +46,14 @@ class Drill:
         self.short.chmod(0o755)
 
     def reach(self, stack: str, exports: str, database: PostgresServer) -> str:
-        """Have commands find the stack; returns the URI of its artifacts."""
+        """Make commands find the stack; returns the URI of its artifacts."""
         database.create_login("mlflow", read_password(exports))
         self.reach_again(stack, exports, database)
         (root,) = re.findall(r"s3://\S+", self.project.pulumi(exports, "stack", "output", "artifacts").output)
         return str(root)
 
     def reach_again(self, stack: str, exports: str, database: PostgresServer) -> None:
-        # What the cluster deploys from, under the URL that its settings have.
+        # The repository from which the cluster deploys, under the URL in its settings.
         repository = (self.project.rehearsal(stack) / "gitops").as_uri()
         git = {
             "GIT_CONFIG_COUNT": "3",
@@ -89,7 +89,7 @@ def drill(rehearsed_stacks: RehearsedStacks, tmp_path: Path) -> Iterator[Drill]:
 
 
 def write_standby(drill: Drill) -> None:
-    """A stack like the primary in another region; and a model that the primary serves, in the GitOps repository."""
+    """Write a stack like the primary in another region, and a model of the primary to the GitOps repository."""
     files = drill.project.folder / "stacks"
     text = (files / f"Pulumi.{PRIMARY}.yaml").read_text()
     assert "eu-west-1" in text
@@ -101,13 +101,13 @@ def write_standby(drill: Drill) -> None:
     shutil.copytree(gitops / PRIMARY, gitops / STANDBY)
 
 
-def test_a_region_is_lost_and_comes_back(drill: Drill) -> None:
+def test_a_region_is_lost_and_returns(drill: Drill) -> None:
     primary_data, standby_data = drill.short / "a", drill.short / "b"
     operator, store = drill.operator, drill.store
     with run_server(standby_data) as other:
         with served(drill.project, STANDBY) as exports:
             standby_root = drill.reach(STANDBY, exports, other)
-            operator.succeed("backup", STANDBY)  # its own state above all
+            operator.succeed("backup", STANDBY)  # above all for its own state
         with run_server(primary_data) as database, served(drill.project, PRIMARY) as exports:
             root = drill.reach(PRIMARY, exports, database)
             with drill.serve_registry(exports, database, root):
@@ -157,7 +157,7 @@ def test_a_region_is_lost_and_comes_back(drill: Drill) -> None:
 
 
 def check_champion(drill: Drill, version: str, root: str) -> None:
-    """The registry leads to files in the region that serves, and they are those that were registered."""
+    """Check that the registry refers to files in the region that serves, and that they are the registered ones."""
     champion = drill.registry.find_champion(MODEL)
     assert champion["version"] == version
     assert champion["source"].startswith(f"{root}/")
@@ -165,7 +165,7 @@ def check_champion(drill: Drill, version: str, root: str) -> None:
 
 
 def check_times(output: str) -> None:
-    """What was lost and how long it took, as the command says it."""
+    """Check the lost data and the duration that the command reports."""
     (lost,) = re.findall(r"writes of the last (\d+) min are lost", output) or ["0"]
     assert int(lost) <= 60
     (seconds,) = re.findall(r"(\d+) s  in all", output)
@@ -174,7 +174,7 @@ def check_times(output: str) -> None:
 
 
 def lose_region(drill: Drill, exports: str) -> None:
-    """The simulated cloud refuses everything in the region, and says so to whoever deploys."""
+    """Make the simulated cloud refuse every request in the region, and check that a deployment reports it."""
     state = StateStore(drill.project.rehearsal(PRIMARY) / "state.db")
     state.set_outages({"eu-west-1"})
     state.close()

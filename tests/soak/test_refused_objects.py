@@ -1,7 +1,7 @@
-"""Values and manifests of azure-dev that are refused at once, while it is up.
+"""Values and manifests of azure-dev that are rejected at once while it is up.
 
-Proves that the engine ends with the message of the chart's schema or of the API server. What they refuse is proven in
-tests/unit/rehearsal/simulator and tests/cluster. test_defects.py has defects that only show in the cluster.
+Proves that the engine ends with the message of the chart's schema or of the API server. What they reject is tested in
+tests/unit/rehearsal/simulator and tests/cluster. test_defects.py has defects that only appear in the cluster.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from tests.support.rehearsed_stacks import RehearsedStacks
 
 pytestmark = [
     pytest.mark.soak,
-    pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts"),
+    pytest.mark.skipif(
+        FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} does not name a folder with the charts"
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def stack(rehearsed_stacks: RehearsedStacks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """azure-dev as it came up in a fresh copy of the project."""
+    """azure-dev as it was brought up in a fresh copy of the project."""
     copy = rehearsed_stacks.copy("azure-dev", tmp_path_factory.mktemp("project"))
     yield copy
     copy.stop_serving()
 
 
-def test_a_preview_with_values_that_a_chart_refuses_fails(stack: Stack) -> None:
-    # On a first preview nothing is refused: the engine does not call a provider whose kubeconfig it does not know.
+def test_a_preview_with_values_that_a_chart_rejects_fails(stack: Stack) -> None:
+    # A first preview rejects nothing: the engine does not call a provider whose kubeconfig is not known yet.
     old, new = '"replicaCount": replicas,', '"replicaCount": "one",'
     with stack.project.edited("infra/cluster/mlflow.py", old, new):
         preview = stack.pulumi("preview")
@@ -39,7 +41,7 @@ def test_a_preview_with_values_that_a_chart_refuses_fails(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("control_plane")
-def test_a_manifest_that_the_api_server_refuses_fails(stack: Stack) -> None:
+def test_a_manifest_that_the_api_server_rejects_fails(stack: Stack) -> None:
     with stack.project.edited("infra/cluster/namespaces.py", '"pods": str(profile.pods)', '"pods": "many"'):
         complaint = stack.pulumi("up", "--yes", "--skip-preview").failure()
     assert "-quota" in complaint

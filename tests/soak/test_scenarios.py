@@ -1,7 +1,7 @@
-"""Every scenario on every stack: circumstances that change from one command to the next, with the real engine.
+"""Every scenario on every stack: circumstances that change between commands, with the real engine.
 
-Proves that each passes; interruptions are for the two stacks of production, at 25 points each. Some hours in all: none
-of them is in `make test`, since the shortest brings a whole stack up.
+Proves that each passes; interruptions are tested on the two production stacks, at 25 points each. They take some hours
+in all, and none of them is in `make test`, since even the shortest brings a whole stack up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """aws-dev without the add-on that provisions volumes.
 
-Proves that pods which need volumes keep the rehearsal from passing, in the words of who refuses them. The stack is
-brought up from nothing, for volumes that are there would stay.
+Proves that pods that need volumes fail the rehearsal, with the message of the provisioner. The stack is brought up from
+nothing, because existing volumes would remain.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.soak
 AWS = "aws-dev"
 
 
-@pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts")
+@pytest.mark.skipif(
+    FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} does not name a folder with the charts"
+)
 @pytest.mark.usefixtures("control_plane")
 def test_volumes_without_their_add_on_stay_pending(project: Project) -> None:
     project.edit("infra/aws/cluster.py", '"aws-ebs-csi-driver",', '"snapshot-controller",')

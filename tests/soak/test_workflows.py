@@ -1,8 +1,8 @@
-"""The steps of a deployment and of the nightly check, by the real engine, with simulated clouds for the real ones.
+"""The steps of a deployment and of the nightly check, with the real engine and simulated clouds.
 
-Proves that what the workflows call deploys a new stack without a terminal, finds no drift right after it, finds what
-somebody has removed in the cloud, and gives the policies' findings as SARIF. The smoke test and backups have tests of
-their own; what signing in and GitHub itself do, nothing here can tell.
+Proves that the workflows' commands deploy a new stack without a terminal, find no drift right after that, find what
+somebody has removed in the cloud, and report the policies' findings as SARIF. The smoke test and backups have their own
+tests; the sign-in and GitHub itself cannot be tested here.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ def run_step(machine: Deployment, workflow: str, job: str, part: str, environmen
     return machine.run(find_step(workflow, job, part).command, {"STACK": STACK, **environment})
 
 
-def test_the_steps_of_a_deployment_deploy_and_those_of_the_night_find_what_has_changed(
-    project: Project, tmp_path: Path
-) -> None:
+def test_the_steps_of_a_deployment_deploy_and_the_nightly_steps_find_changes(project: Project, tmp_path: Path) -> None:
     night = {"RUNNER_TEMP": str(tmp_path)}
     with deployment(project, tmp_path / "machine", {"aws": AWS}) as machine:
         assert machine.make("new-stack", STACK, *NEW_AWS_STACK).returncode == 0

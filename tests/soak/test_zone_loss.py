@@ -1,8 +1,8 @@
-"""Production stacks that lose a zone, in a cluster whose clouds are simulated.
+"""Production stacks that lose a zone, in a cluster with simulated clouds.
 
-Proves with the real scheduler, controllers and eviction API that budgets let each zone be drained, and that all pods
-run again on the nodes that are left; but those whose volume is in the zone, of which another replica has to run. Does
-not prove that the processes in the pods survive it, which are simulated, nor that a cloud's own services do.
+Proves with the real scheduler, controllers and eviction API that budgets allow each zone to be drained, and that all
+pods run again on the remaining nodes, except pods with a volume in the zone, of which another replica has to run. Does
+not prove that the simulated processes in the pods survive it, nor that a cloud's own services do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ pytestmark = pytest.mark.soak
 _TIMEOUT = 180.0  # seconds for draining, and for pods to run again
 
 
-@pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts")
+@pytest.mark.skipif(
+    FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} does not name a folder with the charts"
+)
 @pytest.mark.usefixtures("control_plane")
 @pytest.mark.parametrize("stack", ["azure-prod", "aws-prod"])
 def test_the_platform_survives_the_loss_of_any_zone(project: Project, stack: str) -> None:
@@ -55,7 +57,7 @@ def lose_zone(api: ApiClient, zone: str) -> None:
     loss = ZoneLoss(api, zone)
     with loss.drained(_TIMEOUT):
         eventually(lambda: list_waiting(api) <= list_bound(loss), _TIMEOUT)
-        # A pod that waits for its volume is one of several: the others do its work.
+        # A pod that waits for its volume is one of several replicas, which take over its work.
         alone = [
             pod["metadata"]["name"]
             for pod in loss.list_bound_pods()
@@ -66,7 +68,7 @@ def lose_zone(api: ApiClient, zone: str) -> None:
 
 
 def list_waiting(api: ApiClient) -> set[str]:
-    """The pods that do not run."""
+    """The pods that are not running."""
     return {
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         for pod in api.list("v1", "Pod")

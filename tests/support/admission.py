@@ -19,9 +19,9 @@ RESTRICTED = {LEVEL_LABEL: "restricted"}
 
 @contextmanager
 def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IMAGE_REGISTRIES) -> Iterator[None]:
-    """Enforce rules as the platform declares them. The API server takes a moment to load them, and to forget them:
+    """Enforce rules as the platform declares them, while the context lasts.
 
-    whoever comes after may create namespaces.
+    At the end, waits until the API server has unloaded them, so that the next test can create namespaces.
     """
     for control in controls:
         for kind, spec in (
@@ -39,7 +39,7 @@ def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IM
 
 
 def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None, *, name: str = "other") -> str:
-    """Why the API server denies a creation under a name, or an ephemeral container; empty where it does not."""
+    """Why the API server denies a creation under a name, or an ephemeral container; empty if it does not."""
     kind = api.discover(manifest["apiVersion"], manifest["kind"])
     metadata = manifest["metadata"]
     try:

@@ -30,16 +30,16 @@ Rule = Mapping[str, Any]
 
 
 def require(tool: Tool) -> Path:
-    """The program, which is built if need be; skips the test where it cannot be had."""
+    """The program, built if needed; skips the test if it is not available."""
     try:
         return toolchain.ensure(tool)
     except UserError as error:
-        pytest.skip(f"{tool.title} cannot be had: {error}")
+        pytest.skip(f"{tool.title} is not available: {error}")
 
 
 @cache
 def list_rules() -> Sequence[Rule]:
-    """All rules, read once: they are for reading."""
+    """All rules, read once; callers must not change them."""
     groups = (yaml.load(path.read_text(), Loader=yaml.CSafeLoader)["groups"] for path in RULE_FILES)
     return [rule for groups_of_file in groups for group in groups_of_file for rule in group["rules"]]
 
@@ -49,7 +49,7 @@ def list_alerts() -> Sequence[Rule]:
 
 
 def list_panel_queries(path: Path) -> Iterator[str]:
-    """PromQL of a dashboard as Grafana sends it: with the values of its variables."""
+    """A dashboard's PromQL as Grafana sends it, with the values of its variables."""
     for panel in json.loads(path.read_text())["panels"]:
         for target in panel.get("targets", ()):
             query: str = target["expr"]
@@ -64,11 +64,11 @@ class Prometheus:
     def __init__(self, address: str) -> None:
         self._address = address
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy leads to this machine
+        self._session.trust_env = False  # proxies cannot reach this machine
         self._metrics: dict[str, set[str]] = {}
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The data of a response of its API. Raises AssertionError with its message where it refuses."""
+        """The data of a response of its API. Raises AssertionError with the API's message for an error."""
         response = self._session.get(f"{self._address}{path}", params=parameters, timeout=30)
         assert response.ok, response.text
         return response.json()["data"]
@@ -107,7 +107,7 @@ def _is_ready(address: str) -> bool:
 
 
 def _find_names(node: Any) -> Iterator[str]:
-    """The names in a syntax tree: of each selector, by its matcher `__name__`."""
+    """The metric names in a syntax tree, from the `__name__` matcher of each selector."""
     if isinstance(node, dict):
         if node.get("type") in ("vectorSelector", "matrixSelector"):
             yield from (item["value"] for item in node["matchers"] if item["name"] == "__name__")

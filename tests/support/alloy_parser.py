@@ -26,7 +26,7 @@ _PARSER = Tool(
 
 @dataclass(frozen=True)
 class Block:
-    """A block: the names of those around it and its own, its label, and its attributes' expressions."""
+    """A block: the names of the enclosing blocks and its own, its label, and its attributes' expressions."""
 
     path: Sequence[str]
     label: str
@@ -34,7 +34,7 @@ class Block:
 
 
 def parse(path: Path) -> Sequence[Block]:
-    """The blocks of a file. Raises AssertionError with the parser's message; skips the test where it cannot be had."""
+    """The blocks of a file. Raises AssertionError with the parser's message; skips the test if it is not available."""
     reply = subprocess.run([require(_PARSER), path], capture_output=True, text=True, check=False)
     assert reply.returncode == 0, reply.stderr
     return [Block(**each) for each in json.loads(reply.stdout)]

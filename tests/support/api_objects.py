@@ -1,4 +1,4 @@
-"""Objects of Kubernetes for the tests of the provider, as a program declares them and as the API server has them."""
+"""Kubernetes objects for the tests of the provider, as a program declares them and as the API server returns them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A git repository to commit to, and an Argo CD Application of it. Proves nothing."""
+"""A git repository to commit to, and an Argo CD Application that syncs it. Proves nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Repository:
         return repository
 
     def commit(self, files: Mapping[str, str | None]) -> str:
-        """Write files, or delete those without a text, and push; returns the commit."""
+        """Write files, delete those whose text is None, and push; returns the commit."""
         for name, text in files.items():
             path = self.clone / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def is_synced(plane: ControlPlane, name: str, commit: str) -> bool:
 
 
 def failed_operation(plane: ControlPlane, name: str, commit: str) -> Mapping[str, Any]:
-    """The operation that failed to sync a commit; empty until it has."""
+    """The operation that failed to sync a commit; empty until one has failed."""
     operation: Mapping[str, Any] = get_status(plane, name).get("operationState", {})
     revision = operation.get("syncResult", {}).get("revision")
     return operation if operation.get("phase") == "Failed" and revision == commit else {}
@@ -127,14 +127,14 @@ def is_healthy(plane: ControlPlane, application: str) -> bool:
 
 
 def may_patch_config_maps(plane: ControlPlane, user: str) -> bool:
-    """Whether a user may, by the roles that the API server already applies."""
+    """Whether a user is allowed to patch ConfigMaps by the roles that the API server already applies."""
     spec = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
     return bool(plane.api.create(review)["status"]["allowed"])
 
 
 def find_processes(plane: ControlPlane) -> dict[str, int]:
-    """The PIDs of this control plane's Argo CD processes, by controller."""
+    """The PIDs of this control plane's Argo CD processes, keyed by controller."""
     found = {}
     for process, (program, *_) in list_processes():
         with contextlib.suppress(OSError):  # it has exited meanwhile
@@ -147,6 +147,6 @@ def find_processes(plane: ControlPlane) -> dict[str, int]:
 
 
 def read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
-    """The value in a ConfigMap of `render_config_map`; None where there is none."""
+    """The value in a ConfigMap of `render_config_map`; None if there is none."""
     found = plane.api.get("v1", "ConfigMap", name, namespace)
     return found["data"]["value"] if found else None

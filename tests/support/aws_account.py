@@ -1,4 +1,4 @@
-"""A simulated AWS account for tests of the models of AWS, and valid inputs for it."""
+"""A simulated AWS account for tests of AWS resource models, and valid inputs for it."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Account:
 
 
 class EksCluster:
-    """An EKS cluster in an account; tests leave out or break one requirement of its nodes at a time."""
+    """An EKS cluster in an account; each test leaves out or breaks one requirement of its nodes."""
 
     def __init__(self, account: Account) -> None:
         self.account, self.vpc = account, account.create_vpc()
@@ -188,7 +188,7 @@ class EksCluster:
         self.account.create(ADDON, clusterName="acme", addonName=name, **inputs)
 
     def create_nodes(self, **inputs: Any) -> None:
-        """A node group that lacks nothing."""
+        """Create a node group that meets all requirements."""
         self.create_internet_route()
         self.create_addon("vpc-cni")
         role = self.account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")

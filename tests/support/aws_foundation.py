@@ -25,7 +25,7 @@ class DeclaredStack:
         return [resource for resource in self.recorder.of_type(type_) if name in ("", resource.name)]
 
     def get_id(self, type_: str, name: str) -> str:
-        """The ID in the simulated account, which the resource's ARN ends with."""
+        """The ID in the simulated account, with which the resource's ARN ends."""
         (resource,) = self.of_type(type_, name)
         return str(resource.outputs["arn"]).rpartition("/")[2]
 

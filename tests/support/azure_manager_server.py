@@ -1,4 +1,4 @@
-"""A local server that answers as Azure Resource Manager does, for one subscription."""
+"""A local server that responds like Azure Resource Manager, for one subscription."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMESPACES = (
 
 
 def offer(size: str, family: str, cores: int, zones: str = "123") -> dict[str, Any]:
-    """A size of virtual machines, as the list of SKUs has it."""
+    """A virtual machine size, in the format of the list of SKUs."""
     return {
         "resourceType": "virtualMachines",
         "name": size,
@@ -37,7 +37,7 @@ def usage(name: str, current: int, limit: int) -> dict[str, Any]:
 
 
 def subscription_answers() -> dict[str, Any]:
-    """What a subscription answers, by the path below it, that has all that a stack needs."""
+    """The responses of a subscription with everything that a stack needs, keyed by path."""
     return {
         "": {"displayName": "Machine learning", "state": "Enabled", "tenantId": TENANT},
         "/providers": {
@@ -59,13 +59,13 @@ def subscription_answers() -> dict[str, Any]:
 
 
 def error(code: str, message: str, status: int = 403) -> dict[str, Any]:
-    """An answer that refuses a request."""
+    """An error response."""
     return {"error": {"code": code, "message": message}, "status": status}
 
 
 @contextmanager
 def serve_manager(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Serve while the context lasts; yields the server's URL. Requests without a token are refused."""
+    """Serve while the context lasts; yields the server's URL. Requests without a token are rejected."""
     prefix = f"/subscriptions/{SUBSCRIPTION}"
 
     class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def serve_manager(answers: Mapping[str, Any]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Tests are quiet."""
+            """Keep requests out of the tests' output."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

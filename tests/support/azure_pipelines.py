@@ -1,4 +1,4 @@
-"""Azure Pipelines' templates, expanded as far as they are used here: parameters, variables, loops, `replace`.
+"""Expands the features of Azure Pipelines' templates that are used here: parameters, variables, loops, `replace`.
 
 Source: https://learn.microsoft.com/azure/devops/pipelines/process/template-expressions. Proves nothing by itself.
 """
@@ -15,7 +15,7 @@ import yaml
 from rehearsal.toolchain import ROOT
 
 _FOLDER = ROOT / ".azure-pipelines"
-# What a person has to give when a run is started.
+# A parameter that a person has to set when a run is started.
 _REQUIRED = {"mlops-pipeline.yml": {"model": "churn"}}
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 _EACH = re.compile(r"\$\{\{\s*each (\w+) in (.+?)\s*\}\}")
@@ -25,28 +25,28 @@ Names = Mapping[str, Any]
 
 
 def list_pipelines() -> list[Path]:
-    """The files of pipelines; the others are templates, which have no trigger."""
+    """The files of pipelines, without templates, which have no trigger."""
     own = sorted(path for path in _FOLDER.glob("*.yml") if "trigger" in yaml.safe_load(path.read_text()))
     return [ROOT / "azure-pipelines.yml", *own]
 
 
 def expand_pipeline(path: Path) -> dict[str, Any]:
-    """A pipeline as a run with its default parameters has it."""
+    """A pipeline as expanded for a run with its default parameters."""
     return expand(path, _REQUIRED.get(path.name))
 
 
 def expand(path: Path, parameters: Names | None = None, variables: Names | None = None) -> dict[str, Any]:
-    """The pipeline or template in a file, with its templates in it.
+    """The pipeline or template in a file, with its templates expanded.
 
-    variables  of the pipeline, by expression, that a template reads
+    variables  of the pipeline that a template reads, keyed by expression
 
-    Raises AssertionError for what is not known here.
+    Raises AssertionError for an unknown expression.
     """
     content = yaml.safe_load(path.read_text())
     declared = {each["name"]: each.get("default") for each in content.pop("parameters", ())}
-    given = dict(parameters or {})
-    assert given.keys() <= declared.keys(), f"{path.name} has no parameter {given.keys() - declared.keys()}"
-    values = {**declared, **given}
+    passed = dict(parameters or {})
+    assert passed.keys() <= declared.keys(), f"{path.name} has no parameter {passed.keys() - declared.keys()}"
+    values = {**declared, **passed}
     missing = [name for name, value in values.items() if value is None]
     assert not missing, f"{path.name} needs {missing}"
     own = {f"variables.{each['name']}": each["value"] for each in content.get("variables", ()) if "name" in each}
@@ -79,7 +79,7 @@ def _expand(node: Any, names: Names, path: Path) -> Any:
 
 
 def _expand_item(item: Any, names: Names, path: Path) -> list[Any]:
-    """The items that one of a list becomes: several by a loop or a template."""
+    """The items that an item of a list expands to: several for a loop or a template."""
     if isinstance(item, Mapping) and len(item) == 1 and (loop := _EACH.fullmatch(next(iter(item)))):
         (body,) = item.values()
         return [each for value in _evaluate(loop[2], names) for each in _expand(body, {**names, loop[1]: value}, path)]
@@ -101,5 +101,5 @@ def _evaluate_text(text: str, names: Names) -> Any:
 def _evaluate(expression: str, names: Names) -> Any:
     if call := _CALL.fullmatch(expression):
         return str(_evaluate(call[1], names)).replace(call[2], call[3])
-    assert expression in names, f"{expression} is not known here"
+    assert expression in names, f"{expression} is unknown"
     return names[expression]

@@ -1,8 +1,8 @@
-"""Runs the scripts of Azure Pipelines' steps on this machine, as workflow_steps does those of GitHub's.
+"""Runs the scripts of Azure Pipelines' steps on this machine, as `workflow_steps` does for GitHub's.
 
-A script is run by bash without the option that ends it at the first failure, as the tasks run it, with the variables of
-pipeline, job and step in its environment. Macros and runtime expressions in variables are looked up in what the test
-gives; a script that has one itself cannot be run. Outputs are the commands that it prints. Proves nothing by itself.
+Bash runs a script as the tasks do: without the option to exit at the first failure, and with the variables of pipeline,
+job and step in its environment. The test passes the values of macros and runtime expressions in variables; a script
+that contains one itself cannot be run. Outputs are the commands that it prints. Proves nothing by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Agent(Machine):
 
     # https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/bash-v3
     shell = ("bash", "--noprofile", "--norc", "-c")
-    # `$(Build.SourceVersion)`, which no command of a shell has for a name, and `$[ ... ]`.
+    # `$(Build.SourceVersion)`, which cannot be the name of a shell command, and `$[ ... ]`.
     expression = re.compile(r"\$\((\w+\.\w+)\)|\$\[\s*(.+)\s*\]")
 
     def list_variables(self) -> Mapping[str, str]:
@@ -49,7 +49,7 @@ class Agent(Machine):
         def look_up(found: re.Match[str]) -> str:
             name = (found[1] or found[2]).strip()
             known = {"Build.SourceVersion": COMMIT, **expressions}
-            assert name in known, f"{step.label} reads {name}, which the test does not give"
+            assert name in known, f"{step.label} reads {name}, which the test does not set"
             return known[name]
 
         return self.expression.sub(look_up, text)
@@ -69,7 +69,7 @@ def list_scripts(path: Path) -> Iterator[Step]:
 
 
 def find_script(step: Mapping[str, Any]) -> str:
-    """The script of a step, empty where it has none."""
+    """The script of a step; empty if it has none."""
     return str(step.get("script") or step.get("inputs", {}).get("inlineScript") or "")
 
 

@@ -1,4 +1,4 @@
-"""A simulated Azure subscription for tests of the models of Azure, and valid inputs for it."""
+"""A simulated Azure subscription for tests of Azure resource models, and valid inputs for it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ POOL = {
     "vnetSubnetID": NODES,
 }
 
-# One valid set of inputs for each type that has rules; some of them refer to others.
+# A valid set of inputs for each type that has rules; some of them refer to others.
 VALID_INPUTS: Mapping[str, dict[str, Any]] = {
     "resources:ResourceGroup": {"resourceGroupName": "rg"},
     "network:VirtualNetwork": in_group(virtualNetworkName="vnet", addressSpace={"addressPrefixes": ["10.0.0.0/16"]}),
@@ -368,7 +368,7 @@ class Subscription:
 
 
 def assign_role(azure: Subscription, role: str, scope: str) -> None:
-    """Give the identity `control` a role on a scope."""
+    """Assign the identity `control` a role on a scope."""
     control = azure.state.find(identity_id("control"))
     assert control
     inputs = {"scope": scope, "principalId": control.outputs["principalId"], "roleDefinitionId": role}

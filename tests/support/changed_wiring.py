@@ -1,4 +1,4 @@
-"""A declared stack with something changed in its clouds or in its cluster. Proves nothing."""
+"""A declared stack with changes in its clouds or its cluster. Proves nothing."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tests.support.declared_stack import DeclaredStack
 from tests.support.objects_in_memory import FakeApiClient
 
 Change = Callable[[Any], Any]
-"""From a record of the clouds' state, or an object of the cluster, to another; None where it is gone."""
+"""Maps a record of the clouds' state, or an object of the cluster, to a changed one; None if it is removed."""
 
 
 def without(kind: str, name: str = "") -> Change:
-    """Nothing of a kind: a type's last part, or an object's kind; of one name, if given."""
+    """Remove everything of a kind (a type's last part, or an object's kind), or only the one with `name`."""
     return lambda found: None if _is_meant(found, kind, name) else found
 
 
 def changed(kind: str, path: str, value: Any, name: str = "") -> Change:
-    """Another value at a path of an input, or of an object; None takes it away."""
+    """Set another value at a path of an input or an object; None removes it."""
     return _edited(kind, name, lambda content: _set(content, path, value))
 
 
 def replaced(kind: str, old: str, new: str, name: str = "") -> Change:
-    """Another text in place of one, wherever it is in a resource's inputs or in an object."""
+    """Replace a text everywhere in a resource's inputs or in an object."""
     return _edited(kind, name, lambda content: _replace(content, old, new))
 
 
@@ -45,7 +45,7 @@ def _edited(kind: str, name: str, edit: Callable[[Any], Any]) -> Change:
 
 
 def change_wiring(stack: DeclaredStack, *changes: Change) -> Wiring:
-    """The wiring of a stack after changes, of which each must change something."""
+    """The wiring of a stack after changes, each of which must have an effect."""
     state, objects = StateStore(":memory:"), []
     left = {*changes}
     for record in stack.recorder.state.all():
@@ -54,7 +54,7 @@ def change_wiring(stack: DeclaredStack, *changes: Change) -> Wiring:
     for found in stack.cluster.api._objects:  # type: ignore[attr-defined]
         if (kept := _apply(found, changes, left)) is not None:
             objects.append(kept)
-    assert not left, "a change has changed nothing"
+    assert not left, "a change has no effect"
     return Wiring(state, Snapshot(FakeApiClient(*objects)))
 
 

@@ -21,7 +21,7 @@ _TIMEOUT = 180  # seconds; the largest takes about twenty
 def install_chart(plane: ControlPlane, package: str, namespace: str, *values: str) -> None:
     """Install a package such as `kserve-crd-v0.20.0` under its chart's name, and wait until it is ready.
 
-    Skips the test where the package or Helm is not available.
+    Skips the test if the package or Helm is not available.
     """
     _helm(plane, "install", *_chart(package, values), "-n", namespace, "--create-namespace", "--wait")
 
@@ -29,9 +29,9 @@ def install_chart(plane: ControlPlane, package: str, namespace: str, *values: st
 def apply_definitions(
     plane: ControlPlane, package: str, kind: tuple[str, str], *values: str, only_kind: bool = False
 ) -> None:
-    """Apply a chart's CustomResourceDefinitions without the rest of it, and wait until `kind`, one of them, is served.
+    """Apply only a chart's CustomResourceDefinitions, and wait until `kind`, one of them, is served.
 
-    With `only_kind`, apply that one definition.
+    With `only_kind`, apply only that definition.
     """
     rendered = _helm(plane, "template", *_chart(package, values), "--kube-version", plane.version, "--include-crds")
     for manifest in yaml.load_all(rendered, _Loader):  # megabytes: the pure Python loader takes half a minute
@@ -49,7 +49,7 @@ def apply_gateway_api_definitions(plane: ControlPlane) -> None:
 
 
 def find_condition(found: Any, kind: str) -> Any:
-    """A condition of an object, or of a part of its status; {} where it has none."""
+    """A condition of an object, or of a part of its status; {} if there is none."""
     conditions = ((found or {}).get("status") or found or {}).get("conditions") or ()
     return next((item for item in conditions if item["type"] == kind), {})
 
@@ -75,10 +75,10 @@ def _served(plane: ControlPlane, api_version: str, kind: str) -> bool:
 def _chart(package: str, values: Sequence[str]) -> list[str]:
     folder = os.environ.get(charts.FOLDER_VARIABLE)
     if not folder:
-        pytest.skip(f"{charts.FOLDER_VARIABLE} names no folder of charts")
+        pytest.skip(f"{charts.FOLDER_VARIABLE} does not name a folder of charts")
     path = Path(folder) / f"{package}.tgz"
     if not path.is_file():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(f"{path} does not exist")
     return [_name(package), str(path), *(argument for value in values for argument in ("--set", value))]
 
 
@@ -89,7 +89,7 @@ def _name(package: str) -> str:
 
 def _helm(plane: ControlPlane, *arguments: str) -> str:
     if not cli.is_available():
-        pytest.skip("there is no Helm")
+        pytest.skip("Helm is not available")
     reply = cli.run([*arguments, "--kubeconfig", str(plane.kubeconfig)], _TIMEOUT)
     assert reply.returncode == 0, reply.stderr
     return reply.stdout

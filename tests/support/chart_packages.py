@@ -11,7 +11,7 @@ VERSION = "1.0.0"
 
 
 def package(folder: Path, name: str, templates: Mapping[str, str], values: str = "") -> Path:
-    """Write the package `<name>-1.0.0.tgz` with templates, by file name, and the text of values.yaml."""
+    """Write the package `<name>-1.0.0.tgz` with templates, keyed by file name, and the text of values.yaml."""
     files = {"Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {VERSION}\n"}
     files |= {"values.yaml": values} if values else {}
     files |= {f"templates/{file}": text for file, text in templates.items()}
@@ -19,7 +19,7 @@ def package(folder: Path, name: str, templates: Mapping[str, str], values: str =
 
 
 def write(path: Path, files: Mapping[str, str]) -> Path:
-    """Write a package with these files, by their paths in it; returns its path."""
+    """Write a package with these files, keyed by path in the package; returns its path."""
     with tarfile.open(path, "w:gz") as archive:
         for file, text in files.items():
             member = tarfile.TarInfo(file)

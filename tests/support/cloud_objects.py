@@ -1,4 +1,4 @@
-"""Objects that tests of the cloud controller create, and read back. Proves nothing."""
+"""Objects that tests of the cloud controller create and read. Proves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shell scripts in the place of the programs that sign in to clouds, for a folder that is early on PATH."""
+"""Shell scripts that replace the programs that sign in to clouds, for a folder at the beginning of PATH."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ esac
 
 
 def azure_programs(manager: str) -> Mapping[str, str]:
-    """`az` and `kubelogin` of a person who has signed in; `manager` is the URL of Azure Resource Manager."""
+    """`az` and `kubelogin` for a person who has signed in; `manager` is the URL of Azure Resource Manager."""
     az = f"""
 case "$1 $2" in
 "account show") echo '{{"id": "{SUBSCRIPTION}", "tenantId": "{TENANT}", "user": {{"name": "ada"}}}}' ;;

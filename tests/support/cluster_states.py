@@ -1,4 +1,4 @@
-"""States with a managed cluster in them, as the simulated clouds store it."""
+"""States that contain a managed cluster, as the simulated clouds store it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def put_aks(state: StateStore, *pools: Mapping[str, Any], **inputs: Any) -> Reso
 
 
 def put_agent_pool(state: StateStore, name: str, **inputs: Any) -> ResourceRecord:
-    """An agent pool that is a resource of its own, outside the cluster's profile."""
+    """An agent pool that is a separate resource, outside of the cluster's profile."""
     profile = agent_pool(name, **inputs)
     profile["agentPoolName"] = profile.pop("name")
     return put(state, "azure-native:containerservice:AgentPool", f"{AKS}/agentPools/{name}", profile)
@@ -100,7 +100,7 @@ def put_node_group(state: StateStore, name: str = "user", size: str = "m6i.xlarg
 
 
 def put_addons(state: StateStore, *names: str, **settings: Mapping[str, Any]) -> None:
-    """EKS add-ons; `settings` are their configuration values by name, with `_` for `-`."""
+    """EKS add-ons; `settings` are their configuration values, keyed by name, with `_` for `-`."""
     for name in names:
         values = settings.get(name.replace("-", "_"))
         inputs = {"clusterName": "acme", "addonName": name}

@@ -22,9 +22,9 @@ PAGE = ROOT / "docs" / "cost.md"
 _BEGIN, _END = "<!-- figures: written by `make docs-cost` -->\n", "<!-- end of the figures -->\n"
 _BANDS = {"dev": "150 to 250", "prod": "300 to 500", "enterprise": "500 to 1,000"}
 _ENTERPRISE_NODES = 6
-_TIMES = 10  # what an enterprise uses of what `cost.usage` assumes
+_TIMES = 10  # an enterprise's usage, as a multiple of the assumptions in `cost.usage`
 _MEASURED = ("networkGb", "objectsGb", "logsGb", "flowLogsGb", "tableGb", "tableRequestsMillion", "requestsMillion")
-# What a stack has for security or for surviving failures, by the items of the price table.
+# The parts of a stack for security or resilience, with their items in the price table.
 _REASONS: Mapping[str, Sequence[str]] = {
     "addresses of services inside the network": ("private-endpoint", "private-endpoint-data", "private-zone"),
     "one way to the internet with fixed addresses": ("nat-gateway", "nat-gateway-data", "public-address"),
@@ -43,11 +43,11 @@ def render_figures() -> str:
 
 
 def split_page(text: str) -> tuple[str, str, str]:
-    """What is before the figures, the figures, and what is after them."""
+    """The text before the figures, the figures, and the text after them."""
     before, begin, rest = text.partition(_BEGIN)
     figures, end, after = rest.partition(_END)
     if not (begin and end):
-        raise ValueError(f"{PAGE} has no place for figures")
+        raise ValueError(f"{PAGE} has no markers for the figures")
     return before, figures, after
 
 
@@ -67,7 +67,7 @@ def _estimate(cloud: str, size: str) -> Estimate:
 
 
 def _enlarge(resource: Resource) -> Resource:
-    """A user pool of twice the nodes."""
+    """Double the nodes of a user pool."""
     if resource.name != "cluster-user":
         return resource
     if "minCount" in resource.inputs:

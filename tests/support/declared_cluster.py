@@ -1,7 +1,7 @@
-"""What a stack declares, as objects of a cluster in which nothing has run yet. Proves nothing.
+"""The objects that a stack declares, in a cluster in which nothing has run yet. Proves nothing.
 
-Charts are rendered; of each workload there is one pod, with what admission and operators would add: the token of its
-service account, and the labels by which Prometheus' operator marks its pods.
+Charts are rendered. Each workload has one pod, with the additions of admission and operators: the token of its service
+account, and the labels that Prometheus' operator sets on its pods.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NETWORKS: Mapping[NetworkPolicyEngine, ClusterNetwork] = {
     NetworkPolicyEngine.VPC_CNI: ClusterNetwork(Engine.VPC_CNI, (_API_CIDR,), (_API_CIDR,)),
 }
 _HOOK = "helm.sh/hook"
-# Kinds without a namespace, as far as charts have them.
+# The cluster-scoped kinds that charts contain.
 _OF_THE_CLUSTER = frozenset(
     """
     APIService ClusterRole ClusterRoleBinding ClusterServingRuntime CustomResourceDefinition GatewayClass IngressClass
@@ -54,7 +54,7 @@ _TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"p
 
 
 def declare_cluster(engine: NetworkPolicyEngine, *, without: tuple[str, str] = ("", "")) -> Snapshot:
-    """A cluster with the objects of a stack; without those of a kind and a name."""
+    """A cluster with the objects of a stack, except the object with the kind and name in `without`."""
     objects = list_declared(engine)
     return Snapshot(
         FakeApiClient(*(found for found in objects if (found["kind"], found["metadata"]["name"]) != without))
@@ -63,7 +63,7 @@ def declare_cluster(engine: NetworkPolicyEngine, *, without: tuple[str, str] = (
 
 @cache
 def list_declared(engine: NetworkPolicyEngine) -> tuple[Object, ...]:
-    """The objects of a stack whose cluster has this engine. Charts that are not available are missing."""
+    """The objects of a stack whose cluster has this engine, without charts that are not available."""
 
     def declare() -> None:
         sample = sample_foundation()
@@ -77,9 +77,9 @@ def list_declared(engine: NetworkPolicyEngine) -> tuple[Object, ...]:
 
 
 def build_objects(resources: Iterable[RecordedResource], managed: ManagedCluster | None = None) -> tuple[Object, ...]:
-    """The objects of declared resources, those that clouds have, and their pods.
+    """The objects of declared resources, the objects that clouds create, and their pods.
 
-    `managed` is the cloud's own cluster: pods get their identities from it, and what it runs itself is there.
+    `managed` is the cloud's own cluster: it injects identities into pods, and its own workloads are included.
     """
     objects: list[Object] = []
     for resource in resources:
@@ -99,7 +99,7 @@ def build_objects(resources: Iterable[RecordedResource], managed: ManagedCluster
 
 
 def _list_own(managed: ManagedCluster) -> list[Object]:
-    """What a cloud's cluster has by itself."""
+    """The objects that a cloud creates in its cluster."""
     parts = (system_workloads, storage, cilium)
     return [found for part in parts for found in part.build_manifests(managed)]
 
@@ -112,13 +112,13 @@ def _inject_identity(pod: Object, objects: Iterable[Object], managed: ManagedClu
 
 
 def _publish_root(namespace: Object) -> Object:
-    """What Kubernetes itself puts into each namespace: the certificate of its API server."""
+    """The ConfigMap that Kubernetes creates in each namespace: the certificate of its API server."""
     metadata = {"name": "kube-root-ca.crt", "namespace": namespace["metadata"]["name"]}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": ""}}
 
 
 def _build_release_record(release: Release, rendered: Iterable[Object]) -> Object:
-    """Helm's own record of a release, with its hooks alone."""
+    """Helm's own record of a release, with only its hooks."""
     hooks = [
         {"manifest": yaml.safe_dump(found), "events": found["metadata"]["annotations"][_HOOK].split(",")}
         for found in rendered
@@ -131,14 +131,14 @@ def _build_release_record(release: Release, rendered: Iterable[Object]) -> Objec
 
 
 def _complete(found: Object) -> Object:
-    """The object with what the API server makes of it: a Secret has its keys in one place."""
+    """The object as the API server stores it: a Secret has all its keys in `data`."""
     if found["kind"] != "Secret":
         return _name_namespace(found)
     return {**found, "data": {**(found.get("data") or {}), **dict.fromkeys(found.get("stringData") or {}, "")}}
 
 
 def _name_namespace(found: Object) -> Object:
-    """The object; a Namespace with the label that the API server gives it."""
+    """The object; a Namespace with the label that the API server adds."""
     if found["kind"] != "Namespace":
         return found
     metadata = found["metadata"]
@@ -147,7 +147,7 @@ def _name_namespace(found: Object) -> Object:
 
 
 def _reconcile(found: Object) -> Object:
-    """The object; a Prometheus with the status that its operator gives it."""
+    """The object; a Prometheus with the status that its operator writes."""
     return {**found, "status": {"replicas": 1}} if found["kind"] == "Prometheus" else found
 
 
@@ -173,7 +173,7 @@ def _list_cloud_objects() -> Iterator[Object]:
 
 
 def _list_pods(objects: list[Object]) -> Iterator[Object]:
-    """One pod of each workload, and of each Prometheus and Alertmanager, whose pods an operator creates."""
+    """One pod for each workload, and for each Prometheus and Alertmanager, whose pods an operator creates."""
     automounts = {
         (found["metadata"]["namespace"], found["metadata"]["name"]): found.get("automountServiceAccountToken", True)
         for found in objects
@@ -208,7 +208,7 @@ def _build_pod(
 
 
 def _mount_token(spec: Mapping[str, Any]) -> Object:
-    """What admission adds to a pod with the token of its service account."""
+    """The volume and mount that admission adds to a pod for the token of its service account."""
     mounted = {**spec, "volumes": [*(spec.get("volumes") or ()), _TOKEN]}
     for part in ("containers", "initContainers"):
         if containers := spec.get(part):
@@ -228,7 +228,7 @@ def _operated_labels(found: Object) -> Mapping[str, str]:
 def _operated_spec(found: Object) -> Mapping[str, Any]:
     ports = {"Prometheus": 9090, "Alertmanager": 9093}
     name = found["spec"].get("portName", "http-web")
-    image = found["spec"].get("image", "operator/default")  # the operator's own where a chart names none
+    image = found["spec"].get("image", "operator/default")  # the operator's default if a chart does not set it
     reloader = {"name": "config-reloader", "image": image, "ports": [{"name": "reloader-web", "containerPort": 8080}]}
     main = {"name": "main", "image": image, "ports": [{"name": name, "containerPort": ports[found["kind"]]}]}
     return {"serviceAccountName": found["spec"].get("serviceAccountName"), "containers": [main, reloader]}

@@ -1,7 +1,7 @@
 """A whole stack, foundation and platform, declared against the simulated clouds without an engine. Proves nothing.
 
-Beside the stacks that have files there are two of each cloud: `aws-full` has all that is optional, so that no part of
-the program is left out, and `aws-long` is `aws-dev` with the longest name that a stack can have.
+In addition to the stacks with files, there are two for each cloud: `aws-full` has everything that is optional, so that
+no part of the program is left out, and `aws-long` is `aws-dev` with the longest name that a stack can have.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ _OF_CLOUDS: Mapping[Cloud, Mapping[str, Any]] = {
         "resilience": {"secondLocation": "eu-central-1"},
     },
 }
-_INSIDE = "10.0.0.5"  # of `privateAccessFrom`, in the files' stacks too
+_INSIDE = "10.0.0.5"  # in `privateAccessFrom`, also of the stacks with files
 _FULL, _LONG = "-full", "-long"
 _LONGEST = 100  # characters of a stack's name
 
 
 @dataclass(frozen=True)
 class DeclaredStack:
-    """What a program has declared, and the cluster that follows from it before anything runs in it."""
+    """The resources that a program has declared, and the resulting cluster before anything runs in it."""
 
     name: str
     settings: Settings
@@ -121,8 +121,8 @@ class DeclaredStack:
 
     @cached_property
     def objects(self) -> tuple[Object, ...]:
-        """Those of the program and of its charts, and what clouds and operators add."""
-        # What declares a cluster is imported with the program, of which tests may have another one.
+        """The objects of the program and its charts, and those that clouds and operators add."""
+        # The module that declares a cluster imports the program, of which tests may have a changed copy.
         from tests.support.declared_cluster import build_objects
 
         return build_objects(self.recorder.resources, self.managed)
@@ -136,14 +136,14 @@ class DeclaredStack:
         return Wiring(StackResources(self.recorder.state, self.recorder.stack), self.cluster)
 
     def list_callers(self) -> list[Caller]:
-        """Everybody whom the settings let in: the first one, and those with the access that `cluster.admins` gives."""
+        """All callers that the settings allow: the first one, and those with access through `cluster.admins`."""
         first, admins = self.recorder.circumstances.caller, self.settings.cluster.admins
         others = [Caller(person, first.address, tuple(admins)) for person in (Person.PIPELINE, Person.COLLEAGUE)]
         return [first, *(others if admins else ())]
 
 
 def read_settings(stack: str) -> Settings:
-    """Of a stack that has a file, or of one of those that have none."""
+    """Read the settings of a stack with a file, or of one of the stacks without files."""
     if stack.endswith(_FULL):
         return _build_full_settings(stack)
     file = stack.replace(_LONG, "-dev")
@@ -200,6 +200,6 @@ def _list_needs(request: Any) -> list[str]:
 
 
 def _shorten(urn: str) -> str:
-    """Mocks give a resource another URN than its dependents know it by: type and name are the same."""
+    """Reduce a URN to type and name: mocks assign another URN to a resource than the one its dependents refer to."""
     *_, types, name = urn.split("::")
     return _urn(types.rsplit("$", 1)[-1], name)

@@ -1,4 +1,4 @@
-"""The road from a new stack to its end, by the commands for real clouds, as tests walk it on one cloud or the other."""
+"""The life of a stack, from its creation to its end, with the commands for real clouds, for tests on either cloud."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEW_AZURE_STACK = ("CLOUD=azure", "LOCATION=westeurope", *_OF_BOTH)
 
 
 def walk_to_the_deployment(machine: Deployment, new_stack: Collection[str], pin: str) -> None:
-    """New stack, preflight, preview, and a deployment that nobody has agreed to.
+    """Create a stack, run preflight and preview, and attempt a deployment that nobody has confirmed.
 
     new_stack  arguments of `make new-stack`
     pin        lines of the stack's file that pin it to the simulated account
@@ -34,9 +34,9 @@ def walk_to_the_deployment(machine: Deployment, new_stack: Collection[str], pin:
 
 
 def walk_to_the_end(machine: Deployment, remaining: Collection[str]) -> None:
-    """Deployment, one change, destruction.
+    """Deploy the stack, change it once, and destroy it.
 
-    remaining  types of what outlives the stack
+    remaining  types of the resources that remain after the stack is destroyed
     """
     first = _succeed(machine.make("up", STACK, "YES=1"))
     created = _count(first, "created")
@@ -53,17 +53,17 @@ def walk_to_the_end(machine: Deployment, remaining: Collection[str]) -> None:
 
 
 def _check_preflight(machine: Deployment, file: Path) -> None:
-    """It finds everything, and leaves the backend and the stack's file alone."""
+    """Check that preflight finds everything, and changes neither the backend nor the stack's file."""
     before = file.read_text()
     report = _succeed(machine.make("preflight", STACK))
     assert f"Everything that {STACK} needs is there." in report
     assert "is not in the backend yet" in report
-    assert "PULUMI_DEBUG_PROVIDERS attaches the engine" in report, "what is simulated is named"
+    assert "PULUMI_DEBUG_PROVIDERS attaches the engine" in report, "the report names what is simulated"
     assert file.read_text() == before
 
 
 def _check_preview(machine: Deployment, file: Path) -> None:
-    """It creates the stack in the backend, whose passphrase then has to be the same ever after."""
+    """Check that a preview creates the stack in the backend, and that its passphrase cannot change afterwards."""
     preview = _succeed(machine.make("preview", STACK))
     assert f"Stack '{STACK}' is new in the backend. Commit {file.name}" in preview
     assert "encryptionsalt:" in file.read_text()

@@ -1,7 +1,7 @@
-"""The commands for real clouds, run in a copy of the project with simulated clouds in the place of the real ones.
+"""The commands for real clouds, run in a copy of the project with simulated clouds in place of the real ones.
 
-The environment alone does it: the engine attaches to the simulated providers (PULUMI_DEBUG_PROVIDERS), and scripts on
-PATH answer for the clouds' command lines. There is no control plane: Kubernetes objects are checked offline.
+Only the environment differs: the engine attaches to the simulated providers (PULUMI_DEBUG_PROVIDERS), and scripts on
+PATH replace the clouds' command-line tools. There is no control plane: Kubernetes objects are checked offline.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Deployment:
         self._environment = environment
 
     def make(self, target: str, stack: str, *variables: str, **environment: str) -> Run:
-        """Run a target of the Makefile without a terminal; `variables` are like `YES=1`."""
+        """Run a target of the Makefile without a terminal; `variables` are of the form `YES=1`."""
         command = make_command(target, stack, *variables)
         return run_command(command, self.project.folder, {**self._environment, **environment})
 
     def run(self, script: str, environment: Mapping[str, str]) -> Run:
-        """Run a script of bash, as a step of a pipeline; its `make` leaves the Python environment alone, too."""
+        """Run a bash script, as a step of a pipeline does; its `make` does not change the Python environment either."""
         command = ["bash", "-e", "-o", "pipefail", "-c", f"{_MAKE}\n{script}"]
         return run_command(command, self.project.folder, {**self._environment, **environment})
 
@@ -51,13 +51,13 @@ class Deployment:
 def deployment(project: Project, folder: Path, programs: Mapping[str, str]) -> Iterator[Deployment]:
     """Serve the clouds while the context lasts.
 
-    `programs` are scripts by name; `folder` is for all that is not in the project.
+    `programs` are scripts, keyed by name; `folder` is for all files outside of the project.
     """
     commands, backend = folder / "bin", folder / "backend"
     for path in (commands, backend):
         path.mkdir(parents=True)
     engine = pulumi_cli.engine()
-    # A copy, for an engine looks beside itself for the language host, and warns of one elsewhere.
+    # A copy, because an engine looks for the language host beside itself, and warns of one elsewhere.
     shutil.copy(engine, commands / "pulumi")
     host = Path(pulumi_cli.__file__).with_name("language_host.py")
     write_program(commands / "pulumi-language-python", f'exec {sys.executable} -u {host} "$@"\n')

@@ -1,4 +1,4 @@
-"""Single resources to estimate, and assumptions about a month with round figures."""
+"""Single resources to estimate, and assumptions with round figures for a month."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REGIONS = {"aws": {"region": "eu-west-1"}, "azure-native": {"location": "westeu
 
 
 def provider(cloud: str) -> Resource:
-    """The provider of `aws` or `azure-native`, which says the region."""
+    """The provider of `aws` or `azure-native`, which sets the region."""
     type_ = f"pulumi:providers:{cloud}"
     return Resource(f"urn::{type_}::cloud", type_, _REGIONS[cloud])
 

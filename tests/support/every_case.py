@@ -1,4 +1,4 @@
-"""One test over many cases of milliseconds: as tests of their own they would cost more than what they check.
+"""Runs many cases of a few milliseconds in one test: as separate tests, their overhead would exceed the checks.
 
 Proves nothing.
 """
@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def check_every(cases: Iterable[_T], check: Callable[[_T], None], name: Callable[[_T], str] = str) -> None:
-    """Check each case. Fails after the last one with the name of each that failed, and why; and where there is none."""
+    """Check each case. Fails after the last one with the names of the failed cases and why; also if there are none."""
     failures, count = [], 0
     for case in cases:
         count += 1

@@ -12,8 +12,8 @@ from deploy.programs import Answer, Programs
 class FakePrograms(Programs):
     """Has the programs that `answers` names.
 
-    answers   what a program answers to the command lines that begin so, the longest that fits: text or an object for
-              standard output, or a whole Answer; other command lines fail
+    answers   a program's answers, keyed by the beginning of the command line; the longest match is used. Text or an
+              object is standard output; an Answer is used as it is. Other command lines fail.
     commands  the command lines so far
     """
 

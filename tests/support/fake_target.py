@@ -15,8 +15,8 @@ from operations.target import STACKS, Target
 @dataclasses.dataclass(frozen=True)
 class FakeTarget(Target):
     """
-    answers   what a program answers to the command lines that begin so, the longest that fits: text or an object for
-              standard output, a whole Answer, or a list of these, of which each is given once; others fail
+    answers   a program's answers, keyed by the beginning of the command line; the longest match is used. Text or an
+              object is standard output; an Answer is used as it is; a list's items are used once each. Others fail.
     commands  the command lines so far
     """
 
@@ -40,12 +40,12 @@ def fake_target(answers: Mapping[str, Any], name: str = "aws-dev", **environment
 
 
 def list_of(*items: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """What kubectl prints of objects."""
+    """The output of kubectl for a list of objects."""
     return {"items": items}
 
 
 def kubernetes_object(kind: str, name: str, *, generation: int = 1, **content: Any) -> dict[str, Any]:
-    """`name` is <namespace>/<name>, or that of an object without one."""
+    """A Kubernetes object; `name` is <namespace>/<name>, or only a name for a cluster-scoped object."""
     namespace, _, own = name.rpartition("/")
     metadata = {"name": own, "generation": generation} | ({"namespace": namespace} if namespace else {})
     return {"kind": kind, "metadata": metadata, **content}

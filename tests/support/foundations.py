@@ -40,7 +40,7 @@ def _identity(name: str) -> Identity:
 
 
 def sample_foundation(gpu_pool: NodePool | None = None) -> Foundation:
-    """A cloud that is neither Azure nor AWS, and leaves all that a cloud may leave to the platform."""
+    """A cloud that is neither Azure nor AWS, and provides only what the contract requires of every cloud."""
     return Foundation(
         cluster=ClusterContract(
             name=_output("c"),

@@ -21,7 +21,7 @@ STACK = "research.2"
 
 Manifests = list[dict[str, Any]]
 
-# The promotion's own code, in the environment it is installed in.
+# Runs the promotion's own code in the environment in which it is installed.
 _WRITE = """
 import sys
 from pathlib import Path
@@ -46,7 +46,7 @@ for path, text in edit_folder(Files(), settings, folder).items():
 
 
 def render(environment: str, folder: Path) -> Manifests:
-    """What Argo CD would apply on a stack of this environment; skips the test where that cannot be rendered."""
+    """The manifests that Argo CD would apply in this environment; skips the test if they cannot be rendered."""
     if not python().exists():
         pytest.skip("platform/lifecycle has no virtual environment: `make test-lifecycle` creates it")
     work = folder / "gitops"
@@ -70,7 +70,7 @@ def write_stack(gitops: Path, environment: str) -> Path:
 
 
 def kustomize(folder: Path) -> str:
-    """Render a folder with kustomize; skips the test where kubectl, which contains it, is not on PATH."""
+    """Render a folder with kustomize; skips the test if kubectl, which contains it, is not on PATH."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl, which renders, is not on PATH")
     command = ["kubectl", "kustomize", str(folder)]

@@ -1,4 +1,4 @@
-"""Runs of `make rehearse` that are ended before their time, and what they leave."""
+"""Runs of `make rehearse` that are interrupted, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.waiting import eventually
 
 @dataclass(frozen=True)
 class InterruptedRun:
-    """A run that was ended before its time.
+    """A run that was interrupted.
 
-    run        how it ended, and what it printed
-    processes  those of its cluster when it was ended
-    leftover   those of its cluster a while later
-    created    how many resources had been created by then, in all runs
-    changed    what it changed, by resource
+    run        its exit code and output
+    processes  of its cluster at the interruption
+    leftover   processes of its cluster some time later
+    created    number of resources created by then, in all runs
+    changed    its operations, keyed by resource
     """
 
     run: Run
@@ -32,16 +32,16 @@ class InterruptedRun:
 
 
 def kill_in_preview(project: Project, stack: str) -> InterruptedRun:
-    """Kill a run in its preview."""
+    """Kill a run during its preview."""
     process = project.start_up_until(stack, (project.rehearsal(stack) / "preview-events.jsonl").exists)
     processes = project.processes(stack)
     os.kill(process.pid, signal.SIGKILL)
-    # It has ended when all that it started has let go of its output.
+    # It has ended when all of its child processes have closed its output.
     return _end(project, stack, process, processes, timeout=180)
 
 
 def interrupt_after(project: Project, stack: str, count: int) -> InterruptedRun:
-    """Press Ctrl-C once `count` resources are there."""
+    """Press Ctrl-C once `count` resources have been created."""
     process = project.start_up_until(stack, lambda: len(created_types(project, stack)) >= count)
     processes = project.processes(stack)
     os.killpg(process.pid, signal.SIGINT)
@@ -49,7 +49,7 @@ def interrupt_after(project: Project, stack: str, count: int) -> InterruptedRun:
 
 
 def kill_api_server(project: Project, stack: str) -> InterruptedRun:
-    """Kill the API server once the engine is at work in the cluster."""
+    """Kill the API server once the engine has started to create objects in the cluster."""
 
     def is_in_cluster() -> bool:
         return any(type_.startswith("kubernetes:core") for type_ in created_types(project, stack))
@@ -62,7 +62,7 @@ def kill_api_server(project: Project, stack: str) -> InterruptedRun:
 
 
 def created_types(project: Project, stack: str) -> list[str]:
-    """The types of all that has been created, in order."""
+    """The types of all created resources, in order."""
     return [type_ for operation, type_, _ in project.journal(stack) if operation == "create"]
 
 
@@ -74,7 +74,7 @@ def _end(
     timeout: float = TIMEOUT,
 ) -> InterruptedRun:
     run = project.wait(process, timeout)
-    with suppress(AssertionError):  # the test asserts on what is left
+    with suppress(AssertionError):  # the test asserts on the leftover processes
         eventually(lambda: not project.processes(stack), timeout=60)
     events = project.rehearsal(stack) / "up-events.jsonl"
     return InterruptedRun(

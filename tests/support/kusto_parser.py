@@ -22,7 +22,7 @@ _SECONDS = 300
 
 @dataclass(frozen=True)
 class Analysis:
-    """What is wrong with a query, and which tables and columns (`<table>.<column>`) it names."""
+    """The errors of a query, and the tables and columns (`<table>.<column>`) that it names."""
 
     errors: list[str]
     tables: list[str]
@@ -30,7 +30,7 @@ class Analysis:
 
 
 def analyse(queries: Mapping[str, str], tables: Mapping[str, Mapping[str, str]]) -> Mapping[str, Analysis]:
-    """Parse queries, by name, against tables with the types of their columns; skips where the parser cannot be had."""
+    """Parse queries, keyed by name, against tables with typed columns; skips if the parser is not available."""
     content = json.dumps({"modules": str(_require_modules()), "tables": tables, "queries": queries})
     reply = subprocess.run(
         ["node", _FOLDER / "check.js"], input=content, capture_output=True, text=True, check=False, timeout=_SECONDS

@@ -1,8 +1,8 @@
-"""Runs a command in a network of its own, in which nothing but this machine's loopback exists, and counts attempts.
+"""Runs a command in a separate network namespace with only a loopback device, and counts attempts to leave it.
 
 The kernel counts each packet and connection for which the namespace has no route: requests to a cloud, to its metadata
 service, and to a name server. Sources: network_namespaces(7), and IPSTATS_MIB_OUTNOROUTES, which Linux increments in
-tcp_v4_connect, udp_sendmsg and ip6_dst_lookup_tail. Linux only, where users may create namespaces.
+tcp_v4_connect, udp_sendmsg and ip6_dst_lookup_tail. It needs a Linux on which users can create namespaces.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _UNSHARE = ["unshare", "--map-root-user", "--net"]
 
 
 def find_obstacle() -> str:
-    """Why commands cannot be run so here; empty if they can."""
+    """Why commands cannot be run this way here; empty if they can."""
     if shutil.which("unshare") is None:
-        return "there is no unshare"
+        return "unshare is not on PATH"
     tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
     return tried.stderr.strip()
 
 
 def guard(command: Sequence[str], report: Path) -> list[str]:
-    """The command line that runs `command` so; the number of attempts to leave the machine is in `report` then."""
+    """The command line that runs `command` in this way and writes the number of attempts into `report`."""
     return [*_UNSHARE, sys.executable, __file__, str(report), *command]
 
 

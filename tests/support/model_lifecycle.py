@@ -1,4 +1,4 @@
-"""Runs of the model lifecycle scenario, in a process of its own."""
+"""Runs of the model lifecycle scenario in a separate process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rehearsal.toolchain import ROOT
 from tests.support.processes import list_processes
 from tests.support.project import Stack
 
-_TIMEOUT = 2700  # seconds; the whole scenario takes six minutes on two cores that do nothing else
+_TIMEOUT = 2700  # seconds; the whole scenario takes six minutes on two idle cores
 
 needs_models = pytest.mark.skipif(
     not python().exists() or charts.FOLDER_VARIABLE not in os.environ,
-    reason=f"platform/lifecycle has no environment, or {charts.FOLDER_VARIABLE} names no folder with the charts",
+    reason=f"platform/lifecycle has no environment, or {charts.FOLDER_VARIABLE} does not name a folder with the charts",
 )
 
-# What both forms of the scenario begin with: a first version, and one that an experiment finds better.
+# The common beginning of both forms of the scenario: a first version, and one that an experiment finds better.
 FIRST_COMMITS = (
     "Promote breast-cancer version 1 to challenger",
     "Let breast-cancer version 1 serve alone",
@@ -57,7 +57,7 @@ def run_scenario(stack: Stack, stages: Sequence[Stage]) -> subprocess.CompletedP
 
 
 def assert_in_order(subjects: Sequence[str], output: str) -> None:
-    """Assert that the git log in a scenario's summary has commits with these subjects, in this order."""
+    """Assert that the git log in a scenario's summary contains commits with these subjects, in this order."""
     commits = re.findall(r"^  [0-9a-f]{7,} [^:]+: (.*)$", output, re.MULTILINE)
     remaining = iter(commits)
     assert all(subject in remaining for subject in subjects), commits

@@ -1,4 +1,4 @@
-"""moto's server in the place of AWS, for the real AWS CLI."""
+"""moto's server in place of AWS, for the real AWS CLI."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _START = 300.0  # seconds, for a busy machine
 
 
 def _find_obstacle() -> str:
-    """Why it cannot be used here; empty if it can."""
+    """Why moto cannot be used here; empty if it can."""
     if not shutil.which("aws") or subprocess.run(["aws", "--version"], capture_output=True, check=False).returncode:
         return "the AWS CLI is not on PATH"
     return "" if _PYTHON.exists() else "platform/lifecycle has no virtual environment, which has moto"
@@ -30,7 +30,7 @@ def _find_obstacle() -> str:
 
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server for a module's tests, which are skipped where it cannot be had."""
+    """The URL of a server for a module's tests, which are skipped if it is not available."""
     if obstacle := _find_obstacle():
         pytest.skip(obstacle)
     (port,) = free_ports(1)
@@ -49,7 +49,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def empty_account(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Have the AWS CLI use the server, on which nothing is."""
+    """Make the AWS CLI use the server, which is empty."""
     requests.post(f"{moto}/moto-api/reset", timeout=60)
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
@@ -69,7 +69,7 @@ def _answers(url: str) -> bool:
 
 
 def run_aws(region: str, *arguments: str) -> dict[str, Any]:
-    """What the AWS CLI answers."""
+    """The JSON output of the AWS CLI."""
     command = ["aws", *arguments, "--region", region, "--output", "json"]
     text = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=True).stdout
     content: dict[str, Any] = json.loads(text) if text.strip() else {}

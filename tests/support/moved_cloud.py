@@ -1,4 +1,4 @@
-"""A program's second deployment, planned without doing it, after the cloud has moved."""
+"""A program's second deployment, planned but not executed, after an actor has changed the cloud."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.support.recording import Recorder
 
 
 class PlanningRecorder(Recorder):
-    """Deploys a program the first time; after `refresh` it only notes what the next deployment would do.
+    """Deploys a program the first time; after `refresh` it only records what the next deployment would do.
 
-    steps     what it would do to what exists
-    refusals  what the clouds would refuse of it, in previews too
+    steps     its operations on existing resources
+    refusals  its requests that the clouds would refuse, in previews too
     """
 
     def __init__(self, **arguments: object) -> None:
@@ -27,7 +27,7 @@ class PlanningRecorder(Recorder):
 
     @contextmanager
     def moving(self) -> Iterator[StateStore]:
-        """The state, which an actor may change; what was there is there again afterwards."""
+        """The state, which an actor may change; it is restored afterwards."""
         records, standing = list(self.state.all()), dict(self._standing)
         try:
             yield self.state
@@ -37,7 +37,7 @@ class PlanningRecorder(Recorder):
             self._standing, self._is_planning = standing, False
 
     def refresh(self) -> None:
-        """Read what exists, as `pulumi refresh` does."""
+        """Read the existing resources, as `pulumi refresh` does."""
         for urn, (id_, inputs, outputs) in list(self._standing.items()):
             type_ = urn.split("::")[2]
             found = self.simulations[type_.split(":", 1)[0]].read(type_, id_, inputs, outputs)

@@ -21,7 +21,7 @@ POD_CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
 def unique_name(prefix: str) -> str:
-    """A name that no other object of this test run has."""
+    """A name that is unique in this test run."""
     return f"{prefix}-{next(_numbers)}"
 
 
@@ -43,7 +43,7 @@ class NamespacedCluster:
         self.api.patch({"apiVersion": api_version, "kind": kind, "metadata": identity}, change, subresource)
 
     def create_workload(self, kind: str, container: Object = SMALL, pod: Object | None = None, **spec: Any) -> None:
-        """Create a workload `web` of one of the POD_CONTROLLERS; `pod` and `spec` extend what each needs."""
+        """Create a workload `web` of one of the POD_CONTROLLERS; `pod` and `spec` extend its required fields."""
         labels = {"app": "web"}
         main = {"name": "main", "image": "registry.example/web:1", **container}
         restarts = {"restartPolicy": "Never"} if kind == "Job" else {}
@@ -82,7 +82,7 @@ class NamespacedCluster:
 
 
 def build_manifest(api_version: str, kind: str, name: str, **fields: Any) -> Object:
-    """Return the manifest of a cluster-scoped object."""
+    """The manifest of a cluster-scoped object."""
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **fields.pop("metadata", {})}, **fields}
 
 

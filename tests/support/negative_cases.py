@@ -1,4 +1,4 @@
-"""Inputs that break one constraint of an API each, made of inputs that break none."""
+"""Inputs that each violate one constraint of an API, derived from valid inputs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kernel.paths import EVERY, Path, parse_path
 from kernel.values import ABSENT, UNKNOWN
 from rehearsal.simulator.core.constraints import Constraint, Kind, compile_pattern
 
-# One of them is in no set of characters that an API accepts; the empty text is not sent where it is optional.
+# Each API's set of characters excludes at least one of these; an empty optional text is not sent.
 _STRANGE = ("\0", "\n", " ", "é", "☃", "-", "_", "a", "A", "0", "/", "*", "")
 
 
 def break_constraint(constraint: Constraint, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The inputs with one value that the constraint refuses; None where they have no value at its path.
+    """The inputs with one value that violates the constraint; None if they have no value at its path.
 
-    Raises ValueError where no value that the provider would send breaks it.
+    Raises ValueError if no value that the provider would send violates it.
     """
     path = find_value(inputs, parse_path(constraint.path))
     if path is None:
@@ -38,7 +38,7 @@ def break_constraint(constraint: Constraint, inputs: Mapping[str, Any]) -> dict[
 
 
 def find_value(value: Any, steps: Path, here: Path = ()) -> Path | None:
-    """The path of the first value that is there, and not empty."""
+    """The path of the first value that exists and is not empty."""
     if not steps:
         return here if value not in (None, ABSENT, UNKNOWN, "", [], {}) else None
     if steps[0] == EVERY:
@@ -79,4 +79,4 @@ def _choose_text(constraint: Constraint, text: str) -> str:
 
 def _require_sent(constraint: Constraint, length: int) -> None:
     if length == 0 and not constraint.is_sent_empty:
-        raise ValueError(f"{constraint.path}: what breaks it is not sent")
+        raise ValueError(f"{constraint.path}: the provider does not send a value that violates it")

@@ -1,6 +1,7 @@
-"""The commands of `make` on a rehearsed stack, with what a cloud would have beside it: database and object store.
+"""The commands of `make` on a rehearsed stack, with the cloud's other services: database and object store.
 
-Real: make, the commands, pulumi, kubectl, PostgreSQL. `aws` is a stand-in for `s3` and `s3api` on folders here.
+make, the commands, pulumi, kubectl and PostgreSQL are real. `aws` is a stub that implements `s3` and `s3api` on
+folders of this machine.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class ObjectStore:
         return self.folder / uri.removeprefix("s3://")
 
     def lose(self, uri: str) -> None:
-        """The bucket of a URI answers nothing any more."""
+        """Make the bucket of a URI unreachable."""
         self._away.write_text(uri.removeprefix("s3://").partition("/")[0])
 
     def regain(self) -> None:
@@ -86,7 +87,7 @@ class Operator:
         self._path = f"{programs}{os.pathsep}{os.environ['PATH']}"
 
     def make(self, target: str, stack: str, *variables: str) -> Run:
-        """Run a target of the Makefile; `variables` are like `YES=1`."""
+        """Run a target of the Makefile; `variables` are of the form `YES=1`."""
         environment = {**list_own_variables(), "PATH": self._path}
         return run_command(make_command(target, stack, *variables), self._project.folder, environment)
 
@@ -96,7 +97,7 @@ class Operator:
         return run.output
 
     def reach(self, stack: str, exports: str, **variables: str) -> None:
-        """Write down how this machine reaches a stack: as a shell with the exports of its rehearsal does."""
+        """Record how this machine reaches a stack: like a shell with the exports of its rehearsal."""
         found = read_exports(exports)
         found["PATH"] = os.pathsep.join([self._path.partition(os.pathsep)[0], found["PATH"]])
         file = self._project.folder / ".groundwork" / "access" / f"{stack}.env"
@@ -105,7 +106,7 @@ class Operator:
 
 
 def read_exports(exports: str) -> dict[str, str]:
-    """The variables that a shell has more, or others, after the exports."""
+    """The variables that the exports add to a shell, or change."""
     text = subprocess.run(["sh", "-c", f"{exports}\nenv -0"], capture_output=True, text=True, check=True).stdout
     variables = dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
     return {name: value for name, value in variables.items() if os.environ.get(name) != value and "\n" not in value}
@@ -113,7 +114,7 @@ def read_exports(exports: str) -> dict[str, str]:
 
 @contextmanager
 def served(project: Project, stack: str) -> Iterator[str]:
-    """The stack's clouds and cluster while the context lasts; gives the exports for a shell."""
+    """Serve the stack's clouds and cluster while the context lasts; yields the exports for a shell."""
     exports = project.serve(stack)
     try:
         yield exports

@@ -1,8 +1,8 @@
 """Renders Kubeflow Pipelines as Argo CD does, from sources in a folder instead of the network. Proves nothing.
 
-The folder that GROUNDWORK_MANIFESTS names has each repository at the commit that the kustomization refers to, as
-`kubeflow/pipelines/<commit>/` and `argoproj/argo-workflows/<commit>/`: unpack the archive that GitHub has of a commit,
-https://github.com/<owner>/<repository>/archive/<commit>.tar.gz, there without its first folder.
+The folder that GROUNDWORK_MANIFESTS names contains each repository at the commit that the kustomization refers to, as
+`kubeflow/pipelines/<commit>/` and `argoproj/argo-workflows/<commit>/`. To create it, unpack GitHub's archive of the
+commit, https://github.com/<owner>/<repository>/archive/<commit>.tar.gz, there without its top-level folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REMOTE = re.compile(
 )
 
 
-# What upstream installs beside the resources of the platform's kustomization: the role of Argo Workflows.
+# A resource of upstream that the platform's kustomization does not list: the role of Argo Workflows.
 _FURTHER = (
     "https://github.com/argoproj/argo-workflows//manifests/namespace-install/workflow-controller-rbac"
     "?ref=0ab1452144d8f4d57c50b37ce50dad218868e950&timeout=120s",
@@ -39,18 +39,18 @@ def read_kustomization() -> Mapping[str, Any]:
 
 
 def render_upstream(folder: Path) -> Manifests:
-    """What would be applied without the platform's patches."""
+    """The manifests without the platform's patches."""
     own = read_kustomization()
     return _render(folder, {"namespace": own["namespace"], "resources": [*own["resources"], *_FURTHER]})
 
 
 def render_pipelines(folder: Path) -> Manifests:
-    """What Argo CD applies."""
+    """The manifests that Argo CD applies."""
     return _render(folder, read_kustomization())
 
 
 def _render(folder: Path, kustomization: Mapping[str, Any]) -> Manifests:
-    """Kustomize refers to folders by relative paths only."""
+    """Render a kustomization in a folder; kustomize supports only relative paths to folders."""
     work = folder / "pipelines"
     shutil.copytree(PIPELINES, work)
     local = [os.path.relpath(_find_source(resource), work) for resource in kustomization["resources"]]
@@ -59,11 +59,11 @@ def _render(folder: Path, kustomization: Mapping[str, Any]) -> Manifests:
 
 
 def _find_source(resource: str) -> Path:
-    """The folder that a resource refers to; skips the test where it cannot be had."""
+    """The folder that a resource refers to; skips the test if it is not available."""
     folder, remote = os.environ.get(FOLDER_VARIABLE), REMOTE.fullmatch(resource)
     if not folder:
-        pytest.skip(f"{FOLDER_VARIABLE} names no folder with the manifests of Kubeflow Pipelines")
-    assert remote, f"{resource} is not at a fixed commit"
+        pytest.skip(f"{FOLDER_VARIABLE} does not name a folder with the manifests of Kubeflow Pipelines")
+    assert remote, f"{resource} is not pinned to a commit"
     source = Path(folder) / remote["repository"] / remote["commit"] / remote["path"]
     if not source.is_dir():
         pytest.skip(f"the folder that {FOLDER_VARIABLE} names has no {source.relative_to(folder)}")

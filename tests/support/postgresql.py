@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the machine, with a database and a login of its own, for as long as a test lasts."""
+"""A PostgreSQL server on this machine for the duration of a test, with its own database and login."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PROGRAMS = ("initdb", "pg_ctl", "postgres", "pg_dump", "pg_restore", "psql")
 @dataclass(frozen=True)
 class PostgresServer:
     """
-    folder  its data; where it is gone, so is the database
-    access  libpq's variables that lead to it
+    folder  its data; the database is lost if it is deleted
+    access  libpq's variables to connect to it
     """
 
     folder: Path
@@ -32,11 +32,11 @@ class PostgresServer:
         return {"PGHOSTADDR": HOST, "PGPORT": str(self.port), "PGSSLMODE": "disable"}
 
     def create_login(self, name: str, password: str) -> None:
-        """A login that may create databases, as the administrator of a managed server may, and its own database."""
+        """Create a login that can create databases, like a managed server's administrator, and its database."""
         self.execute(f"CREATE ROLE {name} LOGIN CREATEDB PASSWORD '{password}'", f"CREATE DATABASE {name} OWNER {name}")
 
     def execute(self, *statements: str) -> str:
-        """Run statements as the superuser, on a database of that name."""
+        """Run statements as the superuser, on the superuser's database."""
         commands = [f"--command={statement}" for statement in statements]
         return subprocess.run(
             ["psql", *_OPTIONS, f"--host={self.folder}", *commands],
@@ -47,13 +47,13 @@ class PostgresServer:
         ).stdout
 
     def destroy(self) -> None:
-        """The server is killed, and its disk gone."""
+        """Kill the server and delete its disk."""
         _run("pg_ctl", "--pgdata", str(self.folder), "--mode=immediate", "stop")
         shutil.rmtree(self.folder)
 
 
 def find_obstacle() -> str:
-    """Why no server can be started; empty where one can."""
+    """Why no server can be started; empty if one can."""
     missing = [program for program in _PROGRAMS if not shutil.which(program)]
     return f"PostgreSQL's programs are not on PATH: {', '.join(missing)}" if missing else ""
 
@@ -63,7 +63,7 @@ def run_server(folder: Path) -> Iterator[PostgresServer]:
     """Run a server with its data in `folder`, which does not exist yet and has a short path."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True)
-    if os.getuid() == 0:  # PostgreSQL does not run as root, and temporary folders are closed to others
+    if os.getuid() == 0:  # PostgreSQL does not run as root, and other users cannot read temporary folders
         folder.parent.chmod(0o755)
         shutil.chown(folder, _user())
     _run("initdb", "--pgdata", str(folder), "--username=super", "--auth-local=trust", "--auth-host=scram-sha-256")

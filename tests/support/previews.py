@@ -1,4 +1,4 @@
-"""The JSON of previews as engine 3.255.0 writes it, as small as the subject of a test allows."""
+"""The JSON of previews in the format of engine 3.255.0, reduced to what a test needs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def step(
 
 
 def document(*steps: Step, **other: Any) -> str:
-    """What `pulumi preview --json --show-replacement-steps` prints."""
+    """The output of `pulumi preview --json --show-replacement-steps`."""
     root = {"op": "same", "urn": STACK_URN, "oldState": {}, "newState": {}}
     return json.dumps({"steps": [root, *steps], "duration": 12, "changeSummary": _count(steps), **other})
 
@@ -73,5 +73,5 @@ def _to_metadata(each: Step) -> Mapping[str, Any]:
 
 
 def _count(steps: Sequence[Step]) -> Mapping[str, int]:
-    """The steps of a replacement that are not logical are not counted."""
+    """Count the steps, without the non-logical steps of a replacement."""
     return Counter(each["op"] for each in steps if each["op"] not in ("create-replacement", "delete-replaced"))

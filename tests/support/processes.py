@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def list_processes() -> Iterator[tuple[int, list[str]]]:
-    """The ID of each process and the arguments of its command line, without those that end meanwhile."""
+    """The ID and command-line arguments of each process, without those that end meanwhile."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         command = ""
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Copies of the project that tests may edit and break; the built tools are those of the real one."""
+"""Copies of the project that tests may edit and break; they use the real project's built tools."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class Run:
-    """The exit code of a command, and all that it printed."""
+    """The exit code of a command, and its complete output."""
 
     returncode: int
     output: str
 
     def failure(self) -> str:
-        """What a failed command printed; raises AssertionError where it succeeded or showed a traceback."""
+        """The output of a failed command; raises AssertionError if it succeeded or printed a traceback."""
         assert self.returncode != 0, f"succeeded, but should not have:\n{self.output}"
         assert "Traceback" not in self.output, self.output
         return self.output
 
 
-# What a developer's own environment must not add to that of a test.
+# Variables of a developer's own environment that must not affect tests.
 _FOREIGN = (
     *("AAD_", "ACTIONS_", "ARM_", "AWS_", "AZURE_", "CLOUDSDK_"),
     *("KUBECONFIG", "PULUMI_", "PYTHONDONTWRITEBYTECODE"),
@@ -70,12 +70,12 @@ _FOREIGN = (
 
 
 def list_own_variables() -> dict[str, str]:
-    """This process's variables, but for those of clouds, of clusters and of pipelines."""
+    """This process's variables, except those of clouds, clusters and pipelines."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
 
 
 def run_command(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Run:
-    """Run a command to its end, without a terminal, with what it prints and its errors together."""
+    """Run a command to its end, without a terminal, with standard output and standard error combined."""
     reply = subprocess.run(
         command,
         cwd=folder,
@@ -93,7 +93,7 @@ def run_command(command: Sequence[str], folder: Path, environment: Mapping[str, 
 def serve_clouds(stack: str, folder: Path, environment: Mapping[str, str]) -> str:
     """Serve a stack's clouds in the background, as `make env` does; returns the exports it prints for a shell.
 
-    What it says meanwhile, on the other stream, is no part of them.
+    Its messages, on the other stream, are not part of them.
     """
     return subprocess.run(
         [sys.executable, "-m", "rehearsal", "env", stack],
@@ -107,17 +107,17 @@ def serve_clouds(stack: str, folder: Path, environment: Mapping[str, str]) -> st
 
 
 def make_command(target: str, stack: str, *variables: str) -> list[str]:
-    """A target of the Makefile; the test's own Python environment is in place, and not to be synchronized."""
+    """A target of the Makefile, without synchronizing the Python environment, which the test already has."""
     return ["make", "--no-print-directory", "--old-file=.venv/.ready", target, f"STACK={stack}", *variables]
 
 
 class Project:
-    """The copy in `folder`, made of the project in `source`."""
+    """The copy in `folder` of the project in `source`."""
 
     def __init__(self, folder: Path, source: Path = ROOT) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        # Compiled modules come along only from a copy, which nobody else works in.
+        # Compiled modules are copied only from another copy, which nobody else uses.
         ignored = shutil.ignore_patterns() if source != ROOT else shutil.ignore_patterns("__pycache__")
         for part in _PARTS:
             if (source / part).is_dir():
@@ -146,11 +146,11 @@ class Project:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-            start_new_session=True,  # so that Ctrl-C can be sent to all of it
+            start_new_session=True,  # so that Ctrl-C can be sent to the whole process group
         )
 
     def serve(self, stack: str) -> str:
-        """Serve the stack's clouds in the background; returns what a shell evaluates to work on it."""
+        """Serve the stack's clouds in the background; returns the exports that a shell evaluates to work on it."""
         return serve_clouds(stack, self.folder, _environment())
 
     def pulumi(self, exports: str, *arguments: str) -> Run:
@@ -181,7 +181,7 @@ class Project:
         return self.folder / ".groundwork" / "rehearsals" / stack
 
     def processes(self, stack: str) -> dict[str, int]:
-        """The process ids of the rehearsal's cluster, by the names of their programs."""
+        """The process IDs of the rehearsal's cluster, keyed by program."""
         folder, processes = str(self.rehearsal(stack)), {}
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):  # it has exited in the meantime
@@ -191,22 +191,22 @@ class Project:
         return processes
 
     def set(self, stack: str, **settings: Any) -> None:
-        """Edit settings in the stack's file, by their names without the namespace."""
+        """Edit settings in the stack's file, keyed by name without the namespace."""
         path = self.folder / "stacks" / f"Pulumi.{stack}.yaml"
         content = yaml.safe_load(path.read_text())
         content["config"].update({f"groundwork:{name}": value for name, value in settings.items()})
         path.write_text(yaml.safe_dump(content))
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace text in a source file of the copy; fails when it is not there."""
+        """Replace text in a source file of the copy; fails if the text is not there."""
         path = self.folder / file
         text = path.read_text()
-        assert old in text, f"{file} does not hold {old!r}"
+        assert old in text, f"{file} does not contain {old!r}"
         path.write_text(text.replace(old, new))
 
     @contextmanager
     def edited(self, file: str, old: str, new: str) -> Iterator[None]:
-        """The same for as long as the context lasts."""
+        """Replace text while the context lasts."""
         before = (self.folder / file).read_text()
         self.edit(file, old, new)
         try:
@@ -243,7 +243,7 @@ class Project:
         try:
             output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):  # what it started outlives it
+            with suppress(ProcessLookupError):  # its child processes outlive it
                 os.killpg(process.pid, signal.SIGKILL)
             raise
         return Run(process.returncode, output)
@@ -252,11 +252,11 @@ class Project:
 class Stack:
     """A stack that has been brought up in a copy of the project.
 
-    Its clouds serve in the background from the first `pulumi` on until the next command of the rehearsal: starting a
-    control plane for each command would take longer than the command itself.
+    Its clouds are served in the background from the first `pulumi` command until the next command of the rehearsal:
+    starting a control plane for each command would take longer than the command itself.
 
-    output    what the rehearsal's last command printed
-    attempts  how often bringing it up tried to reach something beyond this machine; None where that was not counted
+    output    of the rehearsal's last command
+    attempts  how often the deployment tried to reach something beyond this machine; None if that was not counted
     """
 
     def __init__(self, project: Project, name: str, output: str = "", attempts: int | None = None) -> None:
@@ -267,7 +267,7 @@ class Stack:
         self._exports = ""
 
     def rehearse(self, command: str, *options: str) -> Run:
-        """Run one of the rehearsal's commands to its end; `output` is what it printed."""
+        """Run one of the rehearsal's commands to its end, and record its output in `output`."""
         self.stop_serving()
         run = self.project.rehearse(command, self.name, *options)
         self.output = run.output
@@ -279,7 +279,7 @@ class Stack:
         return self.project.pulumi(self._exports, *arguments)
 
     def read_state_with_secrets(self) -> Any:
-        """What the engine keeps of the stack, its secrets in plain text; needs no clouds."""
+        """The engine's state of the stack with its secrets in plain text; needs no clouds."""
         folder = RehearsalFolder(self.project.rehearsal(self.name))
         variables = {
             "PULUMI_BACKEND_URL": folder.backend.as_uri(),
@@ -292,7 +292,7 @@ class Stack:
         return json.loads(reply.stdout)
 
     def stop_serving(self) -> None:
-        """Stop the clouds that serve in the background, if any do."""
+        """Stop the clouds that are served in the background, if there are any."""
         if self._exports:
             self._exports = ""
             stopped = self.project.rehearse("stop", self.name)
@@ -321,14 +321,14 @@ def planned(text: str) -> dict[str, str]:
     return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] != "same"}
 
 
-# Nobody serves it: what takes the way through it on this machine fails.
+# Nothing serves it: connections through it fail on this machine.
 _DEAD_PROXY = dict.fromkeys(("http_proxy", "HTTP_PROXY", "grpc_proxy"), "http://127.0.0.1:9")
 
 
 def _environment() -> dict[str, str]:
-    """This process's, behind a proxy as many machines are.
+    """This process's environment, with a proxy, as on many machines.
 
-    Python keeps what it compiles, once for each copy instead of in each command.
+    Python caches compiled modules, once for each copy instead of in each command.
     """
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return {**inherited, **_DEAD_PROXY}

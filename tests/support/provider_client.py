@@ -1,4 +1,4 @@
-"""A client of the provider protocol for tests, as the engine is one: plain values in, plain values out."""
+"""A client of the provider protocol for tests, in place of the engine, with plain values as inputs and outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = {"kubeconfig": "clusters: [{name: c}]", "enableConfigMapMutable": "tr
 
 
 class AbortedError(Exception):
-    """The provider aborted the call: with a message, and `init_failed` where the object exists all the same."""
+    """The provider aborted the call with a message, and with `init_failed` if the object exists nevertheless."""
 
     def __init__(self, message: str, init_failed: Any | None) -> None:
         super().__init__(message)

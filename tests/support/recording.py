@@ -1,7 +1,7 @@
 """Runs Pulumi programs without the engine and records the resources they declare.
 
 Pulumi's mocks pass every resource to the simulated clouds, so that unit tests validate against the same resource
-models as a rehearsal. What the SDK does for each resource, and only an engine would read, is left out: it would take
+models as a rehearsal. The SDK's work for each resource whose result only an engine reads is left out: it would take
 half of the time.
 """
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RecordedResource:
-    """A resource that the program declared: its inputs, under their wire names, and the outputs of the cloud."""
+    """A resource that the program declared: its inputs, with their wire names, and the cloud's outputs."""
 
     type: str
     name: str
@@ -46,12 +46,12 @@ class RecordedResource:
 class Recorder(pulumi.runtime.Mocks):
     """Creates every resource in an in-memory state and records it.
 
-    A program that runs again with the same recorder updates what stands, as the second deployment of a stack does;
-    it fails where that would replace a resource.
+    A program that runs again with the same recorder updates the existing resources, like the second deployment of a
+    stack; it fails if that would replace a resource.
 
-    state     what exists in the clouds, which tests may change between two runs, or give
-    requests  what the engine was asked for, with the resource options, by type and name
-    stack     in the resources' URNs, which differ between two stacks of one account
+    state     of the clouds, which tests may pass in, or change between two runs
+    requests  to the engine, with the resource options, keyed by type and name
+    stack     its name in the resources' URNs, which differs between two stacks of one account
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Recorder(pulumi.runtime.Mocks):
         return found
 
     def list_dependencies(self, type_: str, name: str) -> set[tuple[str, str]]:
-        """Types and names of all resources that are created before this one because it depends on them."""
+        """The types and names of all resources that are created before this one because it depends on them."""
         found: set[tuple[str, str]] = set()
         open_ends = {(type_, name)}
         while open_ends:
@@ -123,7 +123,7 @@ class Recorder(pulumi.runtime.Mocks):
 
 
 class _Monitor(pulumi.runtime.mocks.MockMonitor):
-    """Tells the recorder what mocks are not told: resource options."""
+    """Passes resource options to the recorder, which mocks do not receive."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
@@ -135,13 +135,13 @@ class _Monitor(pulumi.runtime.mocks.MockMonitor):
 
 
 def _split_urn(urn: str) -> tuple[str, str]:
-    """Type and name of a resource."""
+    """The type and name of a resource."""
     *_, types, name = urn.split("::")
     return types.rsplit("$", 1)[-1], name
 
 
 def _reset_ignored(new: Values, old: Values, paths: Iterable[str]) -> None:
-    """As the engine does: ignored properties keep the inputs of the run before. Lists count as a whole."""
+    """Reset ignored properties to the inputs of the previous run, as the engine does. A list counts as one value."""
     for path in paths:
         *sections, name = path.split("[*]")[0].split(".")
         target, source = new.plain, old.plain
@@ -156,13 +156,13 @@ def _values(properties: Mapping[str, Any]) -> Values:
 
 
 def stack_context(cloud: str, environment: str = "dev", stack: str = "", **settings: Any) -> StackContext:
-    """The context of a stack with the smallest valid settings; `settings` adds to them, under their wire names.
+    """The context of a stack with minimal valid settings; `settings` adds to them, with their wire names.
 
-    Without a name of its own the stack has that of its cloud and environment.
+    By default, the stack is named after its cloud and environment.
     """
     location = {"azure": "westeurope", "aws": "eu-west-1"}[cloud]
     raw = {"cloud": cloud, "environment": environment, "location": location, "organization": "acme", "owner": "ml"}
-    # Without a way to the Kubernetes API no settings are valid.
+    # Settings are not valid without access to the Kubernetes API.
     cluster = {"privateAccessFrom": ["10.0.0.0/24"], **settings.pop("cluster", {})}
     if "authorizedRanges" in cluster:
         del cluster["privateAccessFrom"]
@@ -175,7 +175,7 @@ def record_program(
 ) -> tuple[Recorder, T]:
     """Run `declare` as a Pulumi program, wait for all its resources, and return the record and the result.
 
-    With the recorder of an earlier run it is the next deployment of the same stack.
+    With the recorder of an earlier run, this is the next deployment of the same stack.
     """
     recorder = recorder or Recorder()
     recorder.resources.clear()
@@ -194,7 +194,7 @@ def record_program(
 
 @contextmanager
 def _without_waste() -> Iterator[None]:
-    """Leave out what the SDK does for an engine alone, or again and again where once is enough."""
+    """Leave out the SDK's work that only an engine needs, or that it repeats although once is enough."""
     wait_for_rpcs = sdk.wait_for_rpcs
 
     async def wait(*arguments: Any) -> None:
@@ -206,10 +206,10 @@ def _without_waste() -> Iterator[None]:
 
     replacements: Mapping[str, Callable[..., Any]] = {
         "pulumi.log.debug": lambda *_, **__: None,
-        # Former names of resources: each type of Azure has dozens, one of each version of its API.
+        # Former names of resources: each type of Azure has dozens, one for each version of its API.
         "pulumi.resource.collapse_alias_to_urn": lambda *_: "",
         "pulumi.runtime.resource.prepare_aliases": find_none,
-        # Which line of the program declares a resource.
+        # The line of the program that declares a resource.
         "pulumi.runtime.resource._get_stack_trace": lambda: None,
         "pulumi.runtime.resource._get_source_position": lambda _: None,
         "pulumi.runtime.stack.wait_for_rpcs": wait,
@@ -217,7 +217,7 @@ def _without_waste() -> Iterator[None]:
     with ExitStack() as replaced:
         for name, replacement in replacements.items():
             replaced.enter_context(mock.patch(name, replacement))
-        # As in rehearsals: garbage collection would traverse the SDK's objects many times.
+        # Disabled as in rehearsals: garbage collection would traverse the SDK's objects many times.
         gc.disable()
         try:
             yield
@@ -226,12 +226,12 @@ def _without_waste() -> Iterator[None]:
 
 
 def resolve(output: pulumi.Output[T]) -> T:
-    """The value of an output, after the program has run."""
+    """The value of an output after the program has run."""
     return asyncio.get_event_loop().run_until_complete(output.future())  # type: ignore[return-value]
 
 
 def resolve_resources(output: pulumi.Output[Any]) -> set[pulumi.Resource]:
-    """The resources that an output depends on, after the program has run."""
+    """The resources that an output depends on after the program has run."""
     return asyncio.get_event_loop().run_until_complete(output.resources())
 
 

@@ -1,4 +1,4 @@
-"""A real MLflow server on a real PostgreSQL database, and what is registered in it."""
+"""A real MLflow server on a real PostgreSQL database, and its registered models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Registry:
         self.url = url
 
     def register(self, model: str, root: str, store: Path) -> str:
-        """Register a version whose files are below `root`, and so in the folder `store`; returns its number."""
+        """Register a version with files below `root`, which is the folder `store`; returns its number."""
         experiment = self._post("experiments/create", name=model, artifact_location=f"{root}/{model}")["experiment_id"]
         run = self._post("runs/create", experiment_id=experiment)["run"]["info"]
         self._post("runs/log-metric", run_id=run["run_id"], key="f1", value=0.97, timestamp=1)
@@ -59,7 +59,7 @@ class Registry:
 
 
 def find_obstacle() -> str:
-    """Why no server can run; empty where one can."""
+    """Why no server can run; empty if one can."""
     if not _PYTHON.exists():
         return "platform/lifecycle has no virtual environment"
     return "" if subprocess.run([_PYTHON, "-c", "import psycopg"], check=False).returncode == 0 else "no psycopg"
@@ -67,7 +67,7 @@ def find_obstacle() -> str:
 
 @contextmanager
 def run_registry(database: PostgresServer, password: str, root: str, log: Path) -> Iterator[Registry]:
-    """Run the server while the context lasts; `root` is where it has clients put artifacts."""
+    """Run the server while the context lasts; `root` is the location to which clients write artifacts."""
     (port,) = free_ports(1)
     uri = f"postgresql+psycopg://mlflow:{password}@{HOST}:{database.port}/mlflow"
     options = ["--host", HOST, "--port", str(port), "--workers", "1", "--backend-store-uri", uri]

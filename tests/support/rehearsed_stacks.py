@@ -1,7 +1,7 @@
-"""Stacks that are brought up from nothing once in a run of the tests, of which each test gets a copy.
+"""Stacks that are deployed from nothing once in a test run; each test gets a copy.
 
-The first worker that needs a stack brings it up, under a lock that the others wait for; where the machine lets it, in a
-network of its own that counts attempts to leave the machine.
+The first worker that needs a stack brings it up, under a lock that the others wait for. If the machine allows it, this
+happens in a separate network namespace that counts attempts to leave the machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.project import Project, Run, Stack
 
 
 class RehearsedStacks:
-    """The stacks of one run of the tests; `folder` is shared by its workers."""
+    """The stacks of one test run; `folder` is shared by its workers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,7 +29,7 @@ class RehearsedStacks:
     def copy(self, name: str, folder: Path) -> Stack:
         """A stack that has been brought up, in a copy of the project in `folder`.
 
-        Raises AssertionError with what the command printed where the stack did not come up.
+        Raises AssertionError with the command's output if the stack could not be brought up.
         """
         original, run = self._bring_up(name)
         assert run.returncode == 0, run.output
@@ -44,7 +44,7 @@ class RehearsedStacks:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not result.exists():
-                shutil.rmtree(project, ignore_errors=True)  # of a run that did not end
+                shutil.rmtree(project, ignore_errors=True)  # of a run that did not finish
                 fresh = Project(project)
                 guarded = [] if find_obstacle_to_guard() else guard([], self._attempts_file(name))
                 run = fresh.wait(fresh.start("up", name, prefix=guarded))
@@ -60,7 +60,7 @@ class RehearsedStacks:
 
 
 def find_obstacle_to_guard() -> str:
-    """Why stacks cannot be brought up where only loopback exists; empty if they can."""
+    """Why stacks cannot be brought up with only a loopback device; empty if they can."""
     if FOLDER_VARIABLE not in os.environ:
         return f"charts are downloaded, unless {FOLDER_VARIABLE} names a folder with them"
     return find_obstacle()

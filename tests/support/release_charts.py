@@ -51,7 +51,7 @@ kind: Pod
 metadata: {name: once}
 spec: {serviceAccountName: own, containers: [{name: main, image: "registry.example/app:1"}]}
 """
-TOO_LARGE = "64"  # CPUs: more than a node of the tests has
+TOO_LARGE = "64"  # CPUs: more than any node of the tests has
 
 
 def change_values(inputs: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -59,6 +59,6 @@ def change_values(inputs: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 
 def read_level(plane: ControlPlane, namespace: str) -> Any:
-    """The value of `level` in the release's ConfigMap; None where there is no ConfigMap."""
+    """The value of `level` in the release's ConfigMap; None if there is no ConfigMap."""
     config_map = plane.api.get("v1", "ConfigMap", "settings", namespace)
     return config_map["data"]["level"] if config_map else None

@@ -1,6 +1,6 @@
-"""The workloads among rendered objects: replicas, pods, and the disruption budgets that select them. Proves nothing.
+"""The workloads in rendered objects: replicas, pods, and the disruption budgets that select them. Proves nothing.
 
-Prometheus and Alertmanager are among them: their operator makes a StatefulSet of each.
+They include Prometheus and Alertmanager: the operator creates a StatefulSet for each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kernel.paths import look_up
 
 Manifest = Mapping[str, Any]
 
-# Kinds of which an operator makes StatefulSets, and the labels of their pods.
+# Kinds for which an operator creates StatefulSets, and the labels of their pods.
 # Source: https://prometheus-operator.dev/docs/platform/platform-guide/
 _OPERATED = {"Prometheus": "prometheus", "Alertmanager": "alertmanager"}
 
@@ -29,7 +29,7 @@ class ReplicatedWorkload:
     pod: Manifest
 
     def find_budgets(self, objects: Iterable[Manifest], namespace: str) -> list[Manifest]:
-        """The budgets that select its pods; `namespace` is that of objects that name none."""
+        """The budgets that select its pods; `namespace` applies to objects that do not name one."""
         return [
             manifest["spec"]
             for manifest in objects
@@ -44,14 +44,14 @@ class ReplicatedWorkload:
         return bool(labels) and labels.items() <= self.labels.items()
 
     def allows_disruption(self, budget: Manifest) -> bool:
-        """Whether a budget lets one pod be evicted while all are healthy."""
+        """Whether a budget allows the eviction of one pod while all are healthy."""
         if "maxUnavailable" in budget:
             return str(budget["maxUnavailable"]) not in ("0", "0%")
         return int(budget["minAvailable"]) < self.replicas
 
 
 def list_replicated_workloads(objects: Iterable[Manifest], namespace: str) -> Iterator[ReplicatedWorkload]:
-    """Deployments and StatefulSets; `namespace` is that of objects that name none."""
+    """Deployments and StatefulSets; `namespace` applies to objects that do not name one."""
     for manifest in objects:
         metadata, spec = manifest["metadata"], manifest.get("spec") or {}
         where = f"{manifest['kind']}/{metadata['name']}", metadata.get("namespace", namespace)
@@ -68,6 +68,6 @@ def list_replicated_workloads(objects: Iterable[Manifest], namespace: str) -> It
 
 
 def list_containers(manifest: Manifest) -> list[Manifest]:
-    """The containers of a rendered workload, none of other objects."""
+    """The containers of a rendered workload; none for other objects."""
     spec = look_up(manifest, "spec.jobTemplate.spec.template.spec", look_up(manifest, "spec.template.spec", None))
     return [*spec["containers"], *spec.get("initContainers", ())] if isinstance(spec, Mapping) else []

@@ -1,4 +1,4 @@
-"""Event logs and findings of reports, as small as the subject of a test allows."""
+"""Event logs and findings of reports, reduced to what a test needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def event(
     custom: bool = True,
     protect: bool = False,
 ) -> dict[str, Any]:
-    """What the engine logs of one resource; `diff` has the kind of difference by path."""
+    """The engine's log event of one resource; `diff` has the kinds of differences, keyed by path."""
 
     def state(inputs: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None if inputs is None else {"custom": custom, "inputs": inputs, "outputs": {}, "protect": protect}
@@ -70,14 +70,14 @@ def findings(
     violations: Sequence[Violation] = (),
     **others: Any,
 ) -> Findings:
-    """Of a change against `main`, where `others` say nothing else."""
+    """The findings of a change against `main`, overridden by `others`."""
     content: dict[str, Any] = {"base": Base("main", "b" * 40), **others}
     policies = PolicyResults(204, 8, tuple(violations))
     return Findings("azure-dev", "a" * 40, Preview(tuple(changes), 407), policies, **content)
 
 
 def cost(**others: Any) -> dict[str, Any]:
-    """An estimate, as `make cost FORMAT=json` prints it."""
+    """An estimate in the format of `make cost FORMAT=json`."""
     row = {"urn": RESIZED_POOL.urn, "name": "cluster-user", "group": "cluster", "beforeUsd": 302.0, "afterUsd": 604.0}
     return {
         "stack": "azure-dev",
@@ -95,7 +95,7 @@ def cost(**others: Any) -> dict[str, Any]:
 
 
 def duration(count: int = 3) -> dict[str, Any]:
-    """A schedule, as `make duration FORMAT=json` prints it: steps of a minute, one after the other, and one beside."""
+    """A schedule in the format of `make duration FORMAT=json`: sequential steps of a minute, and one parallel step."""
     path = [
         {"urn": urn(POOL, f"step-{n}"), "type": POOL, "name": f"step-{n}", "startSeconds": 60 * n,
          "endSeconds": 60 * n + 60, "isCritical": True}

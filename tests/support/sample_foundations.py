@@ -1,6 +1,6 @@
 """The clouds' own foundations, as the program declares them against the simulated clouds. Proves nothing.
 
-Many tests read the same few, so that each is recorded once in a process.
+Many tests read the same few foundations, so each is recorded once in a process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.support.recording import Recorder, record_program, stack_context
 
 @dataclass(frozen=True)
 class RecordedFoundation:
-    """What a foundation has declared, and what it offers to the platform; its outputs cannot be resolved any more."""
+    """A foundation's declared resources, and its contract, whose outputs can no longer be resolved."""
 
     recorder: Recorder
     foundation: Foundation
@@ -25,7 +25,7 @@ _recorded: dict[str, RecordedFoundation] = {}
 
 
 def record_foundation(cloud: str, environment: str = "dev", **settings: Any) -> RecordedFoundation:
-    """The foundation of a stack, recorded once in a process for the same settings: it is for reading.
+    """The foundation of a stack, recorded once in a process for the same settings; callers must not change it.
 
     A test that changes the state of the clouds, or deploys once more, records its own.
     """

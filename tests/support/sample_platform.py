@@ -1,6 +1,6 @@
 """The platform on the sample foundation, or parts of it, as the program declares them. Proves nothing.
 
-For unit tests alone: what a recording has of charts depends on whether they can be rendered, and those render none.
+Only for unit tests, which render no charts: otherwise a recording depends on the charts that are available.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _recorded: dict[str, Recorder] = {}
 
 
 def record_platform(environment: str = "dev", cloud: str = "azure", **settings: Any) -> Recorder:
-    """The platform of a stack, recorded once in a process for the same settings: it is for reading."""
+    """The platform of a stack, recorded once in a process for the same settings; callers must not change it."""
     context = stack_context(cloud, environment, **settings)
     key = f"{context.naming.stack} {context.settings.model_dump_json()}"
     if key not in _recorded:
@@ -29,7 +29,7 @@ def record_platform(environment: str = "dev", cloud: str = "azure", **settings: 
 
 
 def record_components(declare: Callable[[Foundation, pulumi.ResourceOptions], object]) -> Recorder:
-    """The components that `declare` creates, after their namespaces; a tenth of the time that the platform takes."""
+    """Record the components that `declare` creates, after their namespaces, in a tenth of the whole platform's time."""
 
     def program() -> None:
         foundation = sample_foundation()

@@ -1,4 +1,4 @@
-"""What the clouds' SDKs say of a resource type: which inputs it has, which of them it requires, and its outputs."""
+"""Resource types according to the clouds' SDKs: their inputs, required inputs and outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def resource_class(type_: str) -> type:
 
 @cache
 def inputs_class(type_: str) -> type:
-    """The class of a type's arguments. Where an input has the name of the type, the SDKs call it InitArgs."""
+    """The class of a type's arguments. If an input has the name of the type, the SDKs call the class InitArgs."""
     declared = resource_class(type_)
     module = sys.modules[declared.__module__]
     found: type = getattr(module, f"{declared.__name__}InitArgs", None) or getattr(module, f"{declared.__name__}Args")
@@ -33,7 +33,7 @@ def inputs_class(type_: str) -> type:
 
 
 def required_inputs(arguments: type) -> set[str]:
-    """The inputs without a default, by their names on the wire."""
+    """The wire names of the inputs without a default."""
     names = input_type_py_to_pulumi_names(arguments)
     parameters = inspect.signature(vars(arguments)["__init__"]).parameters
     return {
@@ -42,12 +42,12 @@ def required_inputs(arguments: type) -> set[str]:
 
 
 def has_input(type_: str, path: str) -> bool:
-    """Whether a type has an input at a property path. What is inside a value without a type of its own is free."""
+    """Whether a type has an input at a property path. Any path inside an untyped value is accepted."""
     return _follow([inputs_class(type_)], path, require=False)
 
 
 def requires_input(type_: str, path: str) -> bool:
-    """Whether a type requires the input at a property path, and all that it is inside of."""
+    """Whether a type requires the input at a property path, and all inputs that contain it."""
     return _follow([inputs_class(type_)], path, require=True)
 
 
@@ -73,7 +73,7 @@ def _follow(classes: list[type], path: str, *, require: bool) -> bool:
 
 @cache
 def _inner_classes(owner: type, name: str) -> list[type]:
-    """The classes of the objects that an input holds: itself, in a list, or in one of several forms."""
+    """The classes of the objects in an input, which may be a list, or have several forms."""
     module = vars(sys.modules[owner.__module__])
     found = set(re.findall(r"\b(\w+Args)\b", _annotation(owner, name)))
     return [module[each] for each in sorted(found) if each in module]

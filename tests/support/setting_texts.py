@@ -1,4 +1,4 @@
-"""Settings as the text of a stack's file, with what each stack needs."""
+"""Settings as the text of a stack's file, with the settings that every stack needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMON = "environment: dev\norganization: acme\nowner: ml\ncluster: {privateAcce
 
 
 def parse(text: str, cloud: Cloud = Cloud.AZURE) -> Settings:
-    """The settings of a stack's file with these lines and what each stack needs beside them."""
+    """The settings of a stack's file with these lines and the settings that every stack needs."""
     needed = [line for line in (NEEDED[cloud] + COMMON).splitlines() if f"{line.split(':')[0]}:" not in _keys(text)]
     lines = [*text.splitlines(), *needed]
     content = "config:\n" + "\n".join(f"  {line}" for line in lines) + "\n"

@@ -12,8 +12,8 @@ from rehearsal.preparation import preparing
 from rehearsal.toolchain import ROOT
 from tests.support.project import Run, run_command, serve_clouds
 
-# Parts of a project that is rehearsed without a control plane, since none of its charts can be had: objects are checked
-# offline, which is enough for most questions and takes a third of the time.
+# Parts of a project that is rehearsed without a control plane, since none of its charts are available: objects are
+# checked offline, which is enough for most tests and takes a third of the time.
 OFFLINE_DESCRIPTION = "charts: charts.yaml\n"
 OFFLINE_FILES = {
     "charts.yaml": f"none:\n  version: 1.0.0\n  repository: http://127.0.0.1:9/none\n  digest: {'0' * 64}\n",
@@ -21,7 +21,7 @@ OFFLINE_FILES = {
 
 
 def create_project(root: Path, files: Mapping[str, str]) -> Path:
-    """Write a project's files, by their paths in it, into a folder, and build what a rehearsal of it needs first."""
+    """Write a project's files, keyed by path, into a folder, and build the programs that a rehearsal of it needs."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def rehearsal_command(command: str, stack: str, *options: str) -> list[str]:
 
 @contextmanager
 def serving(folder: Path, stack: str) -> Iterator[str]:
-    """Serve the clouds of a stack that stands; yields what a shell evaluates to work on it."""
+    """Serve the clouds of a stack that is up; yields the exports that a shell evaluates to work on it."""
     exports = serve_clouds(stack, folder, variables())
     try:
         yield exports
@@ -66,8 +66,8 @@ def run_in_shell(folder: Path, exports: str, *command: str) -> Run:
 
 
 @contextmanager
-def standing(folder: Path, stack: str) -> Iterator[str]:
-    """Bring a project's stack up; yields what a shell evaluates to work on it."""
+def deployed(folder: Path, stack: str) -> Iterator[str]:
+    """Bring a project's stack up; yields the exports that a shell evaluates to work on it."""
     up = rehearse(folder, "up", stack)
     assert up.returncode == 0, up.output
     with serving(folder, stack) as exports:

@@ -1,7 +1,7 @@
-"""What judges a declared stack without an engine and without processes. Proves nothing.
+"""The checks of a declared stack without an engine and without processes. Proves nothing.
 
-Each check is what a rehearsal does with the same stack: the policies, the objects of charts, readiness as far as it
-follows from what is declared, wiring, and the order of creation.
+A rehearsal runs each of them on the same stack: the policies, the objects of charts, readiness as far as it can be
+derived from declarations, wiring, and the order of creation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Check = Callable[[DeclaredStack], Iterable[str]]
 
 
 def check_policies(stack: DeclaredStack) -> Iterator[str]:
-    """The policy pack, over all resources of the program."""
+    """The violations that the policy pack finds in all resources of the program."""
     exceptions, today = load_exceptions(), stack.recorder.circumstances.today
     configuration = _configure(stack)
     resources = [found for found in stack.recorder.resources if not found.type.startswith(("groundwork:", "pulumi:"))]
@@ -55,7 +55,7 @@ def check_policies(stack: DeclaredStack) -> Iterator[str]:
 
 
 def _configure(stack: DeclaredStack) -> Mapping[str, str]:
-    """The stack's settings as the policy pack gets them."""
+    """The stack's settings as the policy pack receives them."""
     dumped = stack.settings.model_dump(by_alias=True, mode="json")
     return {
         f"groundwork:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in dumped.items()
@@ -87,7 +87,7 @@ def _split(urn: str) -> tuple[str, str]:
 
 
 def check_charts(stack: DeclaredStack) -> Iterator[str]:
-    """The controls over what charts render."""
+    """The violations that controls find in the rendered charts."""
     exceptions, configuration = load_exceptions(), _configure(stack)
     releases = stack.recorder.of_type(RELEASE)
     evaluations = [chart_policies.evaluate_release(found.inputs, exceptions, configuration) for found in releases]
@@ -95,7 +95,7 @@ def check_charts(stack: DeclaredStack) -> Iterator[str]:
 
 
 def check_cluster(stack: DeclaredStack) -> Iterator[str]:
-    """Monitors without targets, connections that network policies block, and what kubelets would refuse."""
+    """Monitors without targets, connections that network policies block, and pods that kubelets would reject."""
     for problem in monitors.find_problems(stack.cluster):
         yield problem.message
     network = describe_network(stack.managed)
@@ -108,7 +108,7 @@ def check_cluster(stack: DeclaredStack) -> Iterator[str]:
 
 
 def check_access(stack: DeclaredStack) -> Iterator[str]:
-    """Everybody whom the settings let in reaches the Kubernetes API."""
+    """Callers that the settings allow, but that cannot reach the Kubernetes API."""
     for caller in stack.list_callers():
         for door in describe_doors(stack.recorder.state, caller):
             if door.service == "Kubernetes API" and door.refusal:
@@ -116,19 +116,19 @@ def check_access(stack: DeclaredStack) -> Iterator[str]:
 
 
 def check_wiring(stack: DeclaredStack) -> Iterator[str]:
-    """What does not lead to what it is meant for."""
+    """References that do not lead to their intended target."""
     catalogue = read_catalogue(ROOT / "platform" / "alerts" / "metrics")
     yield from (problem.message for problem in wiring.find_problems(stack.wiring, catalogue))
 
 
 def check_graph(stack: DeclaredStack) -> Iterator[str]:
-    """What does not wait for what it needs, or does not use the stack's own provider."""
+    """Resources that do not wait for what they need, or do not use the stack's own provider."""
     caller = stack.recorder.circumstances.caller
     found = wiring.judge_graph(stack.graph, stack.recorder.state, stack.wiring, caller)
     yield from (problem.message for problem in found)
 
 
-# What holds data that is nowhere else, or without which such data cannot be read.
+# Types of resources that hold data which exists nowhere else, or that are needed to read such data.
 _DATA = (
     "aws:dynamodb/table:Table",
     "aws:kms/key:Key",
@@ -147,14 +147,14 @@ _DATA = (
 
 
 def check_protection(stack: DeclaredStack) -> Iterator[str]:
-    """The engine deletes no data of a stack whose settings protect it."""
+    """Resources with data that the engine could delete although the stack's settings protect them."""
     for declared in stack.graph if stack.settings.resilience.deletion_protection else ():
         if declared.type in _DATA and not declared.is_protected:
             yield f"{declared.label} holds data and is not protected from deletion"
 
 
 def check_next_deployment(stack: DeclaredStack) -> Iterator[str]:
-    """The program once more, unchanged: nothing is replaced, and nothing differs."""
+    """Resources that a second deployment of the unchanged program would replace or change."""
     before = {(found.type, found.name): found.inputs for found in stack.recorder.resources}
     again = declare_stack(stack.name, stack.recorder)
     for found in again.recorder.resources:
@@ -163,7 +163,7 @@ def check_next_deployment(stack: DeclaredStack) -> Iterator[str]:
 
 
 def check_destroy(stack: DeclaredStack) -> Iterator[str]:
-    """The engine deletes in reverse order what it does not retain, and no cloud refuses; not of protected stacks."""
+    """Resources whose deletion a cloud refuses, in the engine's reverse order; skipped for protected stacks."""
     if stack.settings.resilience.deletion_protection:
         return
     for found in reversed(stack.recorder.resources):
@@ -187,4 +187,4 @@ CHECKS: Mapping[str, Check] = {
     "next deployment": check_next_deployment,
     "destroy": check_destroy,
 }
-"""By the name under which a report counts what each of them finds."""
+"""The checks, keyed by the name under which a report counts their findings."""

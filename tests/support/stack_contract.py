@@ -1,7 +1,7 @@
-"""What holds for every stack that is up: tests that several files run, each on its own stack.
+"""Tests that every running stack has to pass; several files run them, each on its own stack.
 
-StackContract is about what bringing the stack up has left; ServedStackContract runs the engine on it as well, whose
-part does not depend on the cloud. Each test leaves the stack as it found it.
+StackContract concerns the results of bringing the stack up; ServedStackContract also runs the engine on it, whose
+behavior does not depend on the cloud. Each test leaves the stack as it found it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from rehearsal.summary import policy_results
 from tests.support.project import Stack, changes, planned
 from tests.support.rehearsed_stacks import find_obstacle_to_guard
 
-# They go with their vault: only its data plane could delete them, which the deploying machine need not reach.
+# Deleted with their vault: only its data plane could delete them, which the deploying machine may not reach.
 REMAINING_ON_AZURE = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
-# Azure makes them with the first network of a region, for the whole subscription.
+# Azure creates them with the first network of a region, for the whole subscription.
 MADE_BY_AZURE = {"azure-native:network:NetworkWatcher", "azure-native:resources:ResourceGroup"}
 
 
 class StackContract:
-    """Tests of the stack of the fixture `stack`, as it came up."""
+    """Tests of the fixture `stack`, as it was brought up."""
 
     def test_the_summary_says_what_was_done(self, stack: Stack) -> None:
         for section in ("Resources by layer", "Resources by kind", "Policies", "Charts", "Outputs", "Simulated"):
@@ -60,11 +60,11 @@ class StackContract:
 
 
 class ServedStackContract(StackContract):
-    """Tests that run the engine on the stack, whose clouds serve meanwhile."""
+    """Tests that run the engine on the stack while its clouds are served."""
 
     # An edit that breaks a policy: file, old text, new text, the control.
     POLICY_BREAK: ClassVar[tuple[str, str, str, str]]
-    # The resources that the user pool's maximum is a property of.
+    # The resources of which the user pool's maximum is a property.
     CHANGED_BY_MAXIMUM: ClassVar[Collection[str]]
 
     def test_a_refresh_finds_everything_as_it_was(self, stack: Stack) -> None:
@@ -105,9 +105,9 @@ class ServedStackContract(StackContract):
 
 def assert_no_secret_in_plain_text(stack: Stack) -> None:
     """Assert that no file of the rehearsal has a secret of the stack's state, nor has what its command printed."""
-    stack.stop_serving()  # so that no file comes or goes while all are read
+    stack.stop_serving()  # so that no file is created or deleted while all are read
     shown = stack.read_state_with_secrets()
-    # Short strings (a user's name, "true") are no secrets and occur by chance.
+    # Short strings (a user's name, "true") are not secrets and occur by chance.
     secrets = {value for value in _secret_values(shown) if len(value) >= 16}
     assert len(secrets) >= 3  # database, Grafana, kubeconfig
     folder = stack.project.rehearsal(stack.name)
@@ -119,7 +119,7 @@ def assert_no_secret_in_plain_text(stack: Stack) -> None:
 
 
 def assert_destroyed(stack: Stack, remaining: Collection[str], made_by_the_cloud: Collection[str] = ()) -> None:
-    """Destroy the stack, and assert that nothing remains but resources of these types, and what the cloud has made."""
+    """Destroy the stack, and assert that only resources of these types, and those that the cloud created, remain."""
     destroyed = stack.rehearse("destroy")
     assert destroyed.returncode == 0, destroyed.output
     with closing(StateStore(stack.project.rehearsal(stack.name) / "state.db")) as state:
@@ -129,7 +129,7 @@ def assert_destroyed(stack: Stack, remaining: Collection[str], made_by_the_cloud
     done = Counter((operation, type_) for operation, type_, outcome in journal if outcome == "done")
     types = {type_ for _, type_, _ in journal}
     assert {type_ for type_ in types if done["create", type_] > done["delete", type_]} == set(remaining)
-    # What the controllers act on goes before them, and they before the namespaces that they run in.
+    # Objects are deleted before their controllers, and controllers before the namespaces that they run in.
     releases = [at for at, name in enumerate(deleted) if name.startswith("kubernetes:helm.sh/v3:Release::")]
     namespaces = {name: deleted.index(f"kubernetes:core/v1:Namespace::{name}") for name in PROFILES}
     assert max(namespaces[name] for name in MODEL_PROFILES) < min(releases)

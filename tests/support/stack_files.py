@@ -1,4 +1,4 @@
-"""Settings that readers of YAML read differently, and what the Pulumi engine makes of each."""
+"""Settings that YAML parsers read differently, and how the Pulumi engine reads each."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ SPELLINGS: dict[str, str] = {
     "[*anchor]": '[{"a": 1, "b": 2}]',
 }
 
-# Files that the engine refuses, and so does this project's reader.
+# Files that both the engine and this project's reader reject.
 REFUSED: dict[str, str] = {
     "a key twice": "config:\n  shop:a: 1\n  shop:b: 2\n  shop:a: 3\n",
     "a key twice in a section": "config:\n  shop:a: {b: 1, b: 2}\n",
-    "a key that is no key": "config:\n  a:b:c: 1\n",
+    "a key that is not valid": "config:\n  a:b:c: 1\n",
     "a key that is a number": "config:\n  42: 1\n",
     "text for config": "config: text\n",
     "a list": "- config\n",

@@ -1,4 +1,4 @@
-"""The resources of the project's stacks as estimates see them, declared without an engine."""
+"""The resources of the project's stacks for estimates, declared without an engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_cost_settings(stack: str) -> tuple[float, dict[str, float]]:
 
 
 def record_stack(stack: str) -> list[Resource]:
-    """Everything that a stack declares, with the dependencies that the engine would be told of."""
+    """All resources that a stack declares, with the dependencies that the engine would receive."""
     return list(_record(stack))
 
 
@@ -55,7 +55,7 @@ def _convert(recorder: Recorder) -> Iterable[Resource]:
 
 
 def _shorten(urn: str) -> str:
-    """Mocks give a resource another URN than its dependents know it by: type and name are the same."""
+    """Reduce a URN to type and name: mocks assign another URN to a resource than the one its dependents refer to."""
     *_, types, name = urn.split("::")
     return f"{types.rsplit('$', 1)[-1]}::{name}"
 

@@ -1,4 +1,4 @@
-"""Updates of single resources, to test what a simulated cloud refuses for what was there before. Proves nothing."""
+"""Updates of single resources, to test transitions that a simulated cloud refuses. Proves nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.support.azure_subscription import with_change
 
 
 class Change(NamedTuple):
-    """A change of one property that the cloud refuses, beside one that it accepts.
+    """A change of one property that the cloud refuses, and one that it accepts.
 
-    accepted  another new value, or the old one where the property cannot change at all
+    accepted  another new value, or the old one if the property cannot change at all
     """
 
     type: str
@@ -36,7 +36,7 @@ def find_update_error(
     new: Mapping[str, Any],
     id_: str = "the-resource",
 ) -> str:
-    """The cloud's error in the preview of an update; empty where it accepts."""
+    """The cloud's error in the preview of an update; empty if it accepts."""
     before = state.get(type_, id_)
     state.put(ResourceRecord(type_, id_, "urn::x", 0, old, before.outputs if before else {}))
     try:
@@ -47,7 +47,7 @@ def find_update_error(
 
 
 def inputs_at(inputs: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The inputs with a value at a dotted path; None: not set."""
+    """The inputs with a value at a dotted path; None removes it."""
     with_value = with_change(dict(inputs), path, "")
     return with_change(with_value, path, value)
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition that others bring about in their own time. Proves nothing."""
+"""Waiting for a condition that another process fulfils. Proves nothing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _T = TypeVar("_T")
 
 
 def eventually(check: Callable[[], _T], timeout: float = TIMEOUT) -> _T:
-    """Call `check` until it returns something true, and return that.
+    """Call `check` until it returns a true value, and return that value.
 
-    A failed assertion and an answer of the API server's that refuses count as "not yet". After `timeout` seconds the
-    last of them is raised, or an AssertionError with what `check` returned. Any other exception is raised at once.
+    A failed assertion or an error of the API server counts as "not yet". After `timeout` seconds the last one is
+    raised, or an AssertionError with the value that `check` returned. Any other exception is raised at once.
     """
 
     def give_up(state: RetryCallState) -> _T:
         assert state.outcome is not None
-        found = state.outcome.result()  # raises the check's own failure, where it failed
+        found = state.outcome.result()  # raises the check's own failure, if it failed
         raise AssertionError(f"still {found!r} after {timeout:g} s")
 
     retrying = Retrying(

@@ -1,6 +1,6 @@
-"""The steps of the workflows, by names that tests call them by, and the programs that answer for what cannot run here.
+"""The steps of the workflows under names for tests, and programs that replace those that cannot run here.
 
-Each program writes down its arguments (tests/support/workflow_steps.py) and gives the answer of the real one. Proves
+Each program records its arguments (tests/support/workflow_steps.py) and prints the output of the real one. Proves
 nothing by itself.
 """
 
@@ -63,7 +63,7 @@ esac
 MODEL = {"inputs.stack": "aws-dev", "inputs.model": "churn", "inputs.version": "3"}
 BACKEND = {"vars.PULUMI_BACKEND_URL": "file:///tmp", "secrets.PULUMI_CONFIG_PASSPHRASE": "x"}
 
-# Steps that call one target of the Makefile: workflow, job, and what it is called with.
+# Steps that call one target of the Makefile: workflow, job, and the arguments of `make`.
 TARGETS = [
     ("pull-request.yaml", "lint", ["lint", "lint-lifecycle"]),
     ("pull-request.yaml", "test-fast", ["test-fast"]),
@@ -85,7 +85,7 @@ TARGETS = [
     ("deploy-on-model-promotion.yml", "stacks", ["setup"]),
     ("continuous-training.yaml", "stacks", ["setup"]),
 ]
-# All others: a name, by which the tests below call them, and workflow, job and a part of the command.
+# All other steps: the name that tests use, and workflow, job and a part of the command.
 OTHERS = {
     "changed": ("pull-request.yaml", "stacks", "make changed-stacks"),
     "report": ("pull-request.yaml", "rehearse", "make report"),

@@ -12,13 +12,13 @@ import yaml
 from rehearsal.toolchain import ROOT
 from tests.support.workflow_cases import DIGEST
 
-# What `delivery` reads, and the scripts of steps.
+# The files that `delivery` and the scripts of steps read.
 _FOLDERS = ("delivery", "deploy", "infra", "kernel", "policies", "scripts")
 _IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
 
 
 def clone_project(folder: Path) -> Path:
-    """A clone with the files as they are, committed or not; its remote takes its branches."""
+    """A clone with the current files, committed or not; its branches can be pushed to its remote."""
     remote, work = folder / "remote.git", folder / "work"
     _git("init", "--quiet", "--bare", str(remote))
     _git("clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(work))
@@ -45,7 +45,7 @@ def read_pushed_images(remote: Path, branch: str, stack: str) -> Mapping[str, st
 
 
 def write_digests(find_folder: Callable[[str], Path]) -> None:
-    """Write the digest of each image into a file of its name, in the folder that is for it."""
+    """Write the digest of each image into a file with its name, in the folder that `find_folder` returns."""
     for image in ("drift", "experiment", "promotion", "serving", "training"):
         folder = find_folder(image)
         folder.mkdir(parents=True, exist_ok=True)

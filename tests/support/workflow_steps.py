@@ -1,9 +1,9 @@
-"""Runs the `run:` steps of workflows on this machine, with programs of a folder that is first on PATH.
+"""Runs the `run:` steps of workflows on this machine, with the programs of a folder at the beginning of PATH.
 
-A step's command is run by bash with the options that GitHub gives it, in the folder that it names, with the variables
-of workflow, job and step, and with files for its outputs and its summary. Expressions in variables are looked up in
-what the test gives; a step whose command has an expression itself cannot be run, because its text would become a part
-of the command (https://docs.github.com/actions/concepts/security/script-injections). Proves nothing by itself.
+Bash runs a step's command with GitHub's options, in the step's working directory, with the variables of workflow, job
+and step, and with files for its outputs and its summary. The test passes the values of expressions in variables. A step
+whose command itself contains an expression cannot be run, because the expression's text would become part of the
+command (https://docs.github.com/actions/concepts/security/script-injections). Proves nothing by itself.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ ACTIONS = ROOT / ".github" / "actions"
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 _SECONDS = 900
 COMMIT = "c" * 40
-# Writes down what it was called with, each word with a NUL after it and a separator after the last, then runs what the
-# test has for it. The shell does it by itself: an interpreter for each call would take most of a step's time.
+# Records its name and arguments, each followed by a NUL, and a separator after the last, then runs the test's script
+# for it. It uses only the shell: an interpreter for each call would take most of a step's time.
 _SEPARATOR = "\x1e"
 _RECORDER = f"""\
 printf '%s\\0' "${{0##*/}}" "$@" '{_SEPARATOR}' >> "${{0%/*}}/calls"
@@ -36,7 +36,7 @@ printf '%s\\0' "${{0##*/}}" "$@" '{_SEPARATOR}' >> "${{0%/*}}/calls"
 
 @dataclass(frozen=True)
 class Step:
-    """A step with the variables that it runs with, from the outermost on."""
+    """A step with the variables that it runs with, from the outermost to the innermost."""
 
     workflow: str
     job: str
@@ -71,13 +71,13 @@ def list_workflows() -> list[Path]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A workflow; `on`, which YAML 1.1 takes for true, is under its name."""
+    """A workflow; `on`, which YAML 1.1 reads as true, has its own name as the key."""
     content: dict[Any, Any] = yaml.safe_load(path.read_text())
     return {("on" if key is True else key): value for key, value in content.items()}
 
 
 def list_steps(path: Path) -> Iterator[Step]:
-    """All steps of a workflow's jobs; reusable workflows have steps of their own."""
+    """All steps of a workflow's jobs, without those of reusable workflows that it calls."""
     content = read(path)
     for name, job in content.get("jobs", {}).items():
         for index, step in enumerate(job.get("steps", ())):
@@ -86,15 +86,15 @@ def list_steps(path: Path) -> Iterator[Step]:
 
 
 def find_step(workflow: str, job: str, part: str) -> Step:
-    """The one step of a job whose command contains a text."""
+    """The only step of a job whose command contains a text."""
     (found,) = (step for step in list_steps(WORKFLOWS / workflow) if step.job == job and part in step.command)
     return found
 
 
 class Machine:
-    """A runner of GitHub: programs, and files of a run.
+    """A GitHub runner: its programs, and the files of a run.
 
-    programs  shell scripts by name; each is recorded, then run with the arguments that it got
+    programs  shell scripts, keyed by name; each call is recorded before the script runs with its arguments
     """
 
     # https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell
@@ -112,7 +112,7 @@ class Machine:
             write_program(self.bin / name, f"{_RECORDER}{script}\n")
 
     def run(self, step: Step, expressions: Mapping[str, str], **environment: str) -> Result:
-        """Run a step. Raises AssertionError for an expression that the test does not know."""
+        """Run a step. Raises AssertionError for an expression that is not in `expressions`."""
         assert not self.expression.search(step.command), f"{step.label} has an expression in its command"
         calls = self.bin / "calls"
         for file in (self._output, self._summary, calls):
@@ -154,7 +154,7 @@ class Machine:
             "RUNNER_TEMP": str(self.temp),
         }
 
-    def read_outputs(self, printed: str) -> Mapping[str, str]:  # noqa: ARG002 other runners take them from there
+    def read_outputs(self, printed: str) -> Mapping[str, str]:  # noqa: ARG002 other runners read them from there
         return dict(line.partition("=")[::2] for line in self._output.read_text().splitlines())
 
     @property
@@ -167,7 +167,7 @@ class Machine:
 
     def _resolve(self, text: str, expressions: Mapping[str, str], step: Step) -> str:
         def look_up(found: re.Match[str]) -> str:
-            assert found[1] in expressions, f"{step.label} reads {found[1]}, which the test does not give"
+            assert found[1] in expressions, f"{step.label} reads {found[1]}, which the test does not set"
             return expressions[found[1]]
 
         return self.expression.sub(look_up, text)

@@ -1,4 +1,4 @@
-"""Drains the nodes of a zone as `kubectl drain` does, and says what does not come back elsewhere. Proves nothing."""
+"""Drains the nodes of a zone as `kubectl drain` does, and finds what cannot be rescheduled. Proves nothing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NOT_FOUND = 404
 
 @dataclass
 class ZoneLoss:
-    """The loss of one zone: its nodes take no pods any more, and those that they have are evicted.
+    """The loss of one zone: its nodes accept no more pods, and their pods are evicted.
 
-    refusals  by pod, the budget's words at its last refused eviction
+    refusals  the budget's message at a pod's last refused eviction, keyed by pod
     """
 
     api: ApiClient
@@ -29,7 +29,7 @@ class ZoneLoss:
 
     @contextmanager
     def drained(self, timeout: float) -> Iterator[None]:
-        """Drain the zone, and let its nodes take pods again at the end.
+        """Drain the zone; at the end, its nodes accept pods again.
 
         Raises AssertionError with the pods that could not be evicted within `timeout` seconds.
         """
@@ -44,7 +44,7 @@ class ZoneLoss:
             self._mark(unschedulable=False)
 
     def list_bound_pods(self) -> list[Object]:
-        """The pods that wait for the zone: a volume of theirs is in it."""
+        """The pods that wait for the zone because one of their volumes is in it."""
         return [pod for pod in self.api.list("v1", "Pod") if not pod["spec"].get("nodeName") and self._is_bound(pod)]
 
     def _mark(self, *, unschedulable: bool) -> None:
@@ -56,7 +56,7 @@ class ZoneLoss:
         return {node["metadata"]["name"]: node for node in nodes}
 
     def _evict_all(self) -> bool:
-        """Evict every pod that budgets allow now; returns whether none is left."""
+        """Evict every pod that the budgets allow now; returns whether none is left."""
         names = self._nodes().keys()
         pods = [pod for pod in self.api.list("v1", "Pod") if pod["spec"].get("nodeName") in names and _moves(pod)]
         for pod in pods:
@@ -86,7 +86,7 @@ class ZoneLoss:
 
 
 def _moves(pod: Object) -> bool:
-    """Whether a drain evicts a pod: those of DaemonSets stay, and those that have ended hold nothing."""
+    """Whether a drain evicts a pod: pods of DaemonSets stay, and completed pods use no resources."""
     owners = pod["metadata"].get("ownerReferences", ())
     return pod["status"].get("phase") not in ("Succeeded", "Failed") and not any(
         owner["kind"] == "DaemonSet" for owner in owners

@@ -1,7 +1,7 @@
-"""AKS's cluster autoscaler, simulated: adds a node where an unschedulable pod would fit on one, and removes idle nodes.
+"""A simulation of AKS's cluster autoscaler: it adds a node on which an unschedulable pod fits, and removes idle nodes.
 
-It knows a pod's requests, node selector, required node affinity and tolerations, and nothing else that may keep a pod
-from a node, such as the zone of a volume or ports in use. EKS has no autoscaler unless the stack installs one.
+It evaluates a pod's requests, node selector, required node affinity and tolerations, and no other reasons that prevent
+scheduling, such as the zone of a volume or ports in use. EKS has no autoscaler unless the stack installs one.
 
 Source: https://learn.microsoft.com/azure/aks/cluster-autoscaler-overview
 """
@@ -21,7 +21,7 @@ from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_SELECTOR
 from rehearsal.kubernetes.readiness.capacity import node_allocatable, tolerates
 
-_SCALE_UP_COOLDOWN = 20  # seconds in which a pod causes one node at most: the scheduler retries it after up to ten
+_SCALE_UP_COOLDOWN = 20  # seconds in which a pod causes at most one new node: the scheduler retries it after up to ten
 _IDLE_TIME = 60  # seconds after which a node without work is removed; AKS waits ten minutes
 _FreeAmounts: TypeAlias = dict[str, Fraction]
 
@@ -32,10 +32,10 @@ class Autoscaler:
     def __init__(self, api: ApiClient, version: str) -> None:
         self._api = api
         self._version = version
-        self._last_scale_up: dict[str, float] = {}  # by the UID of the pod that caused it, on the monotonic clock
+        self._last_scale_up: dict[str, float] = {}  # monotonic clock, keyed by the UID of the pod that caused it
 
     def plan_scale_up(self, cluster: ManagedCluster, *, with_gpus: bool) -> Mapping[str, int]:
-        """The number of nodes to add, by pool."""
+        """The number of nodes to add, keyed by pool."""
         scalable = [pool for pool in cluster.pools if pool.max_count > pool.count]
         pending = [
             pod for pod in self._api.list("v1", "Pod", field_selector="spec.nodeName=") if _is_unschedulable(pod)
@@ -75,7 +75,7 @@ class Autoscaler:
         return frozenset(names)
 
     def describe_scale_ups(self, cluster: ManagedCluster) -> list[str]:
-        """One sentence for each pool that has more nodes than at first."""
+        """One sentence for each pool that has been scaled up."""
         existing = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
         counts = ((pool, _count_nodes(pool, existing)) for pool in cluster.pools)
         return [
@@ -86,7 +86,7 @@ class Autoscaler:
         ]
 
     def _fits_existing_node(self, pod: Object, existing: Sequence[Object], free: Mapping[str, _FreeAmounts]) -> bool:
-        """Whether a pod needs no new node: it has caused one recently, or an existing one has room for it."""
+        """Whether a pod needs no new node: it has recently caused one, or it fits on an existing node."""
         last_scale_up = self._last_scale_up.get(pod["metadata"]["uid"], -_SCALE_UP_COOLDOWN)
         if time.monotonic() < last_scale_up + _SCALE_UP_COOLDOWN:
             return True
@@ -100,7 +100,7 @@ class Autoscaler:
         return False
 
     def _free_amounts(self, existing: Iterable[Object]) -> Mapping[str, _FreeAmounts]:
-        """What each node has left beside its pods."""
+        """The resources of each node that its pods leave free."""
         free = {node["metadata"]["name"]: dict(node_allocatable(node)) for node in existing}
         for pod in self._api.list("v1", "Pod"):
             name = pod["spec"].get("nodeName")
@@ -111,7 +111,7 @@ class Autoscaler:
     def _build_template(
         self, cluster: ManagedCluster, pool: NodePool, *, with_gpus: bool
     ) -> tuple[Object, _FreeAmounts]:
-        """A new node of a pool, and what it has left beside the pods of DaemonSets."""
+        """A new node of a pool, and the resources that the pods of DaemonSets leave free on it."""
         node = nodes.build_node(cluster, pool, pool.count, self._version, with_gpus=with_gpus)
         free = dict(node_allocatable(node))
         for daemon_set in self._api.list("apps/v1", "DaemonSet"):
@@ -147,7 +147,7 @@ def _is_unschedulable(pod: Object) -> bool:
 
 
 def _unschedulable_message(pod: Object) -> str:
-    """Why the scheduler found no node for a pod; empty where it has reported no reason."""
+    """Why the scheduler found no node for a pod; empty if it has reported no reason."""
     for condition in pod["status"].get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return str(condition.get("message"))
@@ -169,13 +169,13 @@ def _age(node: Object) -> float:
 
 
 def _subtract(free: ResourceAmounts, requests: ResourceAmounts) -> _FreeAmounts:
-    """What is left beside one more pod with these requests."""
+    """The free resources after one more pod with these requests."""
     left = {resource: amount - requests.get(resource, Fraction(0)) for resource, amount in free.items()}
     return {**left, "pods": left.get("pods", Fraction(0)) - 1}
 
 
 def _fits(node: Object, free: ResourceAmounts, pod: Object) -> bool:
-    """Whether the scheduler would place a pod on a node that has this much left."""
+    """Whether the scheduler would place a pod on a node with these free resources."""
     spec, labels = pod["spec"], node["metadata"].get("labels", {})
     if node["spec"].get("unschedulable"):
         return False
@@ -193,7 +193,7 @@ def _fits(node: Object, free: ResourceAmounts, pod: Object) -> bool:
 
 
 def _pool_taints(node: Object) -> Iterator[Mapping[str, Any]]:
-    """The taints that keep pods away and come from the node pool."""
+    """The taints of the node's pool that prevent scheduling."""
     for taint in node["spec"].get("taints", ()):
         if taint["effect"] != "PreferNoSchedule" and not nodes.LIFECYCLE_TAINT.match(taint["key"]):
             yield taint

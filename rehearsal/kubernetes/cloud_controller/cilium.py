@@ -1,4 +1,4 @@
-"""The kind CiliumNetworkPolicy, which AKS brings where Cilium is its data plane; simulated, so nothing enforces it.
+"""The kind CiliumNetworkPolicy, which AKS installs if Cilium is its data plane; simulated, so nothing enforces it.
 
 The schema covers rules of layers 3 and 4, and accepts every other field unchecked.
 Sources: https://docs.cilium.io/en/stable/security/policy/language/ and
@@ -21,7 +21,7 @@ _ENTITIES = (
 
 
 def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """The CustomResourceDefinition, where the cluster runs Cilium."""
+    """The CustomResourceDefinition, if the cluster runs Cilium."""
     if "cilium" not in cluster.addons:
         return
     yield {

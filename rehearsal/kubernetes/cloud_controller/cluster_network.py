@@ -1,4 +1,4 @@
-"""What enforces network policies in the managed cluster, and how its API server appears to them."""
+"""The engine that enforces network policies in the managed cluster, and the addresses of its API server."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.readiness.network_flows import ClusterNetwork
 from rehearsal.kubernetes.readiness.network_policies import Engine
 
-# Their calls come from a pod, also where the API server is in the network.
+# Their calls come from a pod, even if the API server is in the network.
 # Source: https://github.com/tigera/operator/pull/5212, https://github.com/Azure/AKS/issues/4119
 _TUNNEL = {"app": "konnectivity-agent"}
 
 
 def describe_network(cluster: ManagedCluster) -> ClusterNetwork | None:
-    """None where nothing enforces network policies, or what does is not known."""
+    """The cluster's network; None if nothing enforces network policies, or the engine that does is not known."""
     if "cilium" in cluster.addons:
         return ClusterNetwork(Engine.CILIUM, tunnel=_TUNNEL)
     configuration = cluster.addon_configuration.get("vpc-cni", {})

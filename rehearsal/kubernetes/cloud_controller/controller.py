@@ -1,7 +1,7 @@
-"""The cloud's side of a managed cluster: nodes, storage, load balancers, identity, system workloads, metrics.
+"""The cloud's part of a managed cluster: nodes, storage, load balancers, identity, system workloads, metrics.
 
-All of it is derived from the simulated cloud's state and follows it as it changes: what the stack does not declare is
-not in the cluster either. Its objects carry the label `groundwork.rehearsal/simulated`.
+All of it is derived from the simulated cloud's state and follows its changes: the cluster lacks whatever the stack does
+not declare. Its objects carry the label `groundwork.rehearsal/simulated`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rehearsal.simulator.core.state_store import StateStore
 _POLL_INTERVAL = 0.25  # seconds between two reads of the simulated cloud's state
 _RESYNC_INTERVAL = 5  # seconds after which the cluster is reconciled even if nothing in it has changed
 _CONVERGENCE_POLL_INTERVAL = 0.05  # seconds
-# The kinds whose changes start a round.
+# The kinds whose changes start a round of reconciliation.
 _WATCHED_KINDS = (
     ("v1", "Node"),
     ("v1", "Pod"),
@@ -89,16 +89,16 @@ class CloudController:
             wait_until(has_converged, timeout=timeout, interval=_CONVERGENCE_POLL_INTERVAL)
 
     def problems(self) -> list[str]:
-        """What the last finished round could not do."""
+        """The failures of the last finished round."""
         return list(self._problems)
 
     def network(self) -> ClusterNetwork | None:
-        """What enforces network policies in the cluster; None where nothing does."""
+        """The network whose engine enforces network policies in the cluster; None if nothing does."""
         cluster = find_managed_cluster(self._state)
         return describe_network(cluster) if cluster else None
 
     def notes(self) -> list[str]:
-        """What the simulated cloud did by itself or had to estimate, and how its cluster differs from the declared."""
+        """What the simulated cloud did by itself or estimated, and how its cluster differs from the declared one."""
         cluster = find_managed_cluster(self._state)
         if cluster is None:
             return []
@@ -129,10 +129,10 @@ class CloudController:
         problems: list[str] = []
         try:
             changed = self._reconcile(cluster, problems)
-        except Exception as error:  # the thread must go on: without it nobody's wait would ever end
+        except Exception as error:  # the thread must continue: without it no wait would ever end
             self._triggered.set()
             problems, changed = [f"The simulated cloud could not reconcile the cluster: {error!r}"], True
-        self._problems = problems  # only now: during a round, `problems` returns those of the last one
+        self._problems = problems  # only now: during a round, `problems` returns those of the previous round
         if not changed:
             self._last_unchanged_round = number
 
@@ -156,7 +156,7 @@ class CloudController:
 
 
 def _build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """The objects that depend on nothing but the managed cluster."""
+    """The objects that depend only on the managed cluster."""
     for part in (cilium, storage, system_workloads, identity, metrics):
         yield from part.build_manifests(cluster)
 

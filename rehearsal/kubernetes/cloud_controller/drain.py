@@ -1,4 +1,4 @@
-"""Whether a pool's nodes could be drained, asked of the API server by evictions that are dry runs.
+"""Whether a pool's nodes could be drained, determined by dry runs of evictions at the API server.
 
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
 """
@@ -21,7 +21,7 @@ class ClusterDrain:
         self._api = api
 
     def find_blocked_eviction(self, pool: str) -> BlockedEviction | None:
-        """The first pod on a pool's nodes that cannot be evicted now; None where all can."""
+        """The first pod on a pool's nodes that cannot be evicted now; None if all can."""
         nodes = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
         names = {node["metadata"]["name"] for node in nodes if pool_name(node) == pool}
         pods = (pod for pod in self._api.list("v1", "Pod") if pod["spec"].get("nodeName") in names)
@@ -38,7 +38,7 @@ class ClusterDrain:
         except ApiError as error:
             causes = [cause for cause in error.details.get("causes", ()) if cause.get("reason") == "DisruptionBudget"]
             if error.status != _TOO_MANY_REQUESTS or not causes:
-                return None  # gone meanwhile, or something that another attempt would settle
+                return None  # the pod was deleted meanwhile, or the error is transient
             detail = str(causes[0].get("message", ""))
             return BlockedEviction(
                 node=str(pod["spec"]["nodeName"]),
@@ -51,7 +51,7 @@ class ClusterDrain:
 
 
 def _stays(pod: Object) -> bool:
-    """Whether a drain leaves a pod alone: it has ended, is being deleted, or belongs to a DaemonSet."""
+    """Whether a drain skips a pod: it has ended, is being deleted, or belongs to a DaemonSet."""
     owners = pod["metadata"].get("ownerReferences", ())
     has_ended = pod.get("status", {}).get("phase") in _ENDED or "deletionTimestamp" in pod["metadata"]
     return has_ended or any(owner["kind"] == "DaemonSet" for owner in owners)

@@ -1,4 +1,4 @@
-"""The webhooks that give pods their cloud identity; they inject what the real webhooks inject.
+"""The webhooks that inject cloud identities into pods, as the real webhooks do.
 
 Sources: https://azure.github.io/azure-workload-identity/docs/installation/mutating-admission-webhook.html,
 https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html and
@@ -37,7 +37,7 @@ _WORKLOAD_KINDS = (
 
 @dataclass(frozen=True)
 class WorkloadWithoutIdentity:
-    """A workload whose service account has an Azure identity that its pods do not use."""
+    """A workload whose service account has an Azure identity, for which its pods get no token."""
 
     kind: str
     namespace: str
@@ -142,7 +142,7 @@ def register_webhooks(egress: EgressProxy, api: ApiClient, find_cluster: Callabl
 
 
 def inject_identity(pod: Object, account: Object, cluster: ManagedCluster) -> Object | None:
-    """The pod with its service account's identity, as the cluster's webhook injects it; None where it gets none."""
+    """The pod with its service account's identity, as the cluster's webhook injects it; None if there is none."""
     if cluster.cloud == "aws":
         return _inject_aws_identity(pod, account, cluster)
     is_selected = pod["metadata"].get("labels", {}).get(_USE_LABEL) == "true"

@@ -100,10 +100,10 @@ def _needs_load_balancer(service: Object) -> bool:
 
 
 def _allocate_ingress(cluster: ManagedCluster, service: Object) -> Mapping[str, str]:
-    """The address of a new load balancer; empty where no subnet is suitable.
+    """The address of a new load balancer; empty if no subnet is suitable.
 
-    On EKS a subnet must carry the tag of the role. The real controller would fall back to the route tables, which AWS
-    advises against relying on, so here a missing tag is an error.
+    On EKS a subnet must have the tag of the load balancer's role. The real controller would fall back to the route
+    tables, which AWS advises not to rely on, so here a missing tag is an error.
     """
     annotations = service["metadata"].get("annotations", {})
     is_internal = annotations.get(_INTERNAL_ANNOTATIONS[cluster.cloud], "false").lower() in ("true", "0.0.0.0/0")

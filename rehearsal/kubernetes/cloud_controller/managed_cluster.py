@@ -38,7 +38,7 @@ class Taint:
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet of nodes. EKS's have a zone, AKS's span all."""
+    """A subnet of nodes. EKS's subnets have a zone, AKS's span all zones."""
 
     cidr: str
     zone: str = ""
@@ -49,11 +49,11 @@ class NodePool:
     """Nodes of one size: an agent pool of AKS or a node group of EKS.
 
     count      nodes before the autoscaler adds any
-    max_count  nodes that the cloud's own autoscaler may scale to; `count` where there is none
+    max_count  nodes that the cloud's own autoscaler may scale to; `count` if there is no autoscaler
     zones      values of topology.kubernetes.io/zone
-    max_pods   per node; None where the size decides
-    disk       GiB; None where the size decides
-    version    Kubernetes version of the nodes; empty where the stack names none
+    max_pods   per node; None if the VM size determines it
+    disk       GiB; None if the VM size determines it
+    version    Kubernetes version of the nodes; empty if the stack does not set it
     """
 
     name: str
@@ -74,13 +74,13 @@ class ManagedCluster:
     """A managed cluster.
 
     cloud                       azure or aws
-    version                     Kubernetes version of the control plane; empty where the stack names none
-    service_range               addresses of services, in CIDR notation; empty where the stack names none
+    version                     Kubernetes version of the control plane; empty if the stack does not set it
+    service_range               addresses of services, in CIDR notation; empty if the stack does not set it
     owner                       AKS's node resource group, EKS's account
-    addons                      what the cloud runs in the cluster: names of EKS add-ons, or keys of _AKS_ADDONS
+    addons                      components that the cloud runs: names of EKS add-ons, or keys of _AKS_ADDONS
     pod_identity_associations   (namespace, service account) of EKS Pod Identity
     load_balancer_subnet_roles  roles of tagged subnets for load balancers: elb, internal-elb
-    addon_configuration         configuration values of EKS's add-ons, by name
+    addon_configuration         configuration values of EKS's add-ons, keyed by name
     api_subnets                 subnets of EKS's network interfaces, from which the control plane calls nodes and pods
     """
 
@@ -100,7 +100,7 @@ class ManagedCluster:
 
 
 def find_managed_cluster(state: StateStore) -> ManagedCluster | None:
-    """The cluster in the state, during a replacement the newer one; None where there is none."""
+    """The cluster in the state; during a replacement, the newer one. None if there is none."""
     clusters = [record for type_ in (_AKS_CLUSTER, _EKS_CLUSTER) for record in state.all(type_)]
     if not clusters:
         return None
@@ -137,7 +137,7 @@ def _read_aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
     )
 
 
-# What AKS runs in a cluster: name -> (path of the property that decides, which of its values switch it on). By default,
+# AKS's components in a cluster: name -> (path of the property that decides, the values that enable it). By default,
 # disks and files are on and blobs are off. Source: https://learn.microsoft.com/azure/aks/csi-storage-drivers
 _AKS_ADDONS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "disk-csi": ("storageProfile.diskCSIDriver.enabled", lambda value: value is not False),
@@ -173,7 +173,7 @@ def _read_agent_pool(state: StateStore, profile: Mapping[str, Any], region: str,
         max_count=int(profile["maxCount"]) if is_scaled else count,
         # Nodes in no zone carry "0". Source: https://learn.microsoft.com/azure/aks/aks-zone-resilience
         zones=tuple(f"{region}-{zone}" for zone in _items(profile.get("availabilityZones"))) or ("0",),
-        subnets=(Subnet(prefix or "10.224.0.0/16"),),  # AKS's own network where the stack names no subnet
+        subnets=(Subnet(prefix or "10.224.0.0/16"),),  # AKS's own network if the stack sets no subnet
         labels=labels,
         taints=tuple(taints),
         max_pods=int(profile.get("maxPods") or default_max_pods),
@@ -252,7 +252,7 @@ def _read_node_group(state: StateStore, record: ResourceRecord) -> NodePool:
         name=name,
         size=str((get("instanceTypes") or [_EKS_VM_SIZE])[0]),
         count=count,
-        max_count=count,  # EKS has no autoscaler of its own
+        max_count=count,  # EKS itself has no autoscaler
         zones=tuple(subnet.zone for subnet in subnets),
         subnets=subnets,
         labels={
@@ -282,7 +282,7 @@ def _records_of(state: StateStore, type_: str, cluster: str) -> Iterator[Resourc
 
 
 def _reader(inputs: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Reads the property at a path, None where it is not set."""
+    """A function that returns the property at a path; None if it is not set."""
     return lambda path: look_up(inputs, path, None)
 
 

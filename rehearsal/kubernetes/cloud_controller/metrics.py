@@ -1,4 +1,4 @@
-"""The metrics API, where the stack has a metrics server: every running pod always uses half of what it requests.
+"""The metrics API of a stack with a metrics server: every running pod always uses half of its requests.
 
 Source: https://github.com/kubernetes/metrics/blob/master/pkg/apis/metrics/v1beta1/types.go
 """
@@ -37,7 +37,7 @@ def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
 
 
 class MetricsApi:
-    """Serves the API in place of the Service that it is registered with, whoever has registered it."""
+    """Serves the API in place of the Service that it is registered with, independent of who registered it."""
 
     def __init__(self, api: ApiClient, egress: EgressProxy) -> None:
         self._api = api

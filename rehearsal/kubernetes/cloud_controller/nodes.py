@@ -30,12 +30,12 @@ _POOL_LABEL = "groundwork.rehearsal/pool"
 _INDEX_LABEL = "groundwork.rehearsal/number"
 _NOT_FOUND = 404
 _HEARTBEAT_INTERVAL = 10  # seconds between a kubelet's status reports
-_AKS_MAX_PODS, _EKS_DISK = 110, 20  # where the pool does not say
-_RESERVED_ADDRESSES = 110  # of a subnet, which no node gets: 10 at its start, 100 for the nodes of one pool
+_AKS_MAX_PODS, _EKS_DISK = 110, 20  # if the pool does not set them
+_RESERVED_ADDRESSES = 110  # of a subnet, never assigned: 10 at its start, 100 for the nodes of one pool
 _BASE_36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Taints that the node lifecycle controller adds and removes.
 LIFECYCLE_TAINT = re.compile(r"node\.(kubernetes\.io|cloudprovider\.kubernetes\.io)/")
-_LIFECYCLE_LABEL_PREFIX = "beta.kubernetes.io/"  # of labels that the same controller adds
+_LIFECYCLE_LABEL_PREFIX = "beta.kubernetes.io/"  # prefix of labels that the same controller adds
 # A kubelet's message without a network plugin. Source: https://github.com/kubernetes/kubernetes
 # (pkg/kubelet/runtime.go) and https://github.com/containerd/go-cni/blob/main/errors.go
 _NO_NETWORK = (
@@ -62,8 +62,8 @@ class Nodes:
     ) -> bool:
         """Create, update and delete nodes; returns whether anything changed.
 
-        `additional` is the number of nodes to add, by pool; nodes named in `removable` go. `with_gpus`: a device plugin
-        advertises GPUs. Raises UnknownVmSizeError once the nodes of all other pools are reconciled.
+        `additional` is the number of nodes to add, keyed by pool; nodes named in `removable` are deleted. `with_gpus`:
+        a device plugin advertises GPUs. Raises UnknownVmSizeError once the nodes of all other pools are reconciled.
         """
         listed = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
         existing = {node["metadata"]["name"]: node for node in listed}
@@ -85,7 +85,7 @@ class Nodes:
     def _build_nodes(
         self, cluster: ManagedCluster, existing: Iterable[Object], additional: Mapping[str, int], *, with_gpus: bool
     ) -> tuple[dict[str, Object], list[vm_sizes.UnknownVmSizeError]]:
-        """The manifests of all pools' nodes by name, and the errors of the pools that have none."""
+        """The manifests of all pools' nodes, keyed by name, and the errors of the pools without nodes."""
         manifests: dict[str, Object] = {}
         errors: list[vm_sizes.UnknownVmSizeError] = []
         for pool in cluster.pools:
@@ -110,7 +110,7 @@ class Nodes:
         return bool(change or status)
 
     def _remove(self, name: str) -> None:
-        """Delete a node and its pods; the pod garbage collector would delete those a minute later."""
+        """Delete a node and its pods; the pod garbage collector would delete the pods a minute later."""
         self._api.delete("v1", "Node", name, propagation_policy="Background")
         for pod in self._api.list("v1", "Pod", field_selector=f"spec.nodeName={name}"):
             metadata = pod["metadata"]
@@ -122,7 +122,7 @@ class Nodes:
                     raise
 
     def _send_heartbeats(self, nodes: Iterable[Object]) -> None:
-        """Report the status of the nodes that kwok leaves alone, or the node lifecycle controller would evict them."""
+        """Report the status of nodes that kwok ignores; otherwise the node lifecycle controller evicts their pods."""
         if time.monotonic() - self._last_heartbeat < _HEARTBEAT_INTERVAL:
             return
         self._last_heartbeat = time.monotonic()
@@ -181,7 +181,7 @@ def build_node(cluster: ManagedCluster, pool: NodePool, index: int, version: str
 
 
 def kubelet_version(pool: NodePool, otherwise: str) -> str:
-    """The version that a kubelet of the pool reports, such as v1.36.0; `otherwise` where the stack names none."""
+    """The version that a kubelet of the pool reports, such as v1.36.0; `otherwise` if the stack does not set one."""
     if not pool.version:
         return otherwise
     return f"v{pool.version}" + ".0" * (2 - pool.version.count("."))
@@ -198,12 +198,12 @@ def node_index(node: Object) -> int:
 
 
 def has_network_plugin(cluster: ManagedCluster) -> bool:
-    """AKS always has one; on EKS it is an add-on."""
+    """Whether the cluster has a network plugin: AKS always has one; on EKS it is an add-on."""
     return cluster.cloud == "azure" or "vpc-cni" in cluster.addons
 
 
 def _node_indices(pool: NodePool, existing: Iterable[Object], additional: int) -> Iterator[int]:
-    """The indices of a pool's initial nodes, of those the autoscaler added before, and of `additional` ones."""
+    """The indices of a pool's initial nodes, of nodes that the autoscaler added before, and of `additional` ones."""
     yield from range(pool.count)
     used = {node_index(node) for node in existing if pool_name(node) == pool.name}
     scaled = range(pool.count, pool.max_count)
@@ -219,7 +219,7 @@ def _node_capacity(cluster: ManagedCluster, pool: NodePool) -> vm_sizes.NodeCapa
 
 
 def describe_estimates(cluster: ManagedCluster) -> list[str]:
-    """One sentence for each pool whose nodes' memory is an estimate."""
+    """One sentence for each pool whose nodes have an estimated amount of memory."""
     find = vm_sizes.azure_vm_size if cluster.cloud == "azure" else vm_sizes.aws_vm_size
     sentences = []
     for pool in cluster.pools:
@@ -227,14 +227,14 @@ def describe_estimates(cluster: ManagedCluster) -> list[str]:
             size = find(pool.size)
             if size.is_estimate:
                 sentences.append(
-                    f"Not checked: the memory of {pool.size} in pool {pool.name}, taken to be "
+                    f"Not checked: the memory of {pool.size} in pool {pool.name}, estimated as "
                     f"{size.memory // 1024} GiB, and whether it has GPUs; the rehearsal does not know the size"
                 )
     return sentences
 
 
 def _cloud_labels(cluster: ManagedCluster, capacity: vm_sizes.NodeCapacity, zone: str) -> Mapping[str, str]:
-    """Labels that only one of the clouds sets."""
+    """The labels that only this cloud sets."""
     if cluster.cloud == "aws":
         return {"topology.ebs.csi.aws.com/zone": zone, "k8s.io/cloud-provider-aws": "simulated"}
     return {
@@ -252,7 +252,7 @@ def _node_name(cluster: ManagedCluster, pool: NodePool, index: int, address: str
 
 
 def _node_address(pool: NodePool, index: int) -> str:
-    """An address of the node's subnet, the same in every run. Pools start at different offsets, by their names."""
+    """An address of the node's subnet, the same in every run. Pools start at offsets derived from their names."""
     subnet = ipaddress.IPv4Network(pool.subnets[index % len(pool.subnets)].cidr)
     usable = max(subnet.num_addresses - _RESERVED_ADDRESSES, 1)
     return str(subnet[10 + int(_hash_digits(pool.name, 9)) % usable + index])
@@ -283,13 +283,13 @@ def _not_ready_conditions() -> list[Mapping[str, str]]:
 
 
 def _must_be_recreated(desired: Object, existing: Object) -> bool:
-    """Whether a node has got its network only now: kwok manages a node only if it sees its creation."""
+    """Whether a node's network has just become available: kwok manages a node only if it sees its creation."""
     annotations = existing["metadata"].get("annotations", {})
     return "annotations" in desired["metadata"] and not KWOK_ANNOTATIONS.items() <= annotations.items()
 
 
 def _diff_resources(desired: Object, existing: Object) -> Mapping[str, Any]:
-    """The patch of a node's resources: GPUs come and go with their device plugin."""
+    """The patch of a node's resources: GPUs appear and disappear with their device plugin."""
     current, wanted = (node["status"].get("capacity", {}) for node in (existing, desired))
     removed = dict.fromkeys({GPU_RESOURCE} & current.keys() - wanted.keys())
     is_equal = all(
@@ -307,7 +307,7 @@ def _diff_version(desired: Object, existing: Object) -> Mapping[str, Any]:
 
 
 def _diff_labels_and_taints(desired: Object, existing: Object) -> dict[str, Any]:
-    """The patch of an existing node. What the node lifecycle controller has set stays."""
+    """The patch of an existing node. Labels and taints of the node lifecycle controller are retained."""
     change: dict[str, Any] = {}
     labels, current = desired["metadata"]["labels"], existing["metadata"].get("labels", {})
     differing = (key for key in labels.keys() | current.keys() if labels.get(key) != current.get(key))

@@ -1,4 +1,4 @@
-"""Reconciles a set of objects in the cluster with their manifests, and finds its own objects again after a restart."""
+"""Reconciles a set of objects in the cluster with their manifests; after a restart it recognizes its own objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 
 FIELD_MANAGER: Final = "groundwork-simulated-cloud"
-# On everything that the simulated cloud puts into the cluster.
+# The label of every object that the simulated cloud creates in the cluster.
 SIMULATED_LABEL: Final = "groundwork.rehearsal/simulated"
 SIMULATED_LABELS: Final = {SIMULATED_LABEL: "true"}
 SIMULATED_SELECTOR: Final = f"{SIMULATED_LABEL}=true"
@@ -33,9 +33,9 @@ _Key: TypeAlias = tuple[str, str, str, str]  # apiVersion, kind, namespace, name
 
 
 class Reconciler:
-    """Applies manifests that are new or changed, and deletes the objects whose manifests are gone.
+    """Applies manifests that are new or changed, and deletes objects that no longer have a manifest.
 
-    Compares with what it applied before, not with the cluster, so that an unchanged set costs no request.
+    It compares with the manifests that it applied before, not with the cluster, so an unchanged set costs no request.
     """
 
     def __init__(self, api: ApiClient) -> None:
@@ -43,7 +43,7 @@ class Reconciler:
         self._applied: dict[_Key, Object] | None = None  # None until the objects of an earlier run have been listed
 
     def reconcile(self, manifests: Iterable[Object]) -> bool:
-        """Bring the cluster to exactly these objects; returns whether anything changed."""
+        """Reconcile the cluster with exactly these objects; returns whether anything changed."""
         desired = {_key(manifest): _with_label(manifest) for manifest in sorted(manifests, key=_creation_order)}
         applied = self._list_existing() if self._applied is None else self._applied
         self._applied = dict(applied)

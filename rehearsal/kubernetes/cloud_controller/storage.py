@@ -30,7 +30,7 @@ _TOPOLOGY_LABELS = {_DISK: "topology.disk.csi.azure.com/zone", _EBS: "topology.e
 _DEFAULT_CLASS = {"storageclass.kubernetes.io/is-default-class": "true"}
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 _SELECTED_NODE = "volume.kubernetes.io/selected-node"
-_PROVISIONER = "volume.kubernetes.io/storage-provisioner"  # set by the controller that hands a claim to a provisioner
+_PROVISIONER = "volume.kubernetes.io/storage-provisioner"  # set by the controller that assigns a claim to a provisioner
 
 
 def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
@@ -48,7 +48,7 @@ def installed_drivers(cluster: ManagedCluster | None) -> frozenset[str]:
 
 
 def _azure_classes(cluster: ManagedCluster) -> Iterator[Object]:
-    # Disks are zone-redundant where nodes are in several zones. Source: the page on storage classes, 1.29 and later.
+    # Disks are zone-redundant if nodes are in several zones. Source: the page on storage classes, 1.29 and later.
     redundancy = "ZRS" if any(len(pool.zones) > 1 for pool in cluster.pools) else "LRS"
     standard, premium = {"skuname": f"StandardSSD_{redundancy}"}, {"skuname": f"Premium_{redundancy}"}
     if "disk-csi" in cluster.addons:
@@ -92,7 +92,7 @@ def _build_class(
         "kind": "StorageClass",
         "metadata": {"name": name, "annotations": _DEFAULT_CLASS if default else {}},
         "provisioner": provisioner,
-        # To the API server, an empty mapping differs from none, and parameters are immutable.
+        # To the API server, an empty mapping differs from an absent one, and parameters are immutable.
         **({"parameters": parameters} if parameters else {}),
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "Immediate" if binds_immediately else "WaitForFirstConsumer",
@@ -131,7 +131,7 @@ class Provisioner:
 
 
 def _is_pending(claim: Object, drivers: frozenset[str]) -> bool:
-    """Whether a claim has been handed to one of these drivers; with late binding, after a node has been selected."""
+    """Whether a claim is assigned to one of these drivers; with late binding, after a node has been selected."""
     metadata = claim["metadata"]
     return (
         claim.get("status", {}).get("phase") == "Pending"
@@ -176,7 +176,7 @@ def _volume_handle(driver: str, name: str) -> str:
 
 
 def _node_affinity(driver: str, parameters: Mapping[str, str], node: Object | None) -> Mapping[str, Any]:
-    """A disk can be attached in its own zone only, unless it is zone-redundant."""
+    """The node affinity of a disk, which can be attached only in its own zone unless it is zone-redundant."""
     label = _TOPOLOGY_LABELS.get(driver, "")
     sku = next((value for key, value in parameters.items() if key.lower() in ("skuname", "storageaccounttype")), "")
     zone = node["metadata"]["labels"].get(label) if node else None

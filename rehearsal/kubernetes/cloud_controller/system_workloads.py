@@ -1,4 +1,4 @@
-"""What the clouds run in a cluster themselves: simulated pods with realistic requests, so that capacity is too.
+"""The clouds' own workloads in a cluster: simulated pods with realistic requests, so that capacity is realistic.
 
 AKS does not publish what its components request. The source of each figure is stated beside it, in this order of trust:
 
@@ -34,7 +34,7 @@ class SystemWorkload:
 
     replicas         number of pods; _EVERY_NODE for a DaemonSet
     cpu, memory      requests in milli-CPUs and MiB; 0 for none
-    service_account  the namespace's default where empty
+    service_account  empty for the namespace's default
     """
 
     name: str
@@ -45,7 +45,7 @@ class SystemWorkload:
     namespace: str = NAMESPACE
 
 
-# By the add-on that they belong to; those of "" are in every cluster.
+# Keyed by the add-on that they belong to; those of "" are in every cluster.
 _AZURE: Mapping[str, Sequence[SystemWorkload]] = {
     "": (
         SystemWorkload("coredns", 2, 100, 70),  # chart: https://github.com/coredns/deployment
@@ -114,7 +114,7 @@ _AWS: Mapping[str, Sequence[SystemWorkload]] = {
 
 
 def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """The workloads of this cluster, with the Services and service accounts that others refer to."""
+    """The workloads of this cluster, with the Services and service accounts that other objects refer to."""
     table = _AZURE if cluster.cloud == "azure" else _AWS
     workloads = [workload for addon in table if addon in {"", *cluster.addons} for workload in table[addon]]
     for namespace in sorted({workload.namespace for workload in workloads} - {NAMESPACE}):
@@ -157,7 +157,7 @@ def _build_dns_service() -> Object:
 
 
 def _build_workload(cluster: ManagedCluster, workload: SystemWorkload) -> Object:
-    # Clients look for DNS under this label, whichever server provides it.
+    # Clients find DNS by this label, independent of the server that provides it.
     labels = {"k8s-app": "kube-dns" if workload.name == "coredns" else workload.name, **_LABELS.get(workload.name, {})}
     is_daemon_set = workload.replicas == _EVERY_NODE
     template = {"metadata": {"labels": labels}, "spec": _build_pod_spec(cluster, workload)}

@@ -10,15 +10,15 @@ from rehearsal.kubernetes.control_plane.control_plane import SERVICE_RANGE
 
 
 def describe_differences(cluster: ManagedCluster, rehearsed: str) -> Iterator[str]:
-    """One line each: another version or service range than declared, and node pools on another version.
+    """One line for each difference: the version, the service range, and node pools on another version than the cluster.
 
     `rehearsed` is the control plane's version: `v1.33.13`.
     """
     declared = _minor(cluster.version)
     if declared and declared != _minor(rehearsed):
         yield (
-            f"Kubernetes {cluster.version} is declared, {rehearsed} was rehearsed: what differs between them, such as "
-            "APIs that were removed, was not"
+            f"Kubernetes {cluster.version} is declared, {rehearsed} was rehearsed: differences between them, "
+            "such as removed APIs, were not"
         )
     if cluster.service_range and cluster.service_range != SERVICE_RANGE:
         yield f"the service range {cluster.service_range} is declared, {SERVICE_RANGE} was rehearsed"
@@ -31,6 +31,6 @@ def describe_differences(cluster: ManagedCluster, rehearsed: str) -> Iterator[st
 
 
 def _minor(version: str) -> str:
-    """1.33 of `v1.33.13`; empty where there is none."""
+    """The minor version: 1.33 for `v1.33.13`; empty if there is none."""
     found = re.match(r"v?(\d+\.\d+)", version)
     return found[1] if found else ""

@@ -1,7 +1,7 @@
-"""Virtual machine sizes, and how much of each a node leaves to pods.
+"""Virtual machine sizes, and the part of each that a node makes allocatable to pods.
 
-Families whose sizes follow a rule of the cloud are computed here by the same rule, others are in a table. The memory of
-the rest is an estimate, where the name tells the number of vCPUs.
+Families whose sizes follow a rule of the cloud are computed by the same rule; others are in a table. For the rest, the
+memory is estimated if the name contains the number of vCPUs.
 
 Sources: https://learn.microsoft.com/azure/virtual-machines/sizes/overview and
 https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 
 class UnknownVmSizeError(Exception):
-    """A size that is not in the table, and whose name does not tell the number of vCPUs."""
+    """A size that is not in the table, and whose name does not contain the number of vCPUs."""
 
     def __init__(self, size: str) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class VmSize:
 
 @dataclass(frozen=True)
 class NodeCapacity:
-    """What a node has, and what of it is allocatable to pods: milli-CPUs, memory in MiB, disk in GiB."""
+    """A node's capacity, and the part that is allocatable to pods: milli-CPUs, memory in MiB, disk in GiB."""
 
     size: VmSize
     pods: int
@@ -52,7 +52,7 @@ class NodeCapacity:
     allocatable_memory: int
 
     def to_resources(self, *, allocatable: bool, with_gpus: bool) -> Mapping[str, str]:
-        """As in a node's status; `with_gpus`: a device plugin advertises the GPUs."""
+        """The resources as in a node's status; `with_gpus`: a device plugin advertises the GPUs."""
         cpu, memory = (self.allocatable_cpu, self.allocatable_memory) if allocatable else (self.cpu, self.memory)
         # A kubelet evicts pods when less than a tenth of the disk is free: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
         disk = self.disk * 1024 * 9 // 10 if allocatable else self.disk * 1024
@@ -66,8 +66,8 @@ class NodeCapacity:
 
 
 _GIB = 1024
-_FIRST_COUNTED_VERSION = 3  # of Azure's sizes: the numbers in older names are no numbers of vCPUs
-_ESTIMATED_RATIO = 4  # GiB of memory for each vCPU: that of the general-purpose families
+_FIRST_COUNTED_VERSION = 3  # of Azure's sizes: the numbers in older names are not numbers of vCPUs
+_ESTIMATED_RATIO = 4  # GiB of memory for each vCPU, as in the general-purpose families
 
 # GiB of memory for each vCPU, by family and additive feature (l: low memory).
 _AZURE_RATIOS = {"D": 4, "Dl": 2, "E": 8, "F": 2, "L": 8, "B": 4, "Bl": 2}
@@ -197,7 +197,7 @@ def _cap_pods(pods: int, cpus: int) -> int:
     return min(pods, 110 if cpus < 30 else 250)
 
 
-# The share of a machine's memory that firmware and kernel take, as nodes report their capacity; observed, rounded up:
+# The share of a machine's memory that firmware and kernel use, as nodes report their capacity; observed, rounded up:
 # 4 % of 4 GiB in https://github.com/Azure/AKS/issues/3525, 5 to 6 % on EC2's Nitro machines (estimated).
 _AZURE_SYSTEM_SHARE, _AWS_SYSTEM_SHARE = 0.04, 0.06
 _EVICTION_THRESHOLD = 100  # MiB, of both clouds' kubelets
@@ -219,7 +219,7 @@ def azure_node_capacity(size: VmSize, pods: int, disk: int | None) -> NodeCapaci
 
 
 def _azure_reserved_cpu(cpus: int) -> int:
-    """Milli-CPUs: 60, 100 and 140 of one, two and four cores, then 10 for each further core."""
+    """Reserved milli-CPUs: 60, 100 and 140 of one, two and four cores, then 10 for each further core."""
     return {1: 60, 2: 100, 3: 120}.get(cpus, 140 + 10 * (cpus - 4))
 
 
@@ -229,7 +229,7 @@ def _azure_default_disk(cpus: int) -> int:
 
 
 def aws_node_capacity(size: VmSize, disk: int) -> NodeCapacity:
-    """A node of EKS: it reserves 255 MiB and 11 for each pod, and of the cores 6, 1, 0.5, 0.5, then 0.25 %.
+    """A node of EKS: it reserves 255 MiB plus 11 MiB for each pod, and 6, 1, 0.5, 0.5, then 0.25 % of the cores.
 
     Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go
     """

@@ -1,7 +1,7 @@
-"""Makes the API server trust the certificates with which the egress proxy answers for services in the cluster.
+"""Makes the API server trust the certificates that the egress proxy presents for services in the cluster.
 
-Webhooks, conversions and aggregated APIs name the CA that their server's certificate is verified with. In a real
-cluster cert-manager, or a Job of the chart, writes it there; here a simulated injector writes the rehearsal's own CA.
+Webhooks, conversions and aggregated APIs contain the CA that verifies their server's certificate. In a real cluster,
+cert-manager or a Job of the chart writes it there; here a simulated injector writes the rehearsal's own CA.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Route = tuple[str, str, str]  # namespace, service, path
 
 
 class CaInjector:
-    """Watches the objects that name a service, injects the CA, and records which webhook is at which path."""
+    """Watches the objects that name a service, injects the CA, and records the path of each webhook."""
 
     def __init__(self, api: ApiClient, authority: CertificateAuthority) -> None:
         self._api = api
@@ -36,7 +36,7 @@ class CaInjector:
             threading.Thread(target=self._watch, args=(api_version, kind, stop), daemon=True).start()
 
     def find_webhook(self, namespace: str, service: str, path: str) -> str:
-        """The name of the webhook at a path of a service; the service's address where none is known."""
+        """The name of the webhook at a path of a service; the service's address if no webhook is known."""
         route = (namespace, service, path.partition("?")[0])
         return self._webhooks.get(route, f"{service}.{namespace}{route[2]}")
 
@@ -55,7 +55,7 @@ class CaInjector:
     def _apply(self, changed: Object, patch: Mapping[str, Any]) -> None:
         identity = {"apiVersion": changed["apiVersion"], "kind": changed["kind"]}
         metadata = {"name": changed["metadata"]["name"]}
-        # If the object was deleted in between, the API server refuses to create one from the patch alone.
+        # If the object was deleted in between, the API server refuses to create one from only the patch.
         with contextlib.suppress(ApiError, ApiUnreachableError):
             self._api.apply({**identity, "metadata": metadata, **patch}, _FIELD_MANAGER, force=True)
 
@@ -91,7 +91,7 @@ def _patch_api_service(changed: Object, bundle: str) -> Mapping[str, Any]:
     return {"spec": {"caBundle": bundle}}
 
 
-# What to apply to an object of each kind so that it has the CA; nothing where it has it already, or needs none.
+# The patch that adds the CA to an object of each kind; empty if the object has it already, or needs none.
 _PATCH_BUILDERS: Mapping[tuple[str, str], Callable[[Object, str], Mapping[str, Any]]] = {
     (_ADMISSION, "MutatingWebhookConfiguration"): _patch_webhooks,
     (_ADMISSION, "ValidatingWebhookConfiguration"): _patch_webhooks,

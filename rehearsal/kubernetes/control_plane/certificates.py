@@ -1,6 +1,6 @@
-"""The certificates of one run of the control plane, signed by a certificate authority of its own.
+"""The certificates of one run of the control plane, signed by its own certificate authority.
 
-They are issued anew at each start and kept beside the control plane's data, readable by this user only. Nothing outside
+They are issued at each start and stored beside the control plane's data, readable only by this user. Nothing outside of
 the rehearsal trusts the authority.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import trustme
 import yaml
 
-# A client's certificate has to name some host: Go refuses the empty, critical list of hosts that trustme would write.
+# A client's certificate has to name some host: Go rejects the empty, critical list of hosts that trustme would write.
 _NO_HOST = "client.invalid"
 _MAX_COMMON_NAME = 64  # ub-common-name, https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
 
@@ -45,7 +45,7 @@ class CertificateAuthority:
         return self._folder / "ca.crt"
 
     def issue_certificate(self, name: str, *, group: str = "", hosts: Sequence[str] = ()) -> Certificate:
-        """Issue a certificate for the Kubernetes user `name` in `group`, which is valid for servers at `hosts` too.
+        """Issue a certificate for the Kubernetes user `name` in `group`, which is also valid for servers at `hosts`.
 
         `hosts` are DNS names or IP addresses. Kubernetes takes the user from the common name and the group from the
         organization: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates
@@ -82,7 +82,7 @@ class CertificateAuthority:
 
 
 class ServerContexts:
-    """The TLS contexts of servers in this process, with certificates of one authority; each is created once."""
+    """The TLS contexts of servers in this process, with certificates of one authority. Each is created once."""
 
     def __init__(self, authority: CertificateAuthority) -> None:
         self._authority = authority
@@ -90,7 +90,7 @@ class ServerContexts:
         self._lock = threading.Lock()
 
     def find(self, name: str, *aliases: str) -> ssl.SSLContext:
-        """The context of a server at the host `name`, whose certificate is for the aliases too."""
+        """The context of a server at the host `name`, whose certificate is also valid for the aliases."""
         with self._lock:
             if name not in self._contexts:
                 files = self._authority.issue_certificate(name, hosts=[name, *aliases])
@@ -101,7 +101,7 @@ class ServerContexts:
 
 
 def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that only this user may read."""
+    """Write a file that only this user can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

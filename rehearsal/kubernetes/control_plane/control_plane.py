@@ -1,6 +1,6 @@
-"""A real Kubernetes control plane on this machine: etcd, API server, controllers, scheduler; and kwok for its nodes.
+"""A real Kubernetes control plane on this machine: etcd, API server, controllers and scheduler, with kwok for nodes.
 
-All processes listen on free ports of 127.0.0.1 only, with certificates issued at each start. The cluster's data stays
+All processes listen only on free ports of 127.0.0.1, with certificates issued at each start. The cluster's data stays
 in the rehearsal's folder between runs.
 """
 
@@ -42,7 +42,7 @@ class ControlPlane:
     """A running control plane.
 
     folder      its data, certificates and logs
-    kubeconfig  of a cluster administrator; its credentials are files
+    kubeconfig  for a cluster administrator; its credentials are files
     version     as the API server reports it: `v1.33.13`
     """
 
@@ -70,7 +70,7 @@ def run_control_plane(folder: Path, egress_socket: Path) -> Iterator[ControlPlan
     """Run a control plane while the context lasts. Its data stays in `folder`.
 
     The API server reaches services in the cluster through the proxy that listens on the Unix socket `egress_socket`.
-    Raises UserError when the control plane does not start.
+    Raises UserError if the control plane does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "logs", ignore_errors=True)
@@ -117,7 +117,7 @@ class _Launcher:
             "initial-cluster": f"rehearsal={peers}",
             "client-cert-auth": "true",
             "peer-client-cert-auth": "true",
-            "unsafe-no-fsync": "true",  # data lost in a power cut is only a rehearsal's
+            "unsafe-no-fsync": "true",  # a power cut can only lose a rehearsal's data
             "log-level": "warn",
         }
         for prefix in ("", "peer-"):
@@ -151,7 +151,7 @@ class _Launcher:
                 "service-cluster-ip-range": SERVICE_RANGE,
                 "encryption-provider-config": self._write_encryption_config(),
                 "allow-privileged": "true",
-                # Beside the default ones; AKS and EKS have it too.
+                # In addition to the default ones; AKS and EKS have it too.
                 # Source: https://learn.microsoft.com/azure/aks/faq and
                 # https://docs.aws.amazon.com/eks/latest/userguide/platform-versions.html
                 "enable-admission-plugins": "ExtendedResourceToleration",
@@ -166,8 +166,8 @@ class _Launcher:
                 "proxy-client-key-file": front.key_file,
                 "profiling": "false",
             },
-            # A webhook without a caBundle is verified by the system's roots. These let its first calls succeed while
-            # the API server has not seen yet which bundle the CA injector has given it.
+            # A webhook without a caBundle is verified with the system's roots. With these, its first calls succeed
+            # before the API server has seen the bundle that the CA injector wrote.
             environment={"SSL_CERT_FILE": str(self.authority.ca_file)},
         )
 
@@ -201,7 +201,7 @@ class _Launcher:
         )
 
     def write_kubeconfig(self, name: str, *, group: str = "") -> Path:
-        """Write the kubeconfig of a user, whom the API server authenticates by certificate."""
+        """Write the kubeconfig of a user, who authenticates to the API server with a certificate."""
         path = self.folder / f"{name.replace(':', '-')}.kubeconfig"
         return self.authority.write_kubeconfig(path, self.server, self.authority.issue_certificate(name, group=group))
 
@@ -215,7 +215,7 @@ class _Launcher:
         return path
 
     def _write_encryption_config(self) -> Path:
-        """Configure encryption of Secrets at rest, as the clouds have it. The key is kept with the data it decrypts."""
+        """Configure encryption of Secrets at rest, as in the clouds. The key is stored beside the data it decrypts."""
         path = self.folder / "encryption.yaml"
         if not path.exists():
             key = {"name": "rehearsal", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
@@ -242,7 +242,7 @@ def _tls_files(pair: Certificate) -> Mapping[str, Path]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct TCP ports that are free now: all are held until all are found."""
+    """Distinct TCP ports that are free now: each stays bound until all are found."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -253,7 +253,7 @@ def free_ports(count: int) -> list[int]:
 def _wait_until_ready(api: ApiClient, supervisor: ProcessSupervisor, folder: Path) -> str:
     """Wait until the API server is ready; returns its version.
 
-    Raises UserError when a process ends, or the API server is not ready in time.
+    Raises UserError if a process ends, or the API server is not ready in time.
     """
 
     def check() -> str:

@@ -1,9 +1,9 @@
 """The proxy through which the API server reaches the cluster: webhooks, aggregated APIs, and the nodes' kubelets.
 
-The API server is configured to open connections to services through an HTTP CONNECT proxy, which is this one. Behind a
-service may be a handler of the simulated cloud or a real process on this machine. Behind all others are simulated pods,
-on whose behalf the proxy answers: it allows what an admission webhook is asked to review, and counts the reviews. A
-service without ready pods is refused, so that the API server reports it as it reports any such service.
+The API server is configured to open connections to services through this HTTP CONNECT proxy. A service may be backed by
+a handler of the simulated cloud or by a real process on this machine. All others are backed by simulated pods, on whose
+behalf the proxy answers: it allows every request that an admission webhook reviews, and counts the reviews. Connections
+to a service without ready pods are refused, so the API server reports it as it reports any such service.
 
 The protocol: https://kubernetes.io/docs/tasks/extend-kubernetes/setup-konnectivity/ (HTTPConnect over a Unix socket).
 """
@@ -35,18 +35,18 @@ from rehearsal.kubernetes.http_server import ConnectHandler, SilentHandler, serv
 Handler = Callable[[str, str, Any], tuple[int, Any]]
 Backend = Handler | tuple[str, int]  # or a process at (host, port)
 
-_IDLE_TIMEOUT = 90  # seconds that a connection may be silent; the API server keeps its own as long
+_IDLE_TIMEOUT = 90  # seconds that a connection may be idle, as at the API server
 
 
 class ServiceUnavailableError(Exception):
-    """Nothing can be reached at an address; the message is the API server's for such a service."""
+    """Nothing can be reached at an address; the message is the one that the API server has for such a service."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A service, and the process behind it; without a process the proxy answers for it.
+    """A service, and the process behind it; without a process, the proxy answers for it.
 
-    is_kubelet  a simulated node's kubelet instead
+    is_kubelet  whether it is a simulated node's kubelet instead
     """
 
     namespace: str
@@ -69,8 +69,8 @@ class EgressProxy:
     def run(self) -> Iterator[None]:
         """Accept connections on the Unix socket `path` while the context lasts.
 
-        `socket_folder` is for others' sockets too: only this user may enter it, and its path is short, since that of a
-        socket has at most 107 characters (https://man7.org/linux/man-pages/man7/unix.7.html).
+        `socket_folder` is for other sockets too: only this user can enter it, and its path is short, since a socket's
+        path has at most 107 characters (https://man7.org/linux/man-pages/man7/unix.7.html).
         """
         with tempfile.TemporaryDirectory(prefix="groundwork-") as folder:
             self.socket_folder = Path(folder)
@@ -90,20 +90,20 @@ class EgressProxy:
         self._services = _Services(plane.api, plane.certificate_authority, injector)
 
     def register(self, namespace: str, service: str, backend: Backend) -> None:
-        """Let a handler or a process answer for a service instead of the proxy.
+        """Register a handler or a process that answers for a service instead of the proxy.
 
-        A handler answers on behalf of the service's pods: where the service selects pods, some have to be ready. A
-        process stands for itself, and gets the API server's TLS connections as they are.
+        A handler answers on behalf of the service's pods: if the service selects pods, some have to be ready. A process
+        answers for itself, and the API server's TLS connections are forwarded to it unchanged.
         """
         self._backends[namespace, service] = backend
 
     def simulated_webhook_calls(self) -> Mapping[str, int]:
-        """How many reviews were allowed on behalf of simulated pods, by webhook."""
+        """The number of reviews that were allowed on behalf of simulated pods, keyed by webhook."""
         with self._counting:
             return dict(self._calls)
 
     def resolve(self, address: str) -> Destination:
-        """What is behind `<cluster IP>:<port>`. Raises ServiceUnavailableError."""
+        """The destination behind `<cluster IP>:<port>`. Raises ServiceUnavailableError."""
         if self._services is None:
             raise ServiceUnavailableError("the rehearsal's cluster is not attached yet")
         try:
@@ -130,7 +130,7 @@ class EgressProxy:
         return self._services.tls_context(destination.namespace, destination.service)
 
     def find_handler(self, destination: Destination) -> Handler | None:
-        """The handler that answers for a service; None where it has simulated pods only."""
+        """The handler that answers for a service; None if it has only simulated pods."""
         backend = self._backends.get((destination.namespace, destination.service))
         return None if isinstance(backend, tuple) else backend
 
@@ -155,7 +155,7 @@ def _allow(request: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG001 eve
 
 
 def _convert(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The objects unchanged but for their version: what a conversion without differences does."""
+    """Convert objects by changing only their version, as if the versions had no other differences."""
     converted = [{**item, "apiVersion": request["desiredAPIVersion"]} for item in request["objects"]]
     return {"convertedObjects": converted, "result": {"status": "Success"}}
 
@@ -187,7 +187,7 @@ class _Services:
         raise ServiceUnavailableError(f"no service has the address {address}")
 
     def is_kubelet(self, address: str) -> bool:
-        """Whether `<host>:<port>` is on a node, where nothing but its kubelet is reached by the API server."""
+        """Whether `<host>:<port>` is on a node, where the API server connects only to the kubelet."""
         host = address.rpartition(":")[0]
         nodes = self.api.list("v1", "Node")
         return any(host == item["address"] for node in nodes for item in node["status"].get("addresses", ()))
@@ -206,7 +206,7 @@ class _Services:
 class _Server(ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False  # a silent connection must not delay the shutdown
-    request_queue_size = 128  # a release may create dozens of objects at once that a webhook reviews
+    request_queue_size = 128  # a release may create dozens of objects at once, each reviewed by a webhook
     proxy: EgressProxy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -258,7 +258,7 @@ class _ServiceHandler(SilentHandler):
             status, answer = _call(handler, self.command, self.path, body)
         else:
             status, answer = proxy.answer_for_pods(self._destination, self.command, self.path, body)
-            # The next request opens a new connection, for which the pods' readiness is checked again.
+            # The next request opens a new connection, which checks the pods' readiness again.
             self.close_connection = True
         headers = [("Content-Type", "application/json"), *([("Connection", "close")] if self.close_connection else [])]
         self.respond(status, json.dumps(answer).encode(), headers)
@@ -267,7 +267,7 @@ class _ServiceHandler(SilentHandler):
 
 
 def _call(handler: Handler, method: str, path: str, body: Any) -> tuple[int, Any]:
-    """The response of a handler; where it raises, an error that the API server reports."""
+    """The response of a handler; if it raises, an error that the API server reports."""
     try:
         return handler(method, path, body)
     except Exception as error:

@@ -1,8 +1,8 @@
-"""Starts the control plane's processes and ends all of them when the rehearsal ends, however it ends.
+"""Starts the control plane's processes and ends all of them when the rehearsal ends, even if it is killed.
 
-The processes are children of a supervisor process, which takes commands from the rehearsal through a pipe. When the
-pipe closes, be it because the rehearsal was killed, the supervisor ends every process, the last started first, and
-exits. On Linux the kernel kills them too if the supervisor itself is killed.
+The processes are children of a supervisor process, which receives commands from the rehearsal through a pipe. When the
+pipe closes, for example because the rehearsal was killed, the supervisor ends every process, the last started first,
+and exits. On Linux, if the supervisor itself is killed, the kernel kills them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import IO, Any
 _ROOT = Path(__file__).resolve().parents[3]
 _POLL_INTERVAL = 0.02  # seconds between two checks for processes that have ended
 _GRACE_PERIOD = 5  # seconds between SIGTERM and SIGKILL
-_STOP_TIMEOUT = _GRACE_PERIOD + 2  # seconds for the supervisor to report the exit of a process it was told to stop
+_STOP_TIMEOUT = _GRACE_PERIOD + 2  # seconds for the supervisor to report the exit of a process that it was to stop
 _PDEATHSIG = 1  # PR_SET_PDEATHSIG, https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html
 
 
@@ -49,8 +49,9 @@ class ProcessSupervisor:
     ) -> None:
         """Start a process whose output is appended to the file `log`.
 
-        With `graceful` it gets SIGTERM and five seconds when it is stopped, else SIGKILL at once, which is faster for
-        processes that have nothing to save. A command that cannot be started counts as ended with code 127.
+        To stop a `graceful` process, it is sent SIGTERM and has five seconds to exit. Any other is sent SIGKILL at
+        once, which is faster for processes that have nothing to save. A command that cannot be started counts as ended
+        with code 127.
         """
         with self._exited:
             self._exit_codes.pop(name, None)
@@ -76,7 +77,7 @@ class ProcessSupervisor:
             return self._exit_codes.get(name)
 
     def exit_codes(self) -> Mapping[str, int]:
-        """The exit codes of all processes that have ended, by name."""
+        """The exit codes of all processes that have ended, keyed by name."""
         with self._exited:
             return dict(self._exit_codes)
 
@@ -103,7 +104,7 @@ def run_supervisor() -> Iterator[ProcessSupervisor]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C in a terminal is sent to the whole process group, which this must not be in
+        start_new_session=True,  # Ctrl-C in a terminal is sent to the whole process group, which must not include this
     ) as process:
         assert process.stdin is not None  # noqa: S101 because of PIPE
         assert process.stdout is not None  # noqa: S101
@@ -116,7 +117,7 @@ def run_supervisor() -> Iterator[ProcessSupervisor]:
 
 
 class _Server:
-    """The supervisor process. It runs no threads, so that a preexec_fn is safe."""
+    """The supervisor process. It runs no threads, so a preexec_fn is safe."""
 
     def __init__(self) -> None:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}

@@ -1,6 +1,6 @@
 """The control plane's programs: from PATH at an acceptable version, else built from pinned Go modules.
 
-They are built as one executable that acts by the name it is called by: what they have in common is compiled once.
+They are built as one executable that acts by the name it is called by, so their common code is compiled once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _kubernetes(command: str) -> Tool:
         command,
         _KUBERNETES,
         "https://kubernetes.io/releases/download/",
-        minimum_version="1.33.0",  # what KServe, the charts and the stacks require
+        minimum_version="1.33.0",  # required by KServe, the charts and the stacks
         below_version="1.34.0",  # the schemas that objects are checked against offline are those of 1.33
     )
 
@@ -61,7 +61,7 @@ CONTROLLER_MANAGER = _kubernetes("kube-controller-manager")
 SCHEDULER = _kubernetes("kube-scheduler")
 ETCD = _tool("etcd", _ETCD, "https://etcd.io/docs/latest/install/", minimum_version="3.4.0")
 KWOK = _tool("kwok", _KWOK, "https://kwok.sigs.k8s.io/docs/user/installation/")
-# For people, in the rehearsal's shell. It works with API servers of one minor version more or less than its own.
+# For people, in the rehearsal's shell. It works with API servers within one minor version of its own.
 KUBECTL = _tool(
     "kubectl", _KUBERNETES, "https://kubernetes.io/docs/tasks/tools/", "1.32.0", "1.35.0", ("version", "--client")
 )
@@ -71,15 +71,15 @@ TOOLS = (*PROCESSES, KUBECTL)
 
 
 def prepare() -> str:
-    """Find or build every program; returns the reason where that is not possible, else an empty string.
+    """Find or build every program; returns the reason if that is not possible, else an empty string.
 
-    Decided once in a process: a build that failed would fail again, after minutes.
+    The result is cached in a process: a build that failed would fail again, after minutes.
     """
     return _found()[1]
 
 
 def paths() -> Mapping[str, Path]:
-    """Every program's path, by its command; call `prepare` first."""
+    """Every program's path, keyed by its command; call `prepare` first."""
     return _found()[0]
 
 

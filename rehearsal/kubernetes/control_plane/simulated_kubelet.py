@@ -1,4 +1,4 @@
-"""Answers for the kubelets of simulated nodes: there is no process to read a log of, or to enter."""
+"""Answers for the kubelets of simulated nodes, on which no process has a log or accepts commands."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Argo CD's application controller, and its repository server, which renders the manifests in git repositories.
+"""Argo CD's application controller and its repository server, which renders the manifests in git repositories.
 
-Both need Redis, for which an in-memory substitute runs. Nothing else of Argo CD runs: no API server, no user interface,
-no ApplicationSets.
+Both need Redis, which is replaced by an in-memory substitute. The rest of Argo CD does not run: no API server, no user
+interface, no ApplicationSets.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TOOL = Tool(
 def _application_controller(context: LaunchContext) -> LaunchOptions:
     """Flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/
 
-    It serves nothing but its metrics. None sets their address: they are served on all addresses, unlike the rest of the
+    It serves only its metrics. No flag sets their address, so they are served on all addresses, unlike the rest of the
     control plane.
     """
     return LaunchOptions(
@@ -53,10 +53,10 @@ def _application_controller(context: LaunchContext) -> LaunchOptions:
         ],
         {
             "ARGOCD_BINARY_NAME": APPLICATION_CONTROLLER.name,
-            # Makes https://kubernetes.default.svc stand for this kubeconfig, and not for the credentials in a pod.
+            # With this, https://kubernetes.default.svc means this kubeconfig instead of the credentials in a pod.
             "ARGOCD_FAKE_IN_CLUSTER": "true",
             "KUBECONFIG": str(context.kubeconfig),
-            "ARGOCD_CONTROLLER_REPLICAS": "1",  # one process, however many pods there are
+            "ARGOCD_CONTROLLER_REPLICAS": "1",  # one process, whatever the number of pods
             "KUBECACHEDIR": str(context.folder / "kubecache"),
             "TMPDIR": str(context.folder),
         },
@@ -76,7 +76,7 @@ def _repository_server(context: LaunchContext) -> LaunchOptions:
         ],
         {
             "ARGOCD_BINARY_NAME": REPOSITORY_SERVER.name,
-            "ARGOCD_RECONCILIATION_TIMEOUT": f"{_REFRESH_INTERVAL}s",  # for which it caches the commit of a branch
+            "ARGOCD_RECONCILIATION_TIMEOUT": f"{_REFRESH_INTERVAL}s",  # how long it caches the commit of a branch
             "ARGOCD_GPG_ENABLED": "false",
             "ARGOCD_ASK_PASS_SOCK": str(context.socket_folder / "ask-pass"),
             "PATH": f"{_link_commands(context)}{os.pathsep}{os.environ['PATH']}",

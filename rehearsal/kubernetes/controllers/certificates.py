@@ -1,8 +1,8 @@
-"""A simulated cert-manager: it issues what Certificates ask for, signed by the rehearsal's own authority.
+"""A simulated cert-manager: it issues the certificates that Certificates request, signed by the rehearsal's authority.
 
-The pods of the real one are simulated, but others wait for what it does: pods that mount a certificate's Secret, the
+The pods of the real one are simulated, but others wait for its results: pods that mount a certificate's Secret, the
 Gateway whose listener serves it, and a program that waits until its issuers are ready. Keys and names are not those of
-any real authority, and no ACME server is asked. What cert-manager itself would refuse is not found here.
+any real authority, and no ACME server is contacted. Errors that only cert-manager itself detects are not found here.
 Source of conditions and Secrets: https://cert-manager.io/docs/usage/certificate/
 """
 
@@ -46,7 +46,7 @@ def _identify(issuer: Object) -> tuple[str, str, str]:
 
 
 def _find_missing_issuer(certificate: Object, known: set[tuple[str, str, str]]) -> str:
-    """The message about an issuer that does not exist; empty where it does."""
+    """The message about a missing issuer; empty if it exists."""
     reference = certificate["spec"]["issuerRef"]
     kind = reference.get("kind", "Issuer")
     namespace = certificate["metadata"]["namespace"] if kind == "Issuer" else ""
@@ -54,7 +54,7 @@ def _find_missing_issuer(certificate: Object, known: set[tuple[str, str, str]]) 
 
 
 def _ensure_secret(api: ApiClient, certificate: Object, authority: CertificateAuthority) -> None:
-    """Create the certificate's Secret; one that exists stays as it is while it is for the same names."""
+    """Create the certificate's Secret; an existing one for the same names is left unchanged."""
     namespace, spec = certificate["metadata"]["namespace"], certificate["spec"]
     hosts = _list_hosts(spec)
     names = {"cert-manager.io/certificate-name": certificate["metadata"]["name"], "cert-manager.io/alt-names": hosts}

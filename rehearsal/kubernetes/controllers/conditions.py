@@ -25,7 +25,7 @@ def build_condition(owner: Object, type_: str, failure: Failure | None, reason: 
 
 
 def write_status(api: ApiClient, found: Object, status: Mapping[str, Any]) -> None:
-    """Write a status that differs from the current one in more than times. Raises ApiError."""
+    """Write a status if it differs from the current one in more than its times. Raises ApiError."""
     current = found.get("status", {})
     if any(_without_times(current.get(field)) != _without_times(value) for field, value in status.items()):
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

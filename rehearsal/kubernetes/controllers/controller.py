@@ -1,4 +1,4 @@
-"""What describes a controller that can run as a real process, in place of its simulated pods."""
+"""The description of a controller that can run as a real process in place of its simulated pods."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rehearsal.toolchain import Tool
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """What a controller's process can refer to when it is launched.
+    """Everything that a controller's launch options can refer to.
 
     namespace        of its workload
-    user             the user name of its service account, whose permissions it gets
+    user             the user name of its service account, whose permissions the process has
     program          the executable
     kubeconfig       impersonates `user`
     folder           for the process's own files
     socket_folder    for its Unix sockets, whose paths have to be short
-    port             on which to serve its webhooks, or whatever else it serves
+    port             on which it serves its webhooks, or its other endpoints
     certificate      of its Service
-    ca_file          the certificate authority of that, and of the git server
-    git_proxy        the URL of the HTTPS proxy to the git repositories that stand in for remote ones
+    ca_file          the certificate authority of this certificate, and of the git server
+    git_proxy        the URL of the HTTPS proxy to the git repositories that replace remote ones
     resolve_address  the address of another controller, by its name: `127.0.0.1:12345`
     """
 
@@ -43,7 +43,7 @@ class LaunchContext:
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """What a process gets in addition to its container's arguments and environment, over which it takes precedence."""
+    """Options of a process in addition to its container's arguments and environment, with precedence over them."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -55,15 +55,15 @@ class Controller:
 
     tool             the program
     chart            the chart that installs it
-    workload_name    empty where it depends on the release's name
-    image            the last part of the image's name, which tells its container from sidecars
-    service          the Service of its webhooks, or of whatever else it serves
+    workload_name    empty if it depends on the release's name
+    image            the last part of the image's name, which distinguishes its container from sidecars
+    service          the Service of its webhooks, or of its other endpoints
     kinds            the custom kinds that it reconciles
     build_options    how to launch it
     workload_kind    in apps/v1
-    label_selector   of the workload, where it has no fixed name
-    process_name     where several controllers share one program
-    substitute_note  what the summary says of a program that replaces another, so that versions need not agree
+    label_selector   of the workload, if it has no fixed name
+    process_name     if several controllers share one program
+    substitute_note  the summary's note on a program that replaces another one, so that versions need not agree
     """
 
     tool: Tool

@@ -21,8 +21,8 @@ _MAX_RESTART_DELAY = 60.0  # seconds; the delay starts at 1 and doubles with eac
 class ControllerProcess:
     """Runs a controller's program while its workload has a ready pod.
 
-    simulated_because  why the controller of an installed workload cannot run; empty where it can, or is not installed
-    problem            how the process exited while it was to run; empty where it has not
+    simulated_because  why the controller of an installed workload cannot run; empty if it can, or is not installed
+    problem            how the process exited unexpectedly; empty if it has not
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ControllerProcess:
         git_server: GitServer,
         resolve_address: Callable[[str, str], str],
     ) -> None:
-        """`resolve_address` returns the address of a controller, from its name and a namespace."""
+        """`resolve_address` returns the address of a controller, given its name and a namespace."""
         self.controller = controller
         self.is_running = False
         self.simulated_because = ""
@@ -44,14 +44,14 @@ class ControllerProcess:
         self._egress = egress
         self._git_server = git_server
         self._resolve_address = resolve_address
-        self._pod_template: Object = {}  # that the process was started for
+        self._pod_template: Object = {}  # of the workload that the process was started for
         self._port: int | None = None
-        self._proxies: dict[str, LazyProxy] = {}  # by namespace
+        self._proxies: dict[str, LazyProxy] = {}  # keyed by namespace
         self._exits = 0
         self._restart_at = 0.0  # on the monotonic clock
 
     def reconcile(self, workloads: Iterable[Object]) -> None:
-        """Start or stop the process as its workload requires, which is among `workloads` where it is installed."""
+        """Start or stop the process as its workload requires. If it is installed, it is among `workloads`."""
         workload = self.controller.find_workload(workloads)
         self.simulated_because = self._explain_simulation(workload) if workload else ""
         if not workload or self.simulated_because:
@@ -73,7 +73,7 @@ class ControllerProcess:
             proxy.close()
 
     def open_proxy(self, namespace: str) -> LazyProxy:
-        """The proxy through which the process is reached when its workload is in this namespace."""
+        """The proxy to the process for a workload in this namespace."""
         if namespace not in self._proxies:
             proxy = self._proxies[namespace] = LazyProxy(lambda: self._port)
             self._egress.register(namespace, self.controller.service, proxy.address)
@@ -134,7 +134,7 @@ class ControllerProcess:
         self._port, self.is_running = None, False
 
     def _handle_exit(self) -> None:
-        """Report a process that exited by itself, and delay its restart: longer each time."""
+        """Report a process that exited by itself, and delay its restart, longer each time."""
         code = self._plane.supervisor.exit_code(self.controller.name)
         if not self.is_running or code is None:
             return
@@ -153,7 +153,7 @@ class ControllerProcess:
 
 
 def _read_environment(api: ApiClient, namespace: str, container: Object) -> Mapping[str, str]:
-    """The variables in a container's own manifest and in ConfigMaps that it names; other references are left out."""
+    """The variables in a container's own manifest and in the ConfigMaps that it names, without other references."""
     config_maps: dict[str, Object] = {}
     environment = {}
     for variable in container.get("env", ()):

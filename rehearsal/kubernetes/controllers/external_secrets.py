@@ -1,7 +1,7 @@
-"""A simulated External Secrets: it brings what ExternalSecrets name from the simulated store of secrets into Secrets.
+"""A simulated External Secrets: it creates the Secrets of ExternalSecrets from the simulated store of secrets.
 
-A rehearsal keeps fingerprints of secrets only, so every key has the same placeholder for its value. What it proves is
-that each secret that an ExternalSecret names is in the store; that the operator's identity may read it is not proven.
+A rehearsal stores only fingerprints of secrets, so every key has the same placeholder as its value. This proves that
+each secret that an ExternalSecret names is in the store, but not that the operator's identity is allowed to read it.
 Source of conditions: https://external-secrets.io/latest/api/externalsecret/
 """
 
@@ -29,7 +29,7 @@ def sync_secrets(api: ApiClient, stored: Collection[str]) -> bool:
     for store in stores:
         _set_ready(api, store, None, "Valid")
     for external_secret in api.list(_API_VERSION, "ExternalSecret"):
-        # What people store has the stack's prefix before it on AWS.
+        # On AWS, the names of secrets that people store begin with the stack's prefix.
         missing = [key for key in _list_remote_keys(external_secret) if not {key, key.rpartition("/")[2]} & {*stored}]
         described = f"{_describe_store(stores, external_secret)} has no secret {', '.join(missing)}"
         failure = ("SecretSyncedError", described) if missing else None
@@ -41,13 +41,13 @@ def sync_secrets(api: ApiClient, stored: Collection[str]) -> bool:
 
 def _set_ready(api: ApiClient, owner: Object, failure: Failure | None, reason: str) -> None:
     condition = build_condition(owner, "Ready", failure, reason, PLACEHOLDER)
-    # Its kinds do not have it: the API server would drop it, and the status would seem to differ for ever.
+    # Its kinds lack this field: the API server would drop it, and the status would always seem to differ.
     del condition["observedGeneration"]
     write_status(api, owner, {"conditions": [condition]})
 
 
 def _describe_store(stores: Sequence[Object], external_secret: Object) -> str:
-    """The service behind the store that an ExternalSecret refers to, so that people know where to put a secret."""
+    """The service behind the store that an ExternalSecret refers to, so that people know where to store a secret."""
     reference = external_secret["spec"].get("secretStoreRef", {})
     identity = (reference.get("kind", "SecretStore"), reference.get("name"))
     found = next((store for store in stores if (store["kind"], store["metadata"]["name"]) == identity), None)

@@ -1,7 +1,7 @@
 """A simulated gateway controller: it sets the status of Gateways and HTTPRoutes, and routes no traffic.
 
 It accepts every GatewayClass, since no gateway's own controller runs here. Conditions and reasons are those of the
-Gateway API, https://gateway-api.sigs.k8s.io/reference/spec/, read in sigs.k8s.io/gateway-api v1.5.1, apis/v1.
+Gateway API, https://gateway-api.sigs.k8s.io/reference/spec/, from sigs.k8s.io/gateway-api v1.5.1, apis/v1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Name: TypeAlias = tuple[str, str]  # namespace, name
 
 @dataclass(frozen=True)
 class _ReferenceType:
-    """A kind of reference: the kinds at both ends, and the reasons of the standard for one that is not resolved."""
+    """A kind of reference: the kinds at both ends, and the standard's reasons for an unresolved one."""
 
     source: str
     target: str
@@ -69,7 +69,7 @@ class _Evaluation:
     gateways: Mapping[_Name, Object] = field(init=False)
     _services: Collection[_Name] = field(init=False)
     _grants: Sequence[Object] = field(init=False)
-    _attached_routes: dict[tuple[str, str, str], int] = field(default_factory=dict)  # by gateway and listener
+    _attached_routes: dict[tuple[str, str, str], int] = field(default_factory=dict)  # keyed by gateway and listener
 
     def __post_init__(self) -> None:
         gateways = self.api.list(_API_VERSION, "Gateway")
@@ -119,7 +119,7 @@ class _Evaluation:
     def _match_listeners(
         self, route: Object, parent: Mapping[str, Any], gateway: Object
     ) -> tuple[Sequence[Mapping[str, Any]], Failure | None]:
-        """The listeners of a gateway that accept a route, or why none does."""
+        """The listeners of a gateway that accept a route, or the reason why none does."""
         name = f"gateway {'/'.join(_name(gateway))}"
         found = [
             listener
@@ -187,7 +187,7 @@ class _Evaluation:
         return next((failure for failure in failures if failure), None)
 
     def _resolve(self, namespace: str, reference: Mapping[str, Any], reference_type: _ReferenceType) -> Failure | None:
-        """Why a reference from a namespace is not resolved; None where it is."""
+        """Why a reference from a namespace is not resolved; None if it is."""
         kind = reference.get("kind", reference_type.target)
         target_namespace = reference.get("namespace") or namespace
         name = f"{kind} {target_namespace}/{reference['name']}"
@@ -225,7 +225,7 @@ def _name(found: Object) -> _Name:
 
 
 def _hostnames_intersect(listener: str, route: Sequence[str]) -> bool:
-    """Whether a listener's hostname and a route's intersect; none stands for all."""
+    """Whether a listener's hostname and a route's hostnames intersect; an absent one matches all."""
     return not listener or not route or any(_covers(listener, name) or _covers(name, listener) for name in route)
 
 

@@ -1,8 +1,8 @@
 """Serves git repositories on this machine under the https URLs of remote ones, as an HTTPS proxy.
 
-It answers with git's own HTTP backend, which accepts pushes where a repository's configuration does. It authenticates
-as the URL's host with a certificate of the run's
-authority. It refuses all other hosts: a rehearsal opens no connection beyond this machine.
+It answers with git's own HTTP backend, which accepts pushes if a repository's configuration allows them. It
+authenticates as the URL's host with a certificate of the run's authority. It refuses all other hosts: a rehearsal opens
+no connection beyond this machine.
 
 Protocol: https://git-scm.com/docs/git-http-backend
 """
@@ -37,7 +37,7 @@ class GitServer:
 
     def __init__(self, certificate_authority: CertificateAuthority) -> None:
         self.proxy_url = ""
-        self._repositories: dict[str, Path] = {}  # folders by URL without its scheme
+        self._repositories: dict[str, Path] = {}  # folders, keyed by URL without its scheme
         self._tls_contexts = ServerContexts(certificate_authority)
 
     @contextmanager
@@ -57,7 +57,7 @@ class GitServer:
         return any(location.partition("/")[0] == host for location in self._repositories)
 
     def find_repository(self, host: str, path: str) -> tuple[Path, str] | None:
-        """The folder of the repository that a request is for, and the request's path in it such as `/info/refs`."""
+        """The folder of the requested repository, and the request's path in it, such as `/info/refs`."""
         requested = f"{host}{path}"
         for location, folder in self._repositories.items():
             if requested.startswith(f"{location}/"):

@@ -23,9 +23,9 @@ _TOOL = Tool(
 def _build_options(context: LaunchContext) -> LaunchOptions:
     """Flags: https://github.com/kserve/kserve/blob/v0.20.0/cmd/manager/main.go
 
-    None sets the address of its webhooks: it serves them on all addresses, unlike the rest of the control plane.
+    No flag sets the address of its webhooks: it serves them on all addresses, unlike the rest of the control plane.
     """
-    # Nor does one name its certificate, which controller-runtime reads from this folder of TMPDIR:
+    # No flag sets its certificate either, which controller-runtime reads from this folder of TMPDIR:
     # https://pkg.go.dev/sigs.k8s.io/controller-runtime/pkg/webhook#Options
     certificates = context.folder / "k8s-webhook-server" / "serving-certs"
     certificates.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def _build_options(context: LaunchContext) -> LaunchOptions:
         [
             f"--kubeconfig={context.kubeconfig}",
             f"--webhook-port={context.port}",
-            "--leader-elect=false",  # a restarted process would wait for the lease of the former one
+            "--leader-elect=false",  # a restarted process would wait for the lease of the previous one
             "--metrics-addr=0",
             "--health-probe-addr=0",
         ],

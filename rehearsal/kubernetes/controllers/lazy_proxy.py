@@ -1,4 +1,4 @@
-"""A TCP proxy whose port is open before the process behind it is."""
+"""A TCP proxy whose port is open before the process behind it listens."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _BUFFER_SIZE = 65536  # bytes
 class LazyProxy:
     """Forwards connections to a process, and holds those that arrive while it starts.
 
-    A real pod is not Ready, and gets no traffic, before its process answers. A simulated pod is Ready at once.
+    A real pod is not Ready and gets no traffic before its process answers, but a simulated pod is Ready at once.
     """
 
     def __init__(self, find_port: Callable[[], int | None]) -> None:
-        """`find_port` returns the port of the process, None while none is to run."""
+        """`find_port` returns the port of the process; None while no process should run."""
         self._find_port = find_port
         self._listener = socket.create_server((HOST, 0))
         self.address: tuple[str, int] = (HOST, self._listener.getsockname()[1])
@@ -31,7 +31,7 @@ class LazyProxy:
     def close(self) -> None:
         """Refuse new connections."""
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the accepting thread
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing it would not wake the accepting thread
         self._listener.close()
 
     def _accept(self) -> None:

@@ -1,10 +1,10 @@
 """Runs controllers of the cluster as real processes beside the control plane.
 
-The pods of a workload are simulated: they take up room on a node and do nothing. Where a pod would run one of the
-controllers known here, and its program is available, the program runs as long as the workload has a ready pod: with its
-container's arguments, with the permissions of its service account, and with its webhooks reachable from the API server.
-Otherwise the controller is simulated only, and nothing does its work. Gateways, Certificates and
-ExternalSecrets always have simulated controllers.
+The pods of a workload are simulated: they use resources of a node and do nothing. If a pod would run one of the known
+controllers, and the program is available, the program runs as long as the workload has a ready pod: with the arguments
+of its container, the permissions of its service account, and webhooks that the API server can reach. Otherwise the
+controller is only simulated, and nothing does its work. Gateways, Certificates and ExternalSecrets always have
+simulated controllers.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from rehearsal.toolchain import Tool
 CONTROLLERS = (KSERVE, PROMETHEUS_OPERATOR, *argocd.CONTROLLERS)
 
 _WORKLOAD_KINDS = sorted({controller.workload_kind for controller in CONTROLLERS})
-# Seconds between two looks at the cluster. Each lists a dozen kinds: four times as many took two fifths of the CPU time
-# of a rehearsal's own process (measured), and nobody waits long for what the controllers do.
+# Seconds between two polls of the cluster. Each lists a dozen kinds: four times as many polls used two fifths of the
+# CPU time of a rehearsal's own process (measured), and nothing waits long for the controllers.
 _POLL_INTERVAL = 2.0
 
 
@@ -41,10 +41,9 @@ def programs_of(charts: Collection[str]) -> list[Tool]:
 
 
 def ensure_programs(charts: Collection[str]) -> Mapping[str, Path]:
-    """The programs of the controllers that these charts install, by command; built where there are none yet.
-
-    Call it before a rehearsal, since a build takes minutes. A program that is not available is left out, with a message
-    that says why.
+    """The programs of the controllers that these charts install, keyed by command; built if they do not exist yet.
+    Call it before a rehearsal, since a build takes minutes. A program that is not available is left out, and a message
+    explains why.
     """
     programs = {}
     for tool in programs_of(charts):
@@ -58,7 +57,7 @@ def ensure_programs(charts: Collection[str]) -> Mapping[str, Path]:
 class ControllerManager:
     """Runs the real controllers of one control plane, and the simulated ones that work without a program.
 
-    git_server  serves them repositories on this machine in place of remote ones
+    git_server  serves repositories on this machine in place of remote ones
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class ControllerManager:
                     process.close()
 
     def locate(self, name: str, namespace: str) -> int:
-        """The port on this machine on which a controller serves, by its name; open before the controller runs."""
+        """The port on this machine on which the named controller serves; open before the controller runs."""
         return int(self._resolve_address(name, namespace).rpartition(":")[2])
 
     def served_kinds(self) -> Collection[str]:
@@ -110,7 +109,7 @@ class ControllerManager:
         return [kind for process in self._processes if process.is_running for kind in process.controller.kinds]
 
     def notes(self) -> Sequence[str]:
-        """Which installed controllers are simulated only and why, and what the running ones substitute."""
+        """Which installed controllers are only simulated and why, and which running programs are substitutes."""
         notes = [
             f"{process.controller.tool.title}: {process.simulated_because}"
             for process in self._processes
@@ -121,7 +120,7 @@ class ControllerManager:
         return list(dict.fromkeys(filter(None, notes)))
 
     def problems(self) -> Sequence[str]:
-        """The processes that exited while they were to run. Each is started again, as a kubelet does."""
+        """The processes that exited unexpectedly. Each is restarted, as a kubelet would do."""
         return [process.problem for process in self._processes if process.problem]
 
     def _run_simulated(self) -> None:

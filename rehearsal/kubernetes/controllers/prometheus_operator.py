@@ -30,7 +30,7 @@ def _build_options(context: LaunchContext) -> LaunchOptions:
             f"--web.listen-address={HOST}:{context.port}",
             f"--web.cert-file={context.certificate.cert_file}",
             f"--web.key-file={context.certificate.key_file}",
-            # It writes the nodes' addresses into the Service of the kubelets every three minutes by default, longer
+            # By default it writes the nodes' addresses into the kubelets' Service every three minutes, which is longer
             # than a rehearsal waits after nodes were replaced.
             "--kubelet-sync-period=5s",
         ],

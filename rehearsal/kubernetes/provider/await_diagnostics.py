@@ -1,4 +1,4 @@
-"""Why an object is not ready, or is not deleted: what pods, events, conditions and finalizers report."""
+"""Why an object is not ready or not deleted, as pods, events, conditions and finalizers report it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rehearsal.kubernetes.provider.projection import describe, get_condition, ge
 
 _MAX_REASONS = 5  # in one message; the first few differ the most
 
-# What the finalizers of Kubernetes itself wait for.
+# What Kubernetes' own finalizers wait for.
 # Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/ and the pages of each kind
 _BUILT_IN_FINALIZERS: Mapping[str, str] = {
     "customresourcecleanup.apiextensions.k8s.io": "objects of its kind still exist",
@@ -22,14 +22,14 @@ _BUILT_IN_FINALIZERS: Mapping[str, str] = {
 
 
 def explain_not_ready(api: ApiClient, live: Object) -> str:
-    """The reasons that pods, conditions and events report, each once; empty where there are none."""
+    """The reasons that pods, conditions and events report, without repetitions; empty if there are none."""
     counts = Counter(_each_reason(api, live))
     reasons = [f"{reason} ({count} times)" if count > 1 else reason for reason, count in counts.items()]
     return "; ".join(reasons[:_MAX_REASONS])
 
 
 def explain_not_deleted(live: Object) -> str:
-    """The finalizers of an object, what its conditions report of its contents, and the remedy."""
+    """The finalizers of an object, what its conditions report about its contents, and the remedy."""
     finalizers = live["metadata"].get("finalizers", [])
     holds = [
         f"finalizer {name}" + (f" ({_BUILT_IN_FINALIZERS[name]})" if name in _BUILT_IN_FINALIZERS else "")
@@ -78,7 +78,7 @@ def _list_pods(api: ApiClient, live: Object) -> Iterable[Object]:
 def _each_pod_reason(pod: Object) -> Iterator[str]:
     scheduled, ready = get_condition(pod, "PodScheduled"), get_condition(pod, "Ready")
     if scheduled.get("status") == "False":
-        # The part about preemption repeats the message at greater length.
+        # The part about preemption is a longer repetition of the message.
         yield f"pod not scheduled: {str(scheduled.get('message')).partition(' preemption:')[0]}"
         return
     for container in get_status(pod, "containerStatuses", []):

@@ -1,4 +1,4 @@
-"""Waiting until objects are ready or deleted, and for what they need to exist first."""
+"""Waiting until objects are ready or deleted, and until their prerequisites exist."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rehearsal.kubernetes.readiness.remedies import find_remedy
 from rehearsal.polling import WaitCancelledError, WaitTimeoutError, wait_until
 from rehearsal.simulator.core.errors import CloudError
 
-# Seconds, whatever the program allows: simulated pods start at once. Real controllers take longer on a busy machine, as
-# Argo CD does that deletes an Application right after it has started.
+# Seconds, even if the program allows more: simulated pods start at once. Real controllers take longer on a busy
+# machine, for example Argo CD when it deletes an Application right after it has started.
 MAX_WAIT = 120.0
 
 _INTERVAL, _MAX_INTERVAL = 0.1, 1.0  # seconds between two checks of an object
@@ -38,10 +38,10 @@ _T = TypeVar("_T")
 
 
 class ReadinessWaiter:
-    """Waits for one object, of which `live` is the latest version.
+    """Waits for one object; `live` is its latest version.
 
-    `timeout` is the program's customTimeouts in seconds; without it the annotation pulumi.com/timeoutSeconds counts,
-    and at most MAX_WAIT. Every wait raises CloudError when it is cancelled by `cancel`.
+    `timeout` is the program's customTimeouts in seconds; the default is the annotation pulumi.com/timeoutSeconds. It is
+    limited to MAX_WAIT. Every wait raises CloudError when it is cancelled by `cancel`.
     """
 
     def __init__(self, api: ApiClient, cancel: threading.Event, live: Object, timeout: float | None) -> None:
@@ -53,7 +53,7 @@ class ReadinessWaiter:
         self._touched = time.monotonic()
 
     def wait_until_ready(self) -> Object:
-        """Wait until the object is ready by the rule of its kind. Raises CloudError when it fails, or times out."""
+        """Wait until the object is ready by the rule of its kind. Raises CloudError if it fails, or times out."""
         find_missing = find_ready_rule(self.live)
         if find_missing is None or get_pulumi_annotation(self.live, "skipAwait") == "true":
             return self.live
@@ -69,7 +69,7 @@ class ReadinessWaiter:
         )
 
     def wait_until_deleted(self) -> None:
-        """Wait until the object no longer exists. Raises CloudError, with what holds it, when that times out."""
+        """Wait until the object no longer exists. Raises CloudError with what blocks the deletion if that times out."""
         if get_pulumi_annotation(self.live, "skipAwait") == "true" and self.live["kind"] in _SKIPPABLE_DELETES:
             return
         find_remaining = self._find_remaining_namespace if self.live["kind"] == "Namespace" else self._find_remaining
@@ -80,9 +80,9 @@ class ReadinessWaiter:
             )
 
     def retry_while_unavailable(self, attempt: Callable[[], Object]) -> Object:
-        """The result of `attempt`, which is repeated while the object's namespace or kind does not exist yet.
+        """Repeat `attempt` while the object's namespace or kind does not exist yet; returns its result.
 
-        They may be created at the same time by another resource. Raises ApiError.
+        Another resource may create them at the same time. Raises ApiError.
         """
         failure: ApiError | None = None
 
@@ -104,7 +104,7 @@ class ReadinessWaiter:
         return result
 
     def _wait_until_none(self, find: Callable[[], str | None]) -> str | None:
-        """Wait until `find` returns None; returns what it returned last."""
+        """Wait until `find` returns None; returns its last result, which is not None if the wait timed out."""
         found: str | None = None
 
         def check() -> bool:
@@ -139,10 +139,10 @@ class ReadinessWaiter:
         return "it still exists"
 
     def _find_remaining_namespace(self) -> str | None:
-        """The same for a namespace, which is changed now and then so that its controller looks at it again.
+        """The same for a namespace, which is changed from time to time so that its controller processes it again.
 
-        By itself the controller comes back after half the grace period of the pods that it saw, which is five minutes
-        for Prometheus; but simulated pods end at once.
+        Otherwise the controller retries after half the grace period of the pods that it saw, which is five minutes for
+        Prometheus, although simulated pods end at once.
         Source: pkg/controller/namespace/namespace_controller.go of Kubernetes.
         """
         remaining = self._find_remaining()

@@ -1,8 +1,8 @@
-"""When an object counts as ready, kind by kind, by the rules of the real Kubernetes provider.
+"""When an object of each kind counts as ready, by the rules of the real Kubernetes provider.
 
 Source: https://github.com/pulumi/pulumi-kubernetes/tree/master/provider/pkg/await. Two rules differ: a
 CustomResourceDefinition is waited for (the real provider retries its objects instead), and an object that has failed
-for good is an error at once instead of after the timeout.
+permanently is an error immediately instead of after the timeout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rehearsal.kubernetes.provider.projection import describe, get_condition, ge
 from rehearsal.kubernetes.readiness.conditions import explain_condition
 from rehearsal.simulator.core.errors import CloudError
 
-# Returns what an object still lacks, None when it is ready. Raises CloudError when it has failed for good.
+# Returns what an object still lacks, or None if it is ready. Raises CloudError if it has failed permanently.
 ReadyRule = Callable[[ApiClient, Object], str | None]
 
 _REVISION = "deployment.kubernetes.io/revision"
@@ -213,7 +213,7 @@ def _is_observed(live: Object) -> bool:
 
 
 def _format_condition(found: Mapping[str, Any]) -> str:
-    """The reason and message of a condition, empty where it has neither."""
+    """The reason and message of a condition, empty if it has neither."""
     reason, message = found.get("reason", ""), found.get("message", "")
     return f"[{reason}] {message}" if reason and message else str(reason or message)
 

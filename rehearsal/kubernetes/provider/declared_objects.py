@@ -14,16 +14,16 @@ from rehearsal.simulator.offline_kubernetes import RELEASE
 
 
 def list_declared(state: str) -> Iterator[DeclaredObjects]:
-    """The objects in the engine's export, JSON; none for the empty text."""
+    """The objects in the engine's export, JSON; none for an empty text."""
     resources = json.loads(state)["deployment"].get("resources", []) if state else []
     objects = [manifest for resource in resources if (manifest := _read_manifest(resource))]
     yield DeclaredObjects(
-        declarer="the program", remedy="`pulumi refresh`, then `pulumi up`, make it again.", objects=objects
+        declarer="the program", remedy="Run `pulumi refresh`, then `pulumi up`, which create it again.", objects=objects
     )
 
 
 def _read_manifest(resource: Mapping[str, Any]) -> Object | None:
-    """The object behind a resource; None for a resource that is none, or is about to be deleted."""
+    """The object behind a resource; None for a resource that is not an object, or is about to be deleted."""
     is_object = resource["type"].startswith("kubernetes:") and resource["type"] != RELEASE
     if not is_object or not resource.get("custom") or resource.get("delete"):
         return None

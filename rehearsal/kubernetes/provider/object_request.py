@@ -13,7 +13,7 @@ from rehearsal.simulator.core.values import Values
 
 @dataclass(frozen=True)
 class ObjectSettings:
-    """The provider's configuration of objects, by the arguments of kubernetes.Provider."""
+    """The provider's settings for objects, named like the arguments of kubernetes.Provider."""
 
     namespace: str = "default"
     mutability: Mutability = field(default_factory=Mutability)
@@ -22,7 +22,7 @@ class ObjectSettings:
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, Any]) -> ObjectSettings:
-        """Read the variables of the protocol's Configure, whose values are text."""
+        """Read the variables of the protocol's Configure call, whose values are text."""
 
         def is_true(name: str) -> bool:
             return str(variables.get(name, "")).lower() == "true"
@@ -38,7 +38,7 @@ class ObjectSettings:
 
 @dataclass(frozen=True)
 class ObjectRequest:
-    """One request of the engine about one resource. `timeout` is in seconds, None where the program sets none."""
+    """One request of the engine about one resource. `timeout` is in seconds; None if the program does not set it."""
 
     urn: str
     type: str

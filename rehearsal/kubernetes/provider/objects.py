@@ -98,7 +98,7 @@ class Objects:
         return object_id(applied), self._wait_until_ready(request, applied, field_manager)
 
     def read(self, request: ObjectRequest) -> tuple[Values, Values] | None:
-        """Inputs and outputs of the live object, None where it no longer exists."""
+        """Inputs and outputs of the live object, None if it no longer exists."""
         live = self._get_recorded(request)
         if live is None:
             return None
@@ -137,7 +137,7 @@ class Objects:
     def _fill_in_metadata(
         self, request: ObjectRequest, plain: Mapping[str, Any], metadata: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The metadata with a generated name where the program sets none, and with a namespace."""
+        """The metadata with a namespace, and with a generated name if the program does not set one."""
         filled = dict(metadata)
         if "name" not in filled:
             old = request.old_inputs.plain
@@ -152,7 +152,7 @@ class Objects:
         return filled
 
     def _find_changes(self, request: ObjectRequest, old: Object, new: Object) -> tuple[list[Path], list[Path]]:
-        """The paths that change, and those of them that the API server calls immutable."""
+        """The paths that change, and the ones among them that the API server reports as immutable."""
         input_changes = list(find_changes(old, new))
         if has_unknown(new) or _identify(old) != _identify(new):
             return input_changes, []
@@ -174,14 +174,14 @@ class Objects:
         return [path for path in paths if _declares(old, path) or _declares(new, path)], []
 
     def _preview_create(self, request: ObjectRequest, manifest: Object, field_manager: str) -> Values:
-        """The outputs of a dry run; the inputs where only the real run can create what it needs."""
+        """The outputs of a dry run; the inputs if its prerequisites are only created by the real run."""
         if has_unknown(manifest) or not self._is_served(manifest) or self._get(manifest) is not None:
             return request.inputs
         dry_run = self._dry_run(manifest, field_manager)
         return request.inputs if dry_run is None else to_preview_outputs(dry_run, request.inputs, field_manager)
 
     def _dry_run(self, manifest: Object, field_manager: str) -> Object | None:
-        """The object as the API server would store it; None where only the real run can tell."""
+        """The object as the API server would store it; None if only the real run can tell."""
         try:
             return self._apply(manifest, field_manager, dry_run=True)
         except ApiError as error:
@@ -190,9 +190,9 @@ class Objects:
             raise
 
     def _refuse_existing(self, manifest: Object, field_manager: str) -> None:
-        """Raise CloudError where another field manager created the object: since 4.29 the real provider adopts none.
+        """Raise CloudError if another field manager created the object: since 4.29 the real provider adopts none.
 
-        What an interrupted run of this resource created has its field manager.
+        An object that an interrupted run of this resource created has its field manager.
         """
         live = self._get(manifest)
         if live is None or self.settings.upsert:
@@ -200,8 +200,8 @@ class Objects:
         if any(entry.get("manager") == field_manager for entry in live["metadata"].get("managedFields", [])):
             return
         raise CloudError(
-            f"{describe(live)} already exists, and this resource did not create it. Was it renamed? Then give "
-            "the resource an alias. Otherwise import it, or adopt it with upsert_existing_objects on the provider."
+            f"{describe(live)} already exists, and this resource did not create it. If the resource was renamed, "
+            "add an alias to it. Otherwise import it, or adopt it with upsert_existing_objects on the provider."
         )
 
     def _apply(self, manifest: Object, field_manager: str, *, dry_run: bool = False) -> Object:
@@ -209,7 +209,7 @@ class Objects:
         return self._api.apply(self._set_namespace(manifest), field_manager, force=force, dry_run=dry_run)
 
     def _set_namespace(self, manifest: Object) -> Object:
-        """The manifest with a namespace if its kind is namespaced, `default` if it names none; else without one.
+        """The manifest with a namespace, by default `default`, if its kind is namespaced; otherwise without one.
 
         A kind that was not served when the object was checked may turn out to be cluster-wide.
         """
@@ -259,13 +259,13 @@ class Objects:
 
 
 def _identify(manifest: Object) -> tuple[Any, ...]:
-    """What identifies an object: when it changes, it is another object."""
+    """The fields that identify an object: if they change, it is another object."""
     names = (look_up(manifest, ("metadata", step), None) for step in ("namespace", "name"))
     return api_group(manifest), manifest.get("kind"), *names
 
 
 def _undo_string_data(path: Path, texts: set[str]) -> Path:
-    """The path as the program declares it: the API server stores a Secret's stringData as data."""
+    """The path as the program declares it, given that the API server stores a Secret's stringData as data."""
     return ("stringData", path[1]) if len(path) == 2 and path[0] == "data" and path[1] in texts else path
 
 

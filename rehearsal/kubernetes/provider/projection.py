@@ -34,7 +34,7 @@ _EXTENSIONS = {
 }
 _UNDERSCORED = {dashed: name for name, dashed in _EXTENSIONS.items()}
 
-# Metadata that the API server sets, and no client.
+# Metadata that only the API server sets.
 # Source: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.33/#objectmeta-v1-meta
 _SERVER_SET_METADATA = frozenset(
     {
@@ -61,12 +61,12 @@ def to_manifest(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def strip_server_fields(live: Object) -> dict[str, Any]:
-    """A live object without its status and the metadata that the API server sets: what a program could declare."""
+    """A live object without its status and the API server's metadata: the part that a program could declare."""
     return to_manifest({key: value for key, value in live.items() if key != "status"})
 
 
 def to_outputs(live: Object, inputs: Values, field_manager: str) -> Values:
-    """The properties of an object for the state. What is secret in the inputs is secret in them too."""
+    """The properties of an object for the state. Values that are secret in the inputs are secret in them too."""
     metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
     plain = {**_rename_keys({**live, "metadata": metadata}, _UNDERSCORED), FIELD_MANAGER_PROPERTY: field_manager}
     return mark_secrets(Values(plain, {_cut_at_list(path) for path in inputs.secrets}))
@@ -78,7 +78,7 @@ def to_preview_outputs(dry_run: Object, inputs: Values, field_manager: str) -> V
 
 
 def mark_secrets(values: Values) -> Values:
-    """The same values with the data of a Secret marked as secret too, and no secret path inside another or absent."""
+    """The values with the data of a Secret marked as secret too, and without absent or nested secret paths."""
     wanted = set(values.secrets)
     if values.plain.get("kind") == "Secret":
         wanted |= {("data",), ("stringData",)}
@@ -89,7 +89,7 @@ def mark_secrets(values: Values) -> Values:
 
 
 def project(live: Object, inputs: Values) -> Values:
-    """A live object restricted to the properties that the inputs have; it differs from them where it has drifted."""
+    """A live object restricted to the properties of the inputs; a difference from the inputs is drift."""
     plain = _restrict(_rename_keys(live, _UNDERSCORED), inputs.plain)
     texts = inputs.plain.get("stringData")
     if live.get("kind") == "Secret" and isinstance(texts, Mapping):
@@ -110,7 +110,7 @@ def describe(live: Object) -> str:
 
 
 def get_pulumi_annotation(manifest: Object, name: str) -> str:
-    """The annotation `pulumi.com/<name>`; empty where it is not set, or unknown."""
+    """The annotation `pulumi.com/<name>`; empty if it is not set or unknown."""
     value = look_up(manifest, ("metadata", "annotations", f"pulumi.com/{name}"))
     return value if isinstance(value, str) else ""
 
@@ -128,12 +128,12 @@ def get_status(live: Object, path: str, default: Any = None) -> Any:
 
 
 def get_condition(live: Object, condition_type: str) -> Mapping[str, Any]:
-    """A condition in an object's status; empty where it has none of this type."""
+    """A condition in an object's status; empty if there is none of this type."""
     return next((each for each in get_status(live, "conditions", []) if each.get("type") == condition_type), {})
 
 
 def redact(message: str, *known: Values) -> str:
-    """A message with every secret value in `known` removed: errors may quote what was sent."""
+    """A message with every secret value in `known` removed: errors may quote the request."""
     secrets = [look_up(values.plain, path) for values in map(mark_secrets, known) for path in values.secrets]
     texts = {text for secret in secrets for text in _each_text(secret)}
     for text in sorted(texts, key=len, reverse=True):

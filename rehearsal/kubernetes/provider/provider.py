@@ -1,7 +1,7 @@
 """The simulated `kubernetes` provider: Pulumi's provider protocol in front of a real API server.
 
-Objects go to the API server (`objects`), Helm releases to the real Helm (`release_resources`). Only what runs in the
-pods is simulated.
+Objects are applied by the API server (`objects`), Helm releases by the real Helm (`release_resources`). Only the
+processes in pods are simulated.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Journal = Callable[[str, str, str, str], None]  # operation, type token, URN, ou
 
 
 class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
-    """Translates the protocol; the API server and Helm decide what is answered."""
+    """Translates the protocol; the API server and Helm determine the responses."""
 
     def __init__(self, plane: ControlPlane, releases: Releases, journal: Journal) -> None:
         self._plane = plane
@@ -70,7 +70,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         with self._reporting_errors(context):
             offline_kubernetes.CLOUD.configure(variables)
         self._objects.settings = ObjectSettings.from_variables(variables)
-        self._cancel.clear()  # a Cancel concerned the run before
+        self._cancel.clear()  # an earlier Cancel concerned the previous run
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -151,7 +151,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _parse_request(request: Any, **fields: Any) -> ObjectRequest:
-    """A message of the protocol as an ObjectRequest with these fields, whose structs are decoded."""
+    """A message of the protocol as an ObjectRequest with these fields, with decoded structs."""
     decoded: dict[str, Any] = {
         name: Values.from_wire(value) if isinstance(value, struct_pb2.Struct) else value
         for name, value in fields.items()
@@ -177,7 +177,7 @@ def _parse_change_request(request: Any) -> ObjectRequest:
 
 
 def _abort_initialization(context: Any, error: InitializationError, message: str) -> None:
-    """Tell the engine that the object exists all the same, so that the next run updates it.
+    """Report to the engine that the object exists nevertheless, so that the next run updates it.
 
     The form is that of rich errors in gRPC: https://grpc.io/docs/guides/error/
     """
@@ -192,9 +192,9 @@ def _abort_initialization(context: Any, error: InitializationError, message: str
 
 
 def _diff_config(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
-    """The difference between two configurations; another cluster replaces the provider, and all resources with it.
+    """The difference between two configurations; a change of cluster replaces the provider and all its resources.
 
-    The cluster is identified by `clusterIdentifier`, without it by the kubeconfig's entry of the cluster.
+    The cluster is identified by `clusterIdentifier`, or else by the kubeconfig's entry of the cluster.
     Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (DiffConfig)
     """
     changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
@@ -207,7 +207,7 @@ def _diff_config(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
 
 
 def _read_cluster(kubeconfig: Any) -> Any:
-    """The kubeconfig's first cluster; the kubeconfig itself where it is unknown or not YAML."""
+    """The kubeconfig's first cluster; the kubeconfig itself if it is unknown or not YAML."""
     if kubeconfig is UNKNOWN:
         return UNKNOWN
     try:

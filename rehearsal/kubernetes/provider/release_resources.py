@@ -1,4 +1,4 @@
-"""Helm releases as Pulumi resources: the operations of `Objects`, done by the real Helm."""
+"""Helm releases as Pulumi resources: the operations of `Objects`, performed by the real Helm."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ReleaseResources:
 
 @contextmanager
 def _failing_as_initialization(id_: str, inputs: Values) -> Iterator[None]:
-    """Raise InitializationError where a release failed that exists all the same."""
+    """Raise InitializationError if a release failed but exists nevertheless."""
     try:
         yield
     except helm_releases.PartialReleaseError as error:
@@ -69,6 +69,6 @@ def _failing_as_initialization(id_: str, inputs: Values) -> Iterator[None]:
 
 
 def _copy_secrets(outputs: Mapping[str, Any], inputs: Values) -> Values:
-    """The outputs of a release; what is secret in the inputs is secret in them too."""
+    """The outputs of a release; values that are secret in the inputs are secret in them too."""
     secrets = {path for path in inputs.secrets if look_up(outputs, path, None) is not None}
     return Values(hide(outputs), secrets)

@@ -61,7 +61,7 @@ def find_changes(old: Any, new: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def select_replacing(changes: Iterable[Path], old: Object, new: Object, mutability: Mutability) -> list[Path]:
-    """Those of the changes that replace the object."""
+    """Select the changes that replace the object."""
     force_new = [*_IDENTITY, *_find_force_new(new, mutability)]
     if api_group(old) != api_group(new):
         force_new.append(("apiVersion",))
@@ -79,7 +79,7 @@ def find_immutable_fields(error: ApiError) -> list[Path]:
 def apply_ignore_changes(manifest: Object, live: Object, ignored: Sequence[str], field_manager: str) -> Object:
     """The manifest with the live values at the ignored paths.
 
-    Fields that only other managers own are left out, so that applying the manifest does not take them over.
+    Fields that only other managers own are left out, so that applying the manifest does not claim their ownership.
     """
     merged = copy.deepcopy(dict(manifest))
     for path in map(parse_path, ignored):
@@ -123,7 +123,7 @@ def _find_managers(live: Object, path: Path) -> set[str]:
 
 
 def _set_value(values: dict[str, Any], path: Path, value: Any) -> None:
-    """Set the value at a path of mappings, or with None remove it; a path through a list is left alone."""
+    """Set the value at a path of mappings, or remove it if it is None; a path through a list is ignored."""
     *parents, last = path
     for step in parents:
         inner = values.get(str(step))

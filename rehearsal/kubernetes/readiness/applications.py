@@ -1,4 +1,4 @@
-"""Argo CD's Applications that are not Synced and Healthy, and what Argo CD says of them."""
+"""Argo CD's Applications that are not Synced and Healthy, and the reasons that Argo CD reports."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 KIND = "Application"
 _API_VERSION = "argoproj.io/v1alpha1"
-_REFUSED = r"serves no git repository of ([\w.-]+)"  # what the rehearsal's git server says of other hosts
+_REFUSED = r"serves no git repository of ([\w.-]+)"  # the error of the rehearsal's git server for other hosts
 
 
 def find_unsynced(snapshot: Snapshot, no_reason: str) -> ProblemsOfObjects:
-    """Problems of all Applications; `no_reason` is what a problem has while Argo CD still works on it.
+    """The problems of all Applications; `no_reason` is the reason of a problem while Argo CD is still working on it.
 
-    Only a controller that runs tells: where it is simulated, no Application has a status. One that `list_unreachable`
-    names has no problem.
+    Only a running controller reports problems: if it is simulated, no Application has a status. Applications that
+    `list_unreachable` names have no problem.
     """
     for application in snapshot.list(_API_VERSION, KIND):
         if _find_foreign_host(application):
@@ -31,7 +31,7 @@ def find_unsynced(snapshot: Snapshot, no_reason: str) -> ProblemsOfObjects:
 
 
 def list_unreachable(snapshot: Snapshot) -> list[str]:
-    """A note for each Application whose manifests refer to repositories beyond its own, which a rehearsal lacks."""
+    """A note for each Application whose manifests refer to other repositories, which a rehearsal does not have."""
     return [
         f"{describe_object(application)}: not rehearsed, because its manifests refer to repositories of {host}"
         for application in snapshot.list(_API_VERSION, KIND)
@@ -67,7 +67,7 @@ def _list_errors(application: Object) -> list[str]:
 
 
 def _describe_source(application: Object) -> str:
-    """What the errors of an Application are about: Argo CD's own words leave out the repository, or the rest."""
+    """The source that an Application's errors concern: Argo CD's messages leave out the repository, or the rest."""
     source = look_up(application, "spec.source", {})
     if not source:
         return ""
@@ -75,12 +75,12 @@ def _describe_source(application: Object) -> str:
 
 
 def _manages_applications(application: Object) -> bool:
-    """Its health is that of the others, which have problems of their own."""
+    """Whether its health is that of other Applications, which have their own problems."""
     return any(resource["kind"] == KIND for resource in look_up(application, "status.resources", ()))
 
 
 def _list_unhealthy(application: Object) -> Iterator[str]:
-    """The objects that are at fault. One that makes progress is not yet."""
+    """The objects that are unhealthy, without those that are still progressing."""
     for resource in look_up(application, "status.resources", ()):
         health = resource.get("health", {})
         if health.get("status") in ("Degraded", "Missing", "Unknown"):

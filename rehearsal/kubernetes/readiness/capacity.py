@@ -1,4 +1,4 @@
-"""What pods request and what nodes have: per node pool for the summary, and node by node for unscheduled pods.
+"""Requests of pods and resources of nodes: per node pool for the summary, per node for unscheduled pods.
 
 Amounts are exact: cores, bytes and counts as fractions.
 """
@@ -12,7 +12,7 @@ from fractions import Fraction
 from kernel.pod_resources import ResourceAmounts, parse_amounts, pod_requests, sum_amounts
 from rehearsal.kubernetes.client import ApiClient, Object
 
-# The label that names a node's pool: this project's own, then those of AKS and EKS.
+# The labels that name a node's pool: this project's, then AKS's and EKS's.
 # Source: https://learn.microsoft.com/azure/aks/use-labels, https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
 _POOL_LABELS = ("groundwork/pool", "kubernetes.azure.com/agentpool", "eks.amazonaws.com/nodegroup")
 _GIB = 2**30
@@ -21,7 +21,7 @@ _NONE = Fraction(0)
 
 @dataclass(frozen=True)
 class NodePoolUsage:
-    """Requests of the pods on a pool's nodes, and what its nodes have: CPU in cores, memory in bytes."""
+    """Requests of the pods on a pool's nodes, and the nodes' allocatable resources: CPU in cores, memory in bytes."""
 
     pool: str
     nodes: int
@@ -36,7 +36,7 @@ class NodePoolUsage:
 
     @property
     def summary_line(self) -> str:
-        """One line of the summary; GPUs only where the pool has any."""
+        """One line of the summary; with GPUs only if the pool has any."""
         gpu = f"gpu {self.gpu_requested} of {self.gpu_allocatable}" if self.gpu_allocatable else ""
         columns = [
             f"{self.pool:11}",
@@ -50,24 +50,24 @@ class NodePoolUsage:
 
 
 def node_allocatable(node: Object) -> ResourceAmounts:
-    """What a node has for pods."""
+    """The resources of a node that are allocatable to pods."""
     return parse_amounts(node.get("status", {}).get("allocatable", {}))
 
 
 def node_pool_name(node: Object) -> str:
-    """The pool that a node belongs to; empty where its labels name none."""
+    """The pool that a node belongs to; empty if its labels name none."""
     labels = node["metadata"].get("labels", {})
     return next((labels[label] for label in _POOL_LABELS if label in labels), "")
 
 
 def list_pool_usage(api: ApiClient) -> list[NodePoolUsage]:
-    """The usage of every node pool, in the order of their names."""
+    """The usage of every node pool, sorted by name."""
     pods, nodes_by_pool = _select_active(api.list("v1", "Pod")), _group_by_pool(api.list("v1", "Node"))
     return [_measure_pool(name, nodes_by_pool[name], pods) for name in sorted(nodes_by_pool)]
 
 
 def summarize_capacity(api: ApiClient) -> list[str]:
-    """The lines of the summary: one for each node pool, and one for the pods without a node, if there are any."""
+    """The lines of the summary: one for each node pool, and one for unscheduled pods if there are any."""
     lines = [usage.summary_line for usage in list_pool_usage(api)]
     unscheduled = [pod for pod in _select_active(api.list("v1", "Pod")) if not pod["spec"].get("nodeName")]
     if unscheduled:
@@ -80,9 +80,9 @@ def summarize_capacity(api: ApiClient) -> list[str]:
 
 
 def explain_insufficient_resource(pod: Object, nodes: Iterable[Object], resource: str) -> str:
-    """The figures behind the scheduler's `Insufficient <resource>`: the pod's request, and what eligible nodes have.
+    """The figures behind the scheduler's `Insufficient <resource>`: the pod's request, and eligible nodes' resources.
 
-    Empty where the pod may run on none of the nodes.
+    Empty if none of the nodes is eligible.
     """
     eligible = [node for node in nodes if may_run_on(pod, node)]
     if not eligible:
@@ -119,7 +119,7 @@ def tolerates(toleration: Mapping[str, str], taint: Mapping[str, str]) -> bool:
 
 
 def explain_unmatched_node_selector(pod: Object, nodes: Iterable[Object]) -> str:
-    """That no node has the labels in a pod's nodeSelector; empty where one has."""
+    """Explain that no node has the labels in a pod's nodeSelector; empty if one has them."""
     if any(_selects(pod, node) for node in nodes):
         return ""
     labels = ", ".join(f"{key}: {value}" for key, value in pod["spec"].get("nodeSelector", {}).items())
@@ -132,7 +132,7 @@ def _selects(pod: Object, node: Object) -> bool:
 
 
 def _format_amount(resource: str, amount: Fraction) -> str:
-    """For people: `3.86 CPU`, `12.4 GiB memory`, `1 nvidia.com/gpu`."""
+    """Format an amount for people: `3.86 CPU`, `12.4 GiB memory`, `1 nvidia.com/gpu`."""
     if resource in ("memory", "ephemeral-storage"):
         return f"{float(round(amount / _GIB, 1)):g} GiB {resource}"
     return f"{float(round(amount, 3)):g} {'CPU' if resource == 'cpu' else resource}"
@@ -164,7 +164,7 @@ def _group_by_pool(nodes: Iterable[Object]) -> dict[str, list[Object]]:
 
 
 def _select_active(pods: Iterable[Object]) -> list[Object]:
-    """The pods that hold their requests or wait for them; completed ones do neither."""
+    """The pods whose requests are allocated or pending, without completed pods."""
     return [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
 
 

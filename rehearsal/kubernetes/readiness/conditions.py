@@ -14,17 +14,17 @@ from rehearsal.kubernetes.client import Object
 
 
 def conditions_by_type(found: Object) -> Mapping[str, Mapping[str, Any]]:
-    """An object's conditions by their type."""
+    """An object's conditions, keyed by type."""
     return {condition["type"]: condition for condition in look_up(found, "status.conditions", ())}
 
 
 def true_conditions(found: Object) -> Mapping[str, Mapping[str, Any]]:
-    """Those of an object's conditions whose status is True, by their type."""
+    """An object's conditions whose status is True, keyed by type."""
     return {type_: condition for type_, condition in conditions_by_type(found).items() if condition["status"] == "True"}
 
 
 def explain_condition(found: Object, type_: str) -> str:
-    """What a condition reports, with the setting that the object is declared for; empty where it reports nothing."""
+    """The reason that a condition reports, with the setting that the object is declared for; empty if there is none."""
     condition = conditions_by_type(found).get(type_, {})
     reason = str(condition.get("message") or condition.get("reason") or "")
     setting = (found["metadata"].get("annotations") or {}).get(SETTING)

@@ -9,7 +9,7 @@ from rehearsal.kubernetes.readiness.conditions import true_conditions
 
 
 def count_unserved_objects(api: ApiClient, served_kinds: Collection[str] = ()) -> Mapping[str, int]:
-    """The number of objects of each custom kind that is not among those a real controller serves.
+    """The number of objects of each custom kind that is not in `served_kinds`, the kinds of real controllers.
 
     Kinds without objects are left out.
     """

@@ -1,6 +1,6 @@
-"""Secrets and ConfigMaps that exist in a real cluster and not here, because the process that creates them is simulated.
+"""Secrets and ConfigMaps that exist only in a real cluster, because here the process that creates them is simulated.
 
-Creators are the hooks of Helm releases, cert-manager and External Secrets.
+They are created by hooks of Helm releases, cert-manager and External Secrets.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ExpectedObjects:
 
 
 def _created_by_hooks(secrets: Iterable[Object]) -> Iterator[tuple[str, str]]:
-    """Read from Helm's release records: a hook that has run has often been deleted from the cluster."""
+    """The objects that Helm's release records mention: a completed hook has often been deleted from the cluster."""
     for secret in secrets:
         if secret.get("type") == "helm.sh/release.v1":
             namespace = secret["metadata"]["namespace"]

@@ -1,9 +1,9 @@
-"""Checks of a kubelet that simulated pods do not run into.
+"""Checks of a kubelet that do not apply to simulated pods.
 
-A simulated pod starts whatever it refers to; a real kubelet first looks up every Secret and ConfigMap, parses the
-image's name and compares the user with `runAsNonRoot`. The errors here are a kubelet's own messages. Objects that other
-simulated processes would have created count as existing (`expected_objects`). Not checked, because the cluster does not
-know it: whether an image exists, as which user it runs, and what a `subPath` finds in a volume.
+A simulated pod starts regardless of its references; a real kubelet first looks up every Secret and ConfigMap, parses
+the image's name and compares the user with `runAsNonRoot`. The errors here are a kubelet's own messages. Objects that
+other simulated processes would have created count as existing (`expected_objects`). Whether an image exists, its
+user, and whether a `subPath` exists in a volume are not checked, because the cluster does not know them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KeyReference = tuple[str, Mapping[str, Any], str]  # kind, reference, key (empt
 
 
 def find_kubelet_errors(snapshot: Snapshot) -> ProblemsOfObjects:
-    """The errors of kubelets with all pods that are not being deleted, completed ones included.
+    """The kubelets' errors for all pods that are not being deleted, including completed ones.
 
     Pods of one workload yield equal problems.
     """
@@ -59,7 +59,7 @@ class _ConfigObjects:
     namespace: str
 
     def find_missing(self, kind: str, name: str, reference: Mapping[str, Any]) -> str:
-        """A kubelet's message where an object does not exist and is not optional, else nothing."""
+        """A kubelet's message if an object does not exist and is not optional, else an empty text."""
         if reference.get("optional") or self._get(kind, name) or self.expected.includes(self.namespace, name):
             return ""
         return f'{kind.lower()} "{name}" not found'
@@ -115,12 +115,12 @@ def _container_errors(pod: Object, objects: _ConfigObjects) -> _Errors:
 
 
 def _user_errors(spec: Mapping[str, Any], container: Object) -> _Errors:
-    """Source: verifyRunAsNonRoot in pkg/kubelet/kuberuntime of Kubernetes. An image's own user is not known here."""
+    """Source: verifyRunAsNonRoot in pkg/kubelet/kuberuntime of Kubernetes. The image's own user is not known here."""
     context = {**spec.get("securityContext", {}), **container.get("securityContext", {})}
     if context.get("runAsNonRoot") and context.get("runAsUser") == 0:
         yield (
             f"container's runAsUser breaks non-root policy (container: {container['name']})",
-            "Set runAsUser in the chart's values to another number than 0, or leave it out.",
+            "Set runAsUser in the chart's values to a number other than 0, or leave it out.",
         )
 
 

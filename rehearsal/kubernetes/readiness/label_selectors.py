@@ -10,7 +10,7 @@ from rehearsal.kubernetes.client import Object
 
 
 def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector selects labels: an empty one selects all, None nothing."""
+    """Whether a LabelSelector selects labels: an empty one selects all, None selects nothing."""
     if selector is None:
         return False
     required = selector.get("matchLabels") or {}
@@ -26,7 +26,7 @@ def labels_of(found: Object) -> Mapping[str, str]:
 
 
 def find_nearest(selector: Mapping[str, Any], candidates: Iterable[Object]) -> Object | None:
-    """The object whose labels and name come closest to a selector's; None without any candidate."""
+    """The object whose labels and name are most similar to a selector's; None if there are no candidates."""
     wanted = selector.get("matchLabels") or {}
     return max(candidates, key=lambda found: _similarity(wanted, found), default=None)
 

@@ -1,6 +1,6 @@
-"""Which targets the ServiceMonitors and PodMonitors of Prometheus resolve to, and which resolve to none.
+"""The targets of Prometheus' ServiceMonitors and PodMonitors, and the monitors that have none.
 
-Prometheus says nothing about a monitor that selects nothing: its metrics are missing, and so are its alerts.
+Prometheus does not report a monitor that selects nothing: its metrics are missing, and so are its alerts.
 Source: https://prometheus-operator.dev/docs/developer/getting-started/
 """
 
@@ -27,7 +27,7 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 API = "monitoring.coreos.com/v1"
 _SERVICE_MONITOR, _POD_MONITOR = "ServiceMonitor", "PodMonitor"
 _WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
-# Its Service has no addresses in a rehearsal, whose API server listens on a loopback address and advertises none.
+# Its Service has no addresses in a rehearsal, since the API server listens on a loopback address and advertises none.
 _API_SERVER = ("default", "kubernetes")
 
 
@@ -41,9 +41,9 @@ class Scrape:
 
 @dataclass(frozen=True)
 class _Unresolved:
-    """Why a part of a monitor has no target, and the nearest thing that there is.
+    """Why a part of a monitor has no target, and the closest match that exists.
 
-    sought  the selector that selects nothing, as a label selector; None where that is not the reason
+    sought  the label selector that selects nothing; None if that is not the reason
     """
 
     reason: str
@@ -54,7 +54,7 @@ class _Unresolved:
 def find_problems(snapshot: Snapshot, missing: Collection[Object] = ()) -> list[Problem]:
     """The monitors that no Prometheus selects, and the parts of monitors without a target.
 
-    `missing` are declared objects that somebody deleted: what only follows from that is left out.
+    `missing` are declared objects that somebody deleted: problems that only follow from that are left out.
     """
     problems = [
         Problem(describe_object(monitor), unresolved.reason, unresolved.remedy)
@@ -66,7 +66,7 @@ def find_problems(snapshot: Snapshot, missing: Collection[Object] = ()) -> list[
 
 
 def _would_satisfy(missing: Object, unresolved: _Unresolved) -> bool:
-    """Whether a missing object, or the pods that it would have, are what a selector seeks."""
+    """Whether the selector would select a missing object, or the pods that it would have."""
     pod_labels = look_up(missing, "spec.template.metadata.labels", {})
     sought = unresolved.sought
     return sought is not None and any(matches(sought, labels) for labels in (labels_of(missing), pod_labels))
@@ -121,14 +121,14 @@ def _resolve_service_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Ta
     services = _list_in_namespaces(monitor, snapshot.list("v1", "Service"))
     selected = [service for service in services if matches(selector, labels_of(service))]
     if services:
-        # Where others select every Service, those of this one are not there yet: a namespace of models has them later.
+        # If other monitors select all existing Services, this one's do not exist yet: models get theirs later.
         anything = [service for service in services if not _is_selected_by_another(snapshot, service, monitor)]
     else:
         anything = _list_in_namespaces(monitor, list_running_pods(snapshot))
     if not selected and anything and _is_operated(snapshot):
         yield _describe_unmatched(selector, "Service", services)
     for endpoint in monitor["spec"].get("endpoints") or ():
-        # One without the port is no mistake while another has it: labels often select a headless Service as well.
+        # A Service without the port is not an error if another has it: labels often also select a headless Service.
         with_port = [service for service in selected if _find_ports(service, endpoint)]
         for service in with_port or selected:
             yield from _resolve_endpoint(snapshot, service, endpoint)
@@ -143,7 +143,7 @@ def _is_selected_by_another(snapshot: Snapshot, service: Object, monitor: Object
 
 
 def _find_ports(service: Object, endpoint: Mapping[str, Any]) -> list[Any]:
-    """The ports of a Service that an endpoint of a monitor names."""
+    """The ports of a Service that a monitor's endpoint names."""
     ports = service["spec"].get("ports") or ()
     if endpoint.get("port"):
         return [port for port in ports if port.get("name") == endpoint["port"]]
@@ -193,7 +193,7 @@ def _resolve_pod_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Target
 
 
 def _list_in_namespaces(monitor: Object, found: Iterable[Object]) -> list[Object]:
-    """Those in the namespaces that a monitor selects. None at all means that nothing of it runs yet."""
+    """The objects in the namespaces that a monitor selects; empty if nothing of the component exists yet."""
     selector = monitor["spec"].get("namespaceSelector") or {}
     if selector.get("any"):
         return list(found)
@@ -217,12 +217,12 @@ def _nearest_pod(snapshot: Snapshot, service: Object) -> str:
 
 
 def _is_operated(snapshot: Snapshot) -> bool:
-    """Whether a real operator runs: it creates the Service of the kubelets."""
+    """Whether a real operator runs, which creates the Service of the kubelets."""
     return any(prometheus.get("status") for prometheus in snapshot.list(API, "Prometheus"))
 
 
 def _is_scaled_to_zero(snapshot: Snapshot, service: Object) -> bool:
-    """Whether a workload has the pods of a Service as its template, and no pods now."""
+    """Whether a Service selects the pod template of a workload that is scaled to zero."""
     selector, namespace = service["spec"]["selector"], service["metadata"]["namespace"]
     workloads = (workload for kind in _WORKLOAD_KINDS for workload in snapshot.list("apps/v1", kind))
     return any(

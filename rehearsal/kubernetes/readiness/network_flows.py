@@ -1,10 +1,10 @@
-"""The connections that what runs in a cluster needs, and those that its network policies block.
+"""The connections that a cluster's workloads need, and those that its network policies block.
 
-What is needed follows from the objects in the cluster, not from what anybody meant to allow: monitors, their targets,
-webhooks and APIServices, permissions for the API, addresses of Services in environment variables, arguments and
-ConfigMaps, where pods get their credentials, the repositories of Argo CD's Applications, and DNS.
+The needs are derived from the objects in the cluster, not from the intentions behind the policies: monitors and their
+targets, webhooks and APIServices, permissions for the API, addresses of Services in environment variables, arguments
+and ConfigMaps, sources of pods' credentials, the repositories of Argo CD's Applications, and DNS.
 
-Connections of processes that read their addresses elsewhere are not known: from a Secret, or from the API.
+Connections to addresses that processes read elsewhere, from a Secret or the API, are not known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _API_PORT = 443
 _DNS = {"k8s-app": "kube-dns"}
 _DNS_PORT = 53
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
-# Environment variables that the clouds' webhooks inject: where a pod gets its credentials.
+# Environment variables that the clouds' webhooks inject: the URLs from which a pod gets its credentials.
 _CREDENTIALS = ("AZURE_AUTHORITY_HOST", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
 # An address with a scheme, a port, or both: `http://api`, `api.shop:8080`, `grpc://api.shop.svc.cluster.local:8080`.
@@ -41,11 +41,11 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class ClusterNetwork:
-    """What enforces policies in a cluster, and how its API server appears to them.
+    """The engine that enforces policies in a cluster, and the addresses of its API server.
 
-    api_clients  addresses that calls of webhooks come from, in CIDR notation
+    api_clients  addresses from which the API server calls webhooks, in CIDR notation
     api_servers  addresses at which pods reach the API server, before and after the Service's address is translated
-    tunnel       labels of pods in kube-system through which webhooks may be called; empty where there are none
+    tunnel       labels of pods in kube-system through which webhooks may be called; empty if there are none
     """
 
     engine: Engine
@@ -56,7 +56,7 @@ class ClusterNetwork:
 
 @dataclass(frozen=True)
 class Flow:
-    """A connection that something in the cluster needs.
+    """A connection that a client in the cluster needs.
 
     client, server  for messages: `Deployment monitoring/grafana`
     """
@@ -82,12 +82,12 @@ class EvaluatedFlow:
 
 
 def find_problems(snapshot: Snapshot, network: ClusterNetwork) -> list[Problem]:
-    """The needed connections that network policies block."""
+    """The required connections that network policies block."""
     return [_describe_blocked(found) for found in evaluate_flows(snapshot, network) if not found.is_allowed]
 
 
 def evaluate_flows(snapshot: Snapshot, network: ClusterNetwork) -> list[EvaluatedFlow]:
-    """Every needed connection, and what allows it; one for all pods of a workload."""
+    """Every required connection, and the policies that allow it; one for all pods of a workload."""
     policies = NetworkPolicies(snapshot, network.engine)
     flows = {
         (flow.client, flow.server, flow.port, flow.protocol): flow for flow in _Needs(snapshot, network).list_all()
@@ -143,7 +143,7 @@ def _describe_blocked(found: EvaluatedFlow) -> Problem:
 
 
 class _Needs:
-    """Reads the needed connections from a cluster's objects."""
+    """Derives the required connections from a cluster's objects."""
 
     def __init__(self, snapshot: Snapshot, network: ClusterNetwork) -> None:
         self._snapshot = snapshot
@@ -189,7 +189,7 @@ class _Needs:
                         yield from self._list_calls(target, reason)
 
     def _list_callbacks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Services that the API server calls, each with what says so."""
+        """The Services that the API server calls, each with the object that configures the call."""
         for kind in _WEBHOOK_KINDS:
             for configuration in self._snapshot.list("admissionregistration.k8s.io/v1", kind):
                 for webhook in configuration.get("webhooks") or ():
@@ -212,7 +212,7 @@ class _Needs:
                 yield Flow(self._describe_pod(pod), server, self._end_of(pod), end, target.port, reason)
 
     def _list_calls_to_the_api_server(self) -> Iterator[Flow]:
-        """Of pods that have a token for an account with permissions."""
+        """The connections of pods that have a token of an account with permissions."""
         bound = set(self._list_bound_accounts())
         server = End(EndKind.API_SERVER, addresses=self._network.api_servers)
         for pod in self._pods:
@@ -245,7 +245,7 @@ class _Needs:
                         yield from self._connect_to_service(pod, service, int(port), origin)
 
     def _find_service(self, host: str, namespace: str) -> Object | None:
-        """The Service that a name means to a pod in a namespace; None for what is no name of one, and the API's."""
+        """The Service that a pod in a namespace reaches by a name; None if there is none, or it is the API server's."""
         name, *rest = host.split(".")
         place = rest[0] if rest else namespace
         if rest[1:2] not in ([], ["svc"]) or (place, name) == _API_SERVICE:
@@ -278,7 +278,7 @@ class _Needs:
                 yield from self._leave(servers, source.get("repoURL", ""), describe_object(application))
 
     def _leave(self, pods: Iterable[Object], url: str, reason: str) -> Iterator[Flow]:
-        """Connections of pods to what is outside of the cluster."""
+        """Connections of pods to servers outside of the cluster."""
         address = urlsplit(url)
         port = address.port or _DEFAULT_PORTS.get(address.scheme)
         if not address.hostname or not port or address.hostname.endswith((".svc", ".cluster.local")):

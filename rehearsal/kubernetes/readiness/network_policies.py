@@ -1,8 +1,8 @@
-"""Which connections network policies allow, as the engine of a cloud enforces them.
+"""Which connections network policies allow, as a cloud's engine enforces them.
 
-In a rehearsal nothing enforces policies, since the pods' processes are simulated. Engines differ in what an address
-block selects: Cilium knows pods, nodes and the API server by identities, which an `ipBlock` never selects; the VPC CNI
-compares addresses. Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/,
+In a rehearsal nothing enforces policies, since the processes in pods are simulated. Engines differ in what an address
+block selects: Cilium identifies pods, nodes and the API server by identities, which an `ipBlock` never selects; the VPC
+CNI compares addresses. Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/,
 https://docs.cilium.io/en/stable/security/policy/language/,
 https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html
 """
@@ -22,18 +22,18 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 _CILIUM_API, _CILIUM_KIND = "cilium.io/v2", "CiliumNetworkPolicy"
 _NETWORKING_API, _KIND = "networking.k8s.io/v1", "NetworkPolicy"
-_POD_NAMESPACE = "io.kubernetes.pod.namespace"  # the label by which Cilium knows a pod's namespace
+_POD_NAMESPACE = "io.kubernetes.pod.namespace"  # the label that holds a pod's namespace in Cilium
 
 
 class Engine(StrEnum):
-    """What enforces network policies."""
+    """An engine that enforces network policies."""
 
     CILIUM = "Cilium"
     VPC_CNI = "Amazon VPC CNI"
 
 
 class EndKind(StrEnum):
-    """What is at an end of a connection."""
+    """The kind of an end of a connection."""
 
     POD = "pod"
     NODE = "node"
@@ -46,7 +46,7 @@ class End:
     """An end of a connection.
 
     pod        of a pod in the pod network
-    addresses  in CIDR notation, all of which a policy has to include; of one that is outside and has a name only: none
+    addresses  in CIDR notation, all of which a policy has to include; none for an external host with only a name
     """
 
     kind: EndKind
@@ -56,13 +56,13 @@ class End:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a direction of a connection is allowed, and by which policy; without one, none applies to the pod."""
+    """Whether a direction of a connection is allowed, and by which policy; None if no policy applies to the pod."""
 
     is_allowed: bool
     policy: str = ""
 
 
-# The entities by which Cilium's rules name what is no pod.
+# The entities by which Cilium's rules refer to ends other than pods.
 _ENTITIES: Mapping[EndKind, frozenset[str]] = {
     EndKind.POD: frozenset({"all", "cluster"}),
     EndKind.NODE: frozenset({"all", "cluster", "host", "remote-node"}),
@@ -87,7 +87,7 @@ class NetworkPolicies:
         return self._decide("egress", client, server, server, port, protocol)
 
     def decide_ingress(self, client: End, server: End, port: int, protocol: str = "TCP") -> Decision:
-        """Whether the server's policies allow it to be connected to."""
+        """Whether the server's policies allow the connection."""
         return self._decide("ingress", server, client, server, port, protocol)
 
     def _decide(self, direction: str, subject: End, peer: End, server: End, port: int, protocol: str) -> Decision:
@@ -161,7 +161,7 @@ class NetworkPolicies:
 
 
 def _list_types(spec: Mapping[str, Any]) -> Sequence[str]:
-    """The directions that a policy restricts; by default ingress, and egress where it has rules for it."""
+    """The directions that a policy restricts; by default ingress, and egress if it has egress rules."""
     return spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
 
 
@@ -181,7 +181,7 @@ def _is_cilium_port(item: Mapping[str, Any], server: End, port: int, protocol: s
 
 
 def _is_endpoint(policy: Object, selector: Mapping[str, Any], pod: Object) -> bool:
-    """Whether Cilium's selector of endpoints selects a pod; without a namespace it means that of the policy."""
+    """Whether Cilium's endpoint selector selects a pod; without a namespace it selects in the policy's."""
     required = {
         key.removeprefix("k8s:").removeprefix("any:"): value
         for key, value in (selector.get("matchLabels") or {}).items()
@@ -191,7 +191,7 @@ def _is_endpoint(policy: Object, selector: Mapping[str, Any], pod: Object) -> bo
 
 
 def _include_addresses(blocks: Iterable[Mapping[str, Any]], end: End) -> bool:
-    """Whether address blocks include all addresses of an end; of one whose addresses are not known, any block might."""
+    """Whether address blocks include all addresses of an end; if its addresses are not known, any block might."""
     included = list(blocks)
     if not end.addresses:
         return bool(included)

@@ -1,4 +1,4 @@
-"""Pods as what declares them says, and the texts that their processes read: arguments, variables and ConfigMaps."""
+"""Pods as their workloads declare them, and the texts that their processes read: arguments, variables, ConfigMaps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rehearsal.kubernetes.readiness.problem import describe_object
 from rehearsal.kubernetes.readiness.services import list_running_pods
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
-# Names of variables that say at which address others reach a process, not whom it calls.
+# Names of variables with the address at which others reach a process, as opposed to one that it calls.
 _OWN_ADDRESS = re.compile(r"(WEBHOOK|CALLBACK|REDIRECT|EXTERNAL|PUBLIC|ROOT)_UR[IL]$")
 
 
 @dataclass(frozen=True)
 class PodUse:
-    """A kind of pod: that of one workload.
+    """The pods of one workload.
 
     owner  for messages: `Deployment monitoring/grafana`
     """
@@ -33,7 +33,7 @@ class PodUse:
 
     @property
     def account(self) -> str:
-        """Name of the service account."""
+        """The name of the service account."""
         return str(self.spec.get("serviceAccountName") or "default")
 
     @property
@@ -42,7 +42,7 @@ class PodUse:
 
 
 def list_pod_uses(snapshot: Snapshot) -> list[PodUse]:
-    """One for each workload that has pods which have not ended, or starts them at times."""
+    """One for each workload that has running or pending pods, or starts pods on a schedule."""
     found: dict[str, PodUse] = {}
     for pod in list_running_pods(snapshot):
         use = _describe(snapshot.find_workload(pod), pod)
@@ -60,7 +60,7 @@ def _describe(owner: Object, pod: Mapping[str, Any]) -> PodUse:
 
 
 def list_texts(snapshot: Snapshot, namespace: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Texts that a pod's processes read, each with where it stands."""
+    """The texts that a pod's processes read, each with its location."""
     references = [volume["configMap"]["name"] for volume in spec.get("volumes") or () if "configMap" in volume]
     for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
         yield "its arguments", " ".join([*(container.get("command") or ()), *(container.get("args") or ())])
@@ -84,7 +84,7 @@ def _without_comments(text: str) -> str:
 
 
 def _is_workload(text: str) -> bool:
-    """Whether a text is the manifest of a pod, or of what has pods: its addresses are theirs, not the reader's."""
+    """Whether a text is the manifest of a pod or a workload: its addresses concern their pods, not the reader."""
     if "apiVersion" not in text:
         return False
     try:

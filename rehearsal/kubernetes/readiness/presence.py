@@ -1,11 +1,11 @@
-"""What was declared and is no longer in the cluster, or no longer as declared: somebody deleted or edited it by hand.
+"""Declared objects that somebody has deleted from the cluster, or edited, by hand.
 
-Neither shows elsewhere: readiness is about what is there, and the engine compares the program with its own state. What
-Helm installed is known from the release's record in the cluster, which no refresh of the engine compares either.
+No other check detects this: readiness concerns existing objects, and the engine compares the program with its own
+state. Objects that Helm installed are in the release's record in the cluster, which a refresh does not compare either.
 Source: https://github.com/pulumi/pulumi-kubernetes/issues/3089
 
-Edits are looked for in workloads and ConfigMaps, whose fields decide what runs; a field that the declaration does not
-set is left to whoever sets it.
+Edits are detected in workloads and ConfigMaps, whose fields determine what runs. Fields that the declaration does not
+set are ignored.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _Key = tuple[str, str]  # namespace, name
 
 @dataclass(frozen=True)
 class DeclaredObjects:
-    """Objects that somebody declared.
+    """Objects with the same declarer.
 
-    declarer   who, for messages: `the program`, `release mlflow`
-    remedy     how to make them again as declared
-    namespace  of those that name none
+    declarer   for messages: `the program`, `release mlflow`
+    remedy     how to restore them as declared
+    namespace  of objects that do not name one
     """
 
     declarer: str
@@ -40,9 +40,9 @@ class DeclaredObjects:
 
 @dataclass(frozen=True)
 class Deviation:
-    """What is not as declared.
+    """An object that is not as declared.
 
-    missing  the manifest of an object that is not there; None for one that was edited
+    missing  the manifest of a missing object; None for one that was edited
     """
 
     problem: Problem
@@ -57,11 +57,11 @@ def find_deviations(api: ApiClient, declared: Iterable[DeclaredObjects]) -> Iter
             manifest = _complete(api, item, group.namespace)
             found = live.find(manifest)
             if found is None and not _ends_by_itself(manifest):
-                reason = f"it is missing: {group.declarer} declares it, and somebody deleted it by other means"
+                reason = f"it is missing: {group.declarer} declares it, but it was deleted by other means"
                 yield Deviation(Problem(describe_object(manifest), reason, group.remedy), manifest)
             changes = _list_edits(api, live, manifest, found) if found else []
             if changes:
-                reason = f"{', '.join(changes)} not as {group.declarer} declares: somebody edited it by other means"
+                reason = f"{', '.join(changes)} not as {group.declarer} declares: it was edited by other means"
                 yield Deviation(Problem(describe_object(manifest), reason, group.remedy))
 
 
@@ -97,27 +97,27 @@ def _complete(api: ApiClient, item: Object, namespace: str) -> dict[str, Any]:
 
 
 def _ends_by_itself(manifest: Object) -> bool:
-    """Whether a controller deletes the object in time: a Job that says so."""
+    """Whether a controller deletes the object after some time, as for a Job with a TTL."""
     return manifest["kind"] == "Job" and look_up(manifest, "spec.ttlSecondsAfterFinished", None) is not None
 
 
 def _list_edits(api: ApiClient, live: _LiveObjects, manifest: Object, found: Object) -> list[str]:
-    """The paths of the declared fields that are different in the cluster."""
+    """The paths of the declared fields that differ in the cluster."""
     if manifest["kind"] == "ConfigMap":
         wanted, current = manifest.get("data") or {}, found.get("data") or {}
         return [format_path(("data", key)) for key, value in wanted.items() if current.get(key) != value]
-    # The generation counts changes of the specification: one means that nobody has touched it since.
+    # The generation counts changes of the specification: 1 means that nobody has changed it since.
     if manifest["kind"] not in _WORKLOAD_KINDS or found["metadata"].get("generation", 1) == 1:
         return []
     try:
         restored = api.apply(_without_autoscaled(live, manifest), _FIELD_MANAGER, force=True, dry_run=True)
     except ApiError:
-        return []  # an admission rule that refuses the declaration has its own message
+        return []  # an admission rule that denies the declaration has its own message
     return [format_path(path) for path in _list_differences(restored["spec"], found["spec"], ("spec",))]
 
 
 def _without_autoscaled(live: _LiveObjects, manifest: Object) -> Object:
-    """The manifest without replicas where an autoscaler sets them."""
+    """The manifest without replicas if an autoscaler sets them."""
     metadata = manifest["metadata"]
     targets = [
         (scaler["metadata"]["namespace"], target["kind"], target["name"])

@@ -1,4 +1,4 @@
-"""What is not ready in the cluster: one problem, and how the objects in it are named."""
+"""A problem with something that is not ready in the cluster, and the names of objects in messages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rehearsal.kubernetes.client import Object
 class Problem:
     """One reason why something is not ready.
 
-    workload  `Deployment mlflow/mlflow`; `Node user-0` where there is no namespace
+    workload  `Deployment mlflow/mlflow`; `Node user-0` if there is no namespace
     reason    the message of the scheduler, of admission, of a controller or of a kubelet
-    remedy    the setting to change; empty where none is known
+    remedy    the setting to change; empty if none is known
     """
 
     workload: str
@@ -29,10 +29,10 @@ class Problem:
 
 
 ProblemsOfObjects: TypeAlias = Iterator[tuple[Object, Problem]]
-"""Problems, each with the object that has it: its annotations tell which Helm release it belongs to."""
+"""Problems, each with its object, whose annotations identify the Helm release that it belongs to."""
 
 
 def describe_object(found: Object) -> str:
-    """An object in messages: `Deployment mlflow/mlflow`, `Node user-0`."""
+    """An object's name in messages: `Deployment mlflow/mlflow`, `Node user-0`."""
     namespace = found["metadata"].get("namespace", "")
     return f"{found['kind']} {namespace + '/' if namespace else ''}{found['metadata']['name']}"

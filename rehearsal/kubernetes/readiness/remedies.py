@@ -1,12 +1,12 @@
-"""Remedies: which setting, value of a chart or object to change for which reason."""
+"""Remedies: which setting, chart value or object to change, depending on the reason."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-# What people store by hand is in no program: a project's description names it.
-_GIVEN_SECRETS = "A rehearsal takes it for stored once its name is in given_secrets of rehearsal.yaml."
+# No program declares secrets that people store by hand, so the project description names them.
+_GIVEN_SECRETS = "A rehearsal treats it as stored if its name is in given_secrets of rehearsal.yaml."
 
 # (pattern, remedy): the first pattern found in a reason decides. Names in braces are groups of the pattern.
 _REMEDIES: Sequence[tuple[str, str]] = (
@@ -183,7 +183,7 @@ _REMEDIES: Sequence[tuple[str, str]] = (
 
 
 def find_remedy(reason: str) -> str:
-    """The remedy for a reason; empty where none is known, or where the reason names its own, as admission rules do."""
+    """The remedy for a reason; empty if none is known, or if the reason contains one, as with admission rules."""
     if "Remedy: " in reason:
         return ""
     for pattern, remedy in _REMEDIES:

@@ -1,4 +1,4 @@
-"""Where the connections to a Service arrive: at ports of pods and of nodes."""
+"""The targets of connections to a Service: ports of pods and of nodes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Target:
-    """A port that connections arrive at.
+    """A port that receives connections.
 
-    pod      None where it is at an address that is no pod's
-    address  of what is no pod
+    pod      None if the address is not a pod's
+    address  of a target that is not a pod
     port     number
     """
 
@@ -47,7 +47,7 @@ def list_running_pods(snapshot: Snapshot) -> Iterator[Object]:
 
 
 def list_targets(snapshot: Snapshot, service: Object, port: Mapping[str, Any]) -> list[Target]:
-    """Where the connections to one port of a Service arrive."""
+    """The targets of connections to one port of a Service."""
     target = port.get("targetPort") or port["port"]
     pods = list_selected_pods(snapshot, service)
     if service["spec"].get("selector"):
@@ -60,14 +60,14 @@ def list_targets(snapshot: Snapshot, service: Object, port: Mapping[str, Any]) -
 
 
 def has_addresses(snapshot: Snapshot, service: Object, port: Mapping[str, Any]) -> bool:
-    """Whether a Service without a selector lists addresses with the port, of whatever is there or has been."""
+    """Whether a Service without a selector lists addresses with the port, of existing or departed targets."""
     return any(_list_addresses(snapshot, service, port))
 
 
 def list_departed(snapshot: Snapshot) -> list[str]:
-    """A note for each Service that lists addresses of nodes or pods which are gone.
+    """A note for each Service that lists addresses of nodes or pods that no longer exist.
 
-    Whoever wrote the addresses looks again in time: the Prometheus operator at kubelets after its sync period.
+    The writer of the addresses corrects them later: for kubelets, the Prometheus operator after its sync period.
     """
     notes = []
     for service in snapshot.list("v1", "Service"):
@@ -77,8 +77,8 @@ def list_departed(snapshot: Snapshot) -> list[str]:
         if departed:
             listed = ", ".join(sorted(departed))
             notes.append(
-                f"{describe_object(service)} still lists addresses that no node or pod has any more, to which "
-                f"connections were not checked: {listed}"
+                f"{describe_object(service)} still lists addresses that no node or pod has any more; "
+                f"connections to them were not checked: {listed}"
             )
     return notes
 
@@ -86,7 +86,7 @@ def list_departed(snapshot: Snapshot) -> list[str]:
 def _list_addresses(
     snapshot: Snapshot, service: Object, port: Mapping[str, Any]
 ) -> Iterator[tuple[Mapping[str, Any], int]]:
-    """The addresses that somebody has written for a port of a Service without a selector, each with the port's number.
+    """The addresses in the EndpointSlices of a Service without a selector for a port, each with the port's number.
 
     An address is of the form `{"ip": ..., "nodeName": ..., "targetRef": ...}`; the last two may be absent.
     """
@@ -99,7 +99,7 @@ def _list_addresses(
 
 
 def _find_holder(snapshot: Snapshot, address: Mapping[str, Any], number: int) -> Target | None:
-    """What has an address; None where it was a node's or a pod's that is gone, or has another address now."""
+    """The target with an address; None if it was the address of a node or pod that is gone or has another one now."""
     reference, ip = address.get("targetRef") or {}, address["ip"]
     match reference.get("kind"):
         case "Node":
@@ -114,7 +114,7 @@ def _find_holder(snapshot: Snapshot, address: Mapping[str, Any], number: int) ->
 
 
 def find_container_port(pod: Object, port: int | str) -> int | None:
-    """The number of a port of a pod, which may be named; None where no container has it."""
+    """The number of a pod's port, which may be given by name; None if no container has it."""
     if isinstance(port, int) or port.isdigit():
         return int(port)
     containers = (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])

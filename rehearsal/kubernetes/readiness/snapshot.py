@@ -8,7 +8,7 @@ from functools import cached_property
 
 from rehearsal.kubernetes.client import ApiClient, Object
 
-# The controllers of pods that people write themselves. What created these (an operator's custom object) is not looked
+# The controllers of pods that people declare themselves. Their own owners (an operator's custom object) are not looked
 # up.
 _WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 _INTERMEDIATE_KINDS = (("apps/v1", "ReplicaSet"), ("batch/v1", "Job"))
@@ -18,7 +18,7 @@ class Snapshot:
     """The objects of the cluster, or of one namespace, at one resource version.
 
     Each kind is listed once, when it is first needed, but at the resource version of the first list: a pod created
-    since then is missing, and so is everything that it caused.
+    since then is missing, and so is everything that follows from it.
     """
 
     def __init__(self, api: ApiClient, namespace: str = "") -> None:
@@ -33,9 +33,9 @@ class Snapshot:
         return self._by_name(api_version, kind).get((namespace, name))
 
     def find_workload(self, found: Object) -> Object:
-        """The outermost controller of an object: a pod's Deployment, a Job's CronJob, else the object itself.
+        """The outermost controller of an object: a pod's Deployment or a Job's CronJob, else the object itself.
 
-        A controller that no longer exists, or is of a custom kind, is known by its owner reference alone.
+        A controller that no longer exists, or is of a custom kind, is known only from the owner reference.
         """
         owners = found["metadata"].get("ownerReferences", ())
         owner = next((reference for reference in owners if reference.get("controller")), None)
@@ -51,7 +51,7 @@ class Snapshot:
         return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "metadata": metadata}
 
     def latest_event_message(self, involved: Object, *reasons: str) -> str:
-        """The message of the latest event about an object with one of these reasons; empty where there is none."""
+        """The message of the latest event about an object with one of these reasons; empty if there is none."""
         events = [
             event
             for event in self.list("v1", "Event")
@@ -73,7 +73,7 @@ class Snapshot:
 
 
 class EmptySnapshot(Snapshot):
-    """Of a cluster in which nothing is, or of none."""
+    """The snapshot of an empty cluster, or of no cluster."""
 
     def __init__(self) -> None:
         self.namespace = ""
@@ -83,7 +83,7 @@ class EmptySnapshot(Snapshot):
 
 
 def strip_object_name(message: str) -> str:
-    """An admission error without the name of its pod, which is a different one at each attempt."""
+    """An admission error without the name of its pod, which differs in each attempt."""
     return re.sub(r'^.*?\bpods "[^"]*" is forbidden: |^Error (creating|syncing load balancer): ', "", message)
 
 

@@ -1,7 +1,7 @@
-"""What in the cluster is not ready, why, and which setting to change.
+"""Which objects in the cluster are not ready, why, and which setting to change.
 
-The reasons are the messages of the scheduler, of admission, of controllers, and of the kubelet that is simulated
-(`kubelet_checks`). A workload has one problem for each reason, however many pods it has.
+The reasons are the messages of the scheduler, admission, controllers and the simulated kubelet (`kubelet_checks`). A
+workload has one problem for each reason, regardless of its number of pods.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from rehearsal.kubernetes.readiness.remedies import find_remedy
 from rehearsal.kubernetes.readiness.snapshot import Snapshot, strip_object_name
 from rehearsal.polling import WaitTimeoutError, wait_until
 
-_RELEASE_NAME = "meta.helm.sh/release-name"  # on the objects that Helm installed, pkg/action/validate.go of Helm
+_RELEASE_NAME = "meta.helm.sh/release-name"  # annotation of objects that Helm installed, pkg/action/validate.go of Helm
 
-# Seconds without a change after which no more changes are expected: the scheduler retries a pod after ten at most,
+# Seconds without a change after which no more changes are expected: the scheduler retries a pod after at most ten,
 # https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/ (podMaxBackoffSeconds).
 _STABLE_AFTER = 12.0
 _POLL_INTERVAL = 1.0  # seconds
-_NO_REASON = "no reason given yet"
+_NO_REASON = "no reason reported yet"
 
 # The condition that every object of a kind must have.
 _REQUIRED_CONDITIONS = (("v1", "Node", "Ready"), ("apiregistration.k8s.io/v1", "APIService", "Available"))
 _REQUIRED_OF_DEFINITIONS = (("apiextensions.k8s.io/v1", "CustomResourceDefinition", "Established"),)
-# The condition with which a controller reports its work. Without the controller there is none.
+# The condition with which a controller reports its work. It is absent if the controller does not run.
 _REPORTED_CONDITIONS = (
     ("monitoring.coreos.com/v1", "Prometheus", "Reconciled"),
     ("monitoring.coreos.com/v1", "Alertmanager", "Reconciled"),
@@ -45,16 +45,17 @@ _REPORTED_CONDITIONS = (
 def find_problems(
     api: ApiClient, namespace: str = "", release: str = "", served_kinds: Collection[str] = ()
 ) -> list[Problem]:
-    """What is not ready now, and why; of one namespace and of one Helm release where they are named.
+    """What is not ready now, and why; limited to a namespace and a Helm release if they are named.
 
-    A release has the objects that Helm installed and what controllers created for them, but not its hooks: Helm does
-    not mark those. `served_kinds` are custom kinds that real controllers reconcile. Raises ApiUnreachableError.
+    A release includes the objects that Helm installed and those that controllers created for them, but not its hooks,
+    which Helm does not mark. `served_kinds` are custom kinds that real controllers reconcile. Raises
+    ApiUnreachableError.
     """
     snapshot = Snapshot(api, namespace)
     found = chain.from_iterable(check(snapshot) for check in _CHECKS)
     if not namespace:
         found = chain(found, _check_conditions(snapshot, _REQUIRED_CONDITIONS))
-    # Definitions are megabytes of JSON, too many for each look at a release that is waited for; Helm waits for its own.
+    # Definitions are megabytes of JSON, too much for each poll of a release; Helm itself waits for its own definitions.
     if not namespace and not release:
         found = chain(found, _check_conditions(snapshot, _REQUIRED_OF_DEFINITIONS))
     if applications.KIND in served_kinds:
@@ -64,10 +65,10 @@ def find_problems(
 
 
 def wait_until_stable(api: ApiClient, timeout: float, served_kinds: Collection[str] = ()) -> list[Problem]:
-    """Wait until everything is ready, or no longer changes; returns the remaining problems, as `find_problems` does.
+    """Wait until everything is ready or nothing changes any more; returns the remaining problems like `find_problems`.
 
-    That is when every problem has a reason and none has changed for some seconds, or after `timeout` seconds. Raises
-    ApiUnreachableError.
+    Nothing changes any more when every problem has a reason and none has changed for some seconds, or after `timeout`
+    seconds. Raises ApiUnreachableError.
     """
     problems: list[Problem] = []
     unchanged_since = time.monotonic()
@@ -99,7 +100,7 @@ def _problem_of(found: Object, reason: str) -> tuple[Object, Problem]:
 
 
 def _check_workloads(snapshot: Snapshot) -> ProblemsOfObjects:
-    """Controllers of pods, and pods without a controller."""
+    """The problems of pod controllers, and of pods without a controller."""
     unready_pods: dict[str, list[Object]] = {}
     for pod in snapshot.list("v1", "Pod"):
         if not _is_ready_or_done(pod):
@@ -116,7 +117,7 @@ def _check_workloads(snapshot: Snapshot) -> ProblemsOfObjects:
 
 
 def _list_pod_controllers(snapshot: Snapshot) -> Iterator[Object]:
-    """For each workload the object whose status shows its progress: for a CronJob, its latest Job."""
+    """The object of each workload whose status shows its progress: for a CronJob, its latest Job."""
     for kind in ("Deployment", "StatefulSet", "DaemonSet"):
         yield from snapshot.list("apps/v1", kind)
     for replica_set in snapshot.list("apps/v1", "ReplicaSet"):
@@ -198,7 +199,7 @@ def _explain_pod(snapshot: Snapshot, pod: Object) -> str:
 
 
 def _explain_unscheduled(snapshot: Snapshot, pod: Object) -> str:
-    """The scheduler's message, the figures behind it, and what the pod's volumes wait for."""
+    """The scheduler's message, the figures behind it, and the reasons why the pod's volumes are pending."""
     scheduled = conditions_by_type(pod).get("PodScheduled", {}).get("message", "")
     message = re.sub(r"\.? preemption: .*", "", scheduled, flags=re.DOTALL)
     namespace = pod["metadata"]["namespace"]
@@ -215,14 +216,14 @@ def _explain_unscheduled(snapshot: Snapshot, pod: Object) -> str:
 
 
 def _claim_name(pod: Object, volume: Object) -> str:
-    """The name of the PersistentVolumeClaim behind a pod's volume, empty where there is none."""
+    """The name of the PersistentVolumeClaim behind a pod's volume, empty if there is none."""
     if "ephemeral" in volume:
         return f"{pod['metadata']['name']}-{volume['name']}"
     return str(volume.get("persistentVolumeClaim", {}).get("claimName", ""))
 
 
 def _explain_claim(snapshot: Snapshot, name: str, namespace: str) -> str:
-    """Why a claim is not bound; empty where it is, does not exist, or waits for the first pod that uses it."""
+    """Why a claim is not bound; empty if it is bound, does not exist, or waits for its first consumer."""
     claim = snapshot.get("v1", "PersistentVolumeClaim", name, namespace)
     if claim is None or look_up(claim, "status.phase", "") == "Bound":
         return ""
@@ -234,7 +235,7 @@ def _explain_claim(snapshot: Snapshot, name: str, namespace: str) -> str:
 
 
 def _check_unused_claims(snapshot: Snapshot) -> ProblemsOfObjects:
-    """Claims that no pod uses; those of pods are part of the pods' reasons."""
+    """The problems of claims that no pod uses; other claims are part of their pods' reasons."""
     used = {
         (pod["metadata"]["namespace"], _claim_name(pod, volume))
         for pod in snapshot.list("v1", "Pod")
@@ -273,8 +274,8 @@ def _check_namespaces(snapshot: Snapshot) -> ProblemsOfObjects:
 
 def _check_conditions(snapshot: Snapshot, conditions: Sequence[tuple[str, str, str]]) -> ProblemsOfObjects:
     for api_version, kind, required in conditions:
-        # Listed at the current version, which costs the API server half: definitions are large, and nothing else in the
-        # snapshot is related to these kinds.
+        # Listed at the current version, which halves the cost for the API server: definitions are large, and no other
+        # object in the snapshot is related to these kinds.
         for found in snapshot.api.list(api_version, kind):
             condition = conditions_by_type(found).get(required, {})
             if condition.get("status") != "True":

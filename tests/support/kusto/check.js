@@ -1,7 +1,7 @@
 // Analyses KQL with Microsoft's own parser, against tables with columns and types.
 //
 // Reads {"modules": <folder>, "tables": {<table>: {<column>: <type>}}, "queries": {<name>: <KQL>}} from standard input, and
-// writes {<name>: {"errors": [...], "tables": [...], "columns": [...]}}: what is wrong, and what of the tables a query names.
+// writes {<name>: {"errors": [...], "tables": [...], "columns": [...]}}: the errors of a query, and the tables and columns it names.
 const path = require("node:path");
 
 const input = JSON.parse(require("node:fs").readFileSync(0, "utf8"));

@@ -1,7 +1,7 @@
-"""What makes a mutant the same as the program.
+"""Which mutants are equivalent to the program.
 
-Proves that inputs, objects, options and dependencies count, and neither the order of dependencies nor values that a
-chart renders to the same objects; and that generated secrets are the same with each declaration. That a server's
+Proves that inputs, objects, options and dependencies count, but neither the order of dependencies nor values that a
+chart renders to the same objects; and that generated secrets are the same for each declaration. That a server's
 defaults do not count is proven in tests/cluster/test_mutated_objects.py.
 """
 
@@ -22,7 +22,7 @@ _BUCKET = "aws:s3/bucket:Bucket"
 
 
 class _Server:
-    """In place of an API server: objects as they are, by kind and name."""
+    """A stub of the API server that returns objects unchanged, keyed by kind and name."""
 
     def describe(self, objects: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         return {f"{found['kind']} {found['metadata']}": str(found) for found in objects}
@@ -37,7 +37,7 @@ def _describe(
     return describe(SimpleNamespace(recorder=recorder, objects=objects), _Server())  # type: ignore[arg-type]
 
 
-def test_inputs_and_options_count_and_not_the_order_of_dependencies() -> None:
+def test_inputs_and_options_count_but_not_the_order_of_dependencies() -> None:
     usual = _describe(_BUCKET, {"name": "models"}, dependencies=["one", "two"])
     assert usual == _describe(_BUCKET, {"name": "models"}, dependencies=["two", "one"])
     assert usual != _describe(_BUCKET, {"name": "traces"}, dependencies=["one", "two"])
@@ -55,7 +55,7 @@ def test_a_release_counts_with_its_objects() -> None:
     assert usual != _describe(RELEASE, {"version": "1", "values": {}}, [{**web, "replicas": 1}])
 
 
-def test_an_object_of_the_cluster_counts_as_its_server_has_it() -> None:
+def test_an_object_of_the_cluster_counts_as_its_server_returns_it() -> None:
     usual = _describe("kubernetes:core/v1:Service", {"spec": {"type": "ClusterIP"}})
     assert usual == _describe("kubernetes:core/v1:Service", {"spec": {}})
     assert usual != _describe("kubernetes:core/v1:Service", {"spec": {}}, deletedWith="namespace")

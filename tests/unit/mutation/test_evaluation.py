@@ -1,6 +1,6 @@
-"""Processes that judge mutants: what they compute, and that a fault of theirs is no mutant that was caught.
+"""Processes that evaluate mutants: the values that they compute, and that their own errors do not count as caught.
 
-Proves it with processes of a line. That the checks notice mutants is what `make mutate` measures.
+Proves this with processes of one line. That the checks notice mutants is measured by `make mutate`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def test_a_child_computes_a_value() -> None:
 
 
 def test_a_child_that_ends_by_itself_has_none() -> None:
-    """As where a mutated program ends the process."""
+    """As if a mutated program ended the process."""
     assert Child(lambda: os._exit(3)).finish() is None
 
 
@@ -42,7 +42,7 @@ def test_a_child_that_takes_too_long_has_none() -> None:
     assert Child(loop, timeout=1).finish() is None
 
 
-def test_a_fault_of_what_judges_is_raised_here() -> None:
+def test_an_error_of_the_evaluation_is_raised_here() -> None:
     def fail() -> None:
         raise KeyError("infra")
 

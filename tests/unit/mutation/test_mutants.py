@@ -1,7 +1,7 @@
-"""What mutants a file has, what is left of it, and how a run is counted.
+"""The mutants of a file, the mutated file, and the figures of a run.
 
 Proves which parts of a program can be left out, that one mutant leaves out exactly one, that a part keeps its name when
-lines move, and how shares are computed. That mutants of the real program are caught is measured by `make mutate`.
+lines move, and how shares are computed. How many mutants of the real program are caught is measured by `make mutate`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def write_program(root: Path, text: str) -> list[Mutant]:
     return list_mutants(root)
 
 
-def test_what_is_declared_can_be_left_out(mutants: list[Mutant]) -> None:
+def test_every_declared_part_can_be_left_out(mutants: list[Mutant]) -> None:
     assert sorted(f"{mutant.kind} {mutant.what}" for mutant in mutants) == sorted(EXPECTED)
     assert {mutant.scope for mutant in mutants} == {"Registry.__init__"}
 
@@ -78,7 +78,7 @@ def test_a_part_keeps_its_name_when_lines_move(tmp_path: Path, mutants: list[Mut
     assert [mutant.line for mutant in moved] == [mutant.line + 2 for mutant in mutants]
 
 
-def test_a_part_has_a_name_of_its_own() -> None:
+def test_each_part_has_its_own_name() -> None:
     ids = [mutant.id for mutant in list_mutants(ROOT)]
     assert len(set(ids)) == len(ids)
 
@@ -91,7 +91,7 @@ def test_a_sample_is_the_same_for_a_seed_and_shards_share_it(mutants: list[Mutan
     assert len(sample) == 6
 
 
-def test_results_belong_to_a_state_of_the_sources(tmp_path: Path) -> None:
+def test_results_belong_to_a_version_of_the_sources(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     Results(path, "before").add(Result("one", SURVIVED))
     Results(path, "after").add(Result("two", "policies"))
@@ -99,12 +99,12 @@ def test_results_belong_to_a_state_of_the_sources(tmp_path: Path) -> None:
     assert Results(path, "after").get("one") is None
 
 
-def test_the_share_is_of_what_counts(mutants: list[Mutant]) -> None:
+def test_the_share_is_of_the_mutants_that_count(mutants: list[Mutant]) -> None:
     killers = ["policies", "wiring", "program", SURVIVED, SURVIVED, NOT_EXECUTED]
     results = {mutant: Result(mutant.id, killer) for mutant, killer in zip(mutants, killers, strict=False)}
     judgements = [Judgement(mutants[3].id, "for people")]
     share = summarize(results.values(), judgements)
-    assert (share.caught, share.survived, share.judged, share.not_executed) == (3, 1, 1, 1)
+    assert (share.caught, share.survived, share.equivalent, share.not_executed) == (3, 1, 1, 1)
     assert (share.percent, share.percent_of_all) == (75, 60)
     page = format_page(results, len(mutants), judgements, seed=7)
     assert f"- `{mutants[4].id}`" in page
@@ -112,7 +112,7 @@ def test_the_share_is_of_what_counts(mutants: list[Mutant]) -> None:
     assert "| for people | 1 |" in page
 
 
-def test_judgements_are_of_mutants_that_exist() -> None:
+def test_judgements_refer_to_existing_mutants() -> None:
     ids = [mutant.id for mutant in list_mutants(ROOT)]
     stale = [each.pattern for each in read_judgements() if not any(find_reason([each], id_) for id_ in ids)]
     assert stale == []

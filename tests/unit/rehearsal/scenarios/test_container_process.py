@@ -1,6 +1,6 @@
-"""What the process of a container is started with, and how its end is told, without a cluster.
+"""The command and environment of a container's process, and the report of its end, without a cluster.
 
-The supervisor is simulated: it keeps what it is told. Real processes run in tests/cluster/test_processes_of_pods.py.
+The supervisor is a stub that records its calls. Real processes run in tests/cluster/test_processes_of_pods.py.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ def test_it_listens_on_its_own_port_of_this_machine(supervisor: Supervisor, tmp_
     assert environment["A_HOST"] == environment["HOST"] == "127.0.0.1"
     assert environment["A_PORT"] == environment["PORT"] != "8000"
     assert (environment["OTHER_PORT"], environment["ROWS"]) == ("9000", "8000")
-    assert environment["COLOUR"] == "blue", "the program's own environment comes first"
+    assert environment["COLOUR"] == "blue", "the program's own environment takes precedence"
 
 
 @pytest.mark.parametrize(
     ("policy", "code", "has_ended"),
     [("Always", 0, False), ("OnFailure", 0, True), ("OnFailure", 1, False), ("Never", 1, True), ("Never", None, False)],
 )
-def test_a_process_ends_by_its_pods_policy(
+def test_a_process_ends_according_to_its_pods_policy(
     supervisor: Supervisor, tmp_path: Path, policy: str, code: int | None, has_ended: bool
 ) -> None:
     process = create(supervisor, tmp_path)
@@ -95,12 +95,14 @@ def test_a_process_ends_by_its_pods_policy(
     assert process.has_ended(policy) == has_ended
 
 
-def test_a_process_that_a_signal_ended_has_a_code_as_in_a_container(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_a_process_that_a_signal_ended_has_the_same_code_as_in_a_container(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
     supervisor.code = -9
     assert create(supervisor, tmp_path).exit_code == 137
 
 
-def test_its_message_is_what_it_wrote_or_the_end_of_its_log(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_its_message_is_the_termination_message_or_the_end_of_its_log(supervisor: Supervisor, tmp_path: Path) -> None:
     process = create(
         supervisor,
         tmp_path,

@@ -1,6 +1,6 @@
-"""The GitOps repository of a rehearsal, and what a scenario changes in it.
+"""The GitOps repository of a rehearsal, and a scenario's changes to it.
 
-Proves the files and commits only; that Argo CD syncs them is proven by rehearsals, in tests/cluster and tests/engine.
+Proves only the files and commits; rehearsals in tests/cluster and tests/engine prove that Argo CD syncs them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where the simulated network leads: by routes, as the Gateway API has them, and by the ports of Services.
+"""The targets of the simulated network: through routes, as the Gateway API defines them, and ports of Services.
 
-The API server and the kubelet are simulated. Not proven: matches of headers and methods, which are not evaluated.
+The API server and the kubelet are stubs. Matches of headers and methods are not tested, as they are not evaluated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATHS = [{"path": {"type": "Exact", "value": "/predict"}}, {"path": {"type": "Pa
 
 
 class Api:
-    """An API server with routes of the hostname wine.example.com, and the Service `wine` with two ports."""
+    """A stub of the API server with routes of the hostname wine.example.com, and the Service `wine` with two ports."""
 
     def __init__(self, *rules: Mapping[str, Any], port: int = 80) -> None:
         backends = [{"name": "wine", "port": port}]
@@ -56,7 +56,7 @@ class Api:
 
 
 class Kubelet:
-    """Runs no process, so that a request which a route accepts ends with 503; keeps where it would have gone."""
+    """Runs no process, so a request that a route accepts ends with 503; it records the target."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int | None]] = []
@@ -88,8 +88,8 @@ def test_only_the_paths_of_a_rule_lead_to_its_service(rule: Mapping[str, Any], p
 @pytest.mark.parametrize(
     ("path", "target"), [("/a", 8000), ("/a/b/c", 9000), ("/a/b", 9000), ("/a/bc", 8000), ("/exact", 9000)]
 )
-def test_of_several_routes_of_a_host_the_most_specific_match_counts(path: str, target: int) -> None:
-    """Whichever comes first."""
+def test_the_most_specific_match_of_several_routes_of_a_host_counts(path: str, target: int) -> None:
+    """The order of the routes does not matter."""
 
     def rule(type_: str, value: str, port: int) -> Mapping[str, Any]:
         return {
@@ -105,7 +105,7 @@ def test_of_several_routes_of_a_host_the_most_specific_match_counts(path: str, t
 
 
 @pytest.mark.parametrize(("port", "target"), [(80, 8000), (9090, 9000), (81, None)])
-def test_a_port_of_a_service_leads_to_the_pods_port_of_its_name(port: int, target: int | None) -> None:
+def test_a_port_of_a_service_leads_to_the_pods_port_of_the_same_name(port: int, target: int | None) -> None:
     network, kubelet = create_network()
     network.find_port("wine.serving.svc.cluster.local", "/", port)
     assert kubelet.asked == [("10.0.0.1", target)]

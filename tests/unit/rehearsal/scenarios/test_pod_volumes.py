@@ -1,6 +1,6 @@
-"""The folders in place of a pod's volumes: which files they have, and which folder is whose.
+"""The folders that replace a pod's volumes: their files, and the folder of each volume.
 
-The API server is simulated. A real one is asked in tests/cluster/test_processes_of_pods.py.
+The API server is a stub. A real one is used in tests/cluster/test_processes_of_pods.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rehearsal.scenarios.pod_volumes import MissingObjectError, create_volumes, 
 
 
 class Api:
-    """An API server with some objects, by kind and name."""
+    """A stub of the API server with some objects, keyed by kind and name."""
 
     def __init__(self, **objects: Mapping[str, str]) -> None:
         self.objects = objects
@@ -67,7 +67,7 @@ def test_a_missing_object_is_waited_for_unless_it_is_optional(tmp_path: Path) ->
         create(Api(), tmp_path, {"name": "v", "configMap": {"name": "none"}})
 
 
-def test_changes_of_a_config_map_arrive_and_those_of_a_secret_do_not(tmp_path: Path) -> None:
+def test_changes_of_a_config_map_arrive_but_not_those_of_a_secret(tmp_path: Path) -> None:
     sources = [
         {"name": "settings", "configMap": {"name": "two", "optional": True}},
         {"name": "token", "secret": {"secretName": "one"}},

@@ -1,7 +1,7 @@
 """Waiting for the processes of the model lifecycle: until they are ready, exit, fail, or take too long.
 
-Proves it with a supervisor that only reports exit codes, and a server in a thread. Real processes run in tests/cluster
-and in the scenario itself.
+Proves this with a supervisor that only reports exit codes, and a server in a thread. Real processes run in
+tests/cluster and in the scenario itself.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def test_a_process_has_finished_when_it_exits(lifecycle: LifecycleProcesses) -> 
     lifecycle.wait_until_finished("worker", timeout=5)
 
 
-def test_the_error_of_a_failed_process_has_the_end_of_its_log(lifecycle: LifecycleProcesses) -> None:
+def test_the_error_of_a_failed_process_contains_the_end_of_its_log(lifecycle: LifecycleProcesses) -> None:
     with pytest.raises(UserError, match=r"training failed with exit code 3\. (.|\n)*out of memory"):
         lifecycle.wait_until_finished("training", timeout=5)
 

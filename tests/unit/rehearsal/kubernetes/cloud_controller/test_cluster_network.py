@@ -1,4 +1,4 @@
-"""What enforces network policies in a managed cluster, read from the simulated clouds' state."""
+"""The engine that enforces network policies in a managed cluster, read from the simulated clouds' state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_cilium_is_aks_data_plane() -> None:
     assert network.tunnel
 
 
-def test_the_vpc_cni_enforces_policies_where_it_is_told_to() -> None:
+def test_the_vpc_cni_enforces_policies_if_it_is_configured_to() -> None:
     configuration = {"vpc-cni": {"enableNetworkPolicy": "true"}}
     network = describe_network(
         dataclasses.replace(CLUSTER, addon_configuration=configuration, api_subnets=("10.0.0.0/20",))
@@ -29,5 +29,5 @@ def test_the_vpc_cni_enforces_policies_where_it_is_told_to() -> None:
     assert network.api_clients == ("10.0.0.0/20",)
 
 
-def test_without_that_nothing_enforces_policies() -> None:
+def test_without_that_configuration_nothing_enforces_policies() -> None:
     assert describe_network(CLUSTER) is None

@@ -1,7 +1,7 @@
 """From records of the simulated state to node pools and nodes: sizes, reservations, zones, labels, taints.
 
-Proves the arithmetic with the clouds' published examples. Does not prove that every size is still offered, nor what a
-real node of it reports to the last MiB.
+Proves the arithmetic with the clouds' published examples. Does not prove that every size is still offered, nor the
+exact memory that a real node reports.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def test_sizes_of_aws(size: str, cpus: int, memory: int, gpus: int, architecture
     ("cloud", "size", "cpus"),
     [("azure", "Standard_HB120rs_v3", 120), ("azure", "Standard_ND96isr_H200_v5", 96), ("aws", "z9.2xlarge", 8)],
 )
-def test_the_memory_of_another_size_is_estimated_and_the_summary_says_so(cloud: str, size: str, cpus: int) -> None:
+def test_the_memory_of_another_size_is_estimated_and_the_summary_notes_it(cloud: str, size: str, cpus: int) -> None:
     found = vm_sizes.azure_vm_size(size) if cloud == "azure" else vm_sizes.aws_vm_size(size)
     assert (found.cpus, found.memory, found.is_estimate) == (cpus, 4 * cpus * GIB, True)
     pool = NodePool("user", size, 1, 1, ("1",), ())
@@ -268,7 +268,7 @@ def test_a_state_without_a_cluster_has_none(state: StateStore) -> None:
 
 
 @pytest.mark.parametrize(("zones", "sku"), [(["1", "2", "3"], "StandardSSD_ZRS"), ([], "StandardSSD_LRS")])
-def test_disks_of_aks_are_zone_redundant_where_nodes_have_zones(state: StateStore, zones: list[str], sku: str) -> None:
+def test_disks_of_aks_are_zone_redundant_if_nodes_have_zones(state: StateStore, zones: list[str], sku: str) -> None:
     put_aks(state, agent_pool(availabilityZones=zones))
     classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.build_manifests(read_cluster(state))}
     assert classes["managed-csi"]["parameters"] == {"skuname": sku}
@@ -298,7 +298,7 @@ def test_every_add_on_of_aks_has_its_workloads(state: StateStore) -> None:
 
 
 def test_the_sizes_with_gpus_are_those_that_the_setting_allows() -> None:
-    """Of the sizes that the rehearsal knows: one that only either knows would have no GPU, or never be used."""
+    """A size that only the rehearsal or only the setting knows would never be used, or would have no GPU."""
     tables: Mapping[Cloud, Mapping[str, Sequence[Any]]] = {
         Cloud.AZURE: vm_sizes._AZURE_TABLE,
         Cloud.AWS: vm_sizes._AWS_TABLE,

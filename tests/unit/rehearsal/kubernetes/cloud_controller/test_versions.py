@@ -1,7 +1,7 @@
 """Versions of control plane and nodes, as the rehearsal's cluster shows and describes them.
 
-Proves it for states of both simulated clouds. Not covered: that nodes in the cluster change their version, which
-tests/cluster/test_cloud_controller.py shows.
+Proves this for states of both simulated clouds. That nodes in the cluster change their version is tested in
+tests/cluster/test_cloud_controller.py.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def _read(state: StateStore) -> tuple[list[str], list[str]]:
     return versions, list(describe_differences(cluster, REHEARSED))
 
 
-def test_a_cluster_of_the_rehearsed_version_differs_in_nothing(state: StateStore) -> None:
+def test_a_cluster_of_the_rehearsed_version_has_no_differences(state: StateStore) -> None:
     put_aks(state, agent_pool(currentOrchestratorVersion="1.33.4"), kubernetesVersion="1.33")
     assert _read(state) == (["v1.33.4"], [])
 
 
-def test_an_eks_cluster_tells_its_version_and_range_and_the_group_left_behind(state: StateStore) -> None:
+def test_differences_of_an_eks_cluster_are_version_range_and_the_group_left_behind(state: StateStore) -> None:
     put_eks(state, version="1.36", kubernetesNetworkConfig={"serviceIpv4Cidr": "172.20.0.0/16"})
     put_node_group(state, "system", version="1.36")
     put_node_group(state, "user", version="1.35")
@@ -53,7 +53,7 @@ def test_an_eks_cluster_tells_its_version_and_range_and_the_group_left_behind(st
     ]
 
 
-def test_an_aks_pool_left_behind_is_told(state: StateStore) -> None:
+def test_an_aks_pool_left_behind_is_a_difference(state: StateStore) -> None:
     put_aks(state, agent_pool("system", currentOrchestratorVersion="1.35"), kubernetesVersion="1.36")
     versions, differences = _read(state)
     assert versions == ["v1.35.0"]

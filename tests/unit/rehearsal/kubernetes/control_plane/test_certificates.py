@@ -1,4 +1,4 @@
-"""The certificates of a control plane: whom they name, what they are valid for, and who may read the keys.
+"""The certificates of a control plane: whom they name, what they are valid for, and who can read the keys.
 
 That the API server accepts them is tested in tests/cluster.
 """
@@ -24,7 +24,7 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 
 
 def connect(authority: CertificateAuthority, server: Certificate, client: Certificate, host: str) -> dict[str, Any]:
-    """Connect a client to a server that verifies each other; returns the client's certificate as the server sees it."""
+    """Connect a client and a server that verify each other; returns the client's certificate as the server sees it."""
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.ca_file)
     server_context.verify_mode = ssl.CERT_REQUIRED
     server_context.load_cert_chain(server.cert_file, server.key_file)
@@ -51,12 +51,12 @@ def test_a_client_certificate_names_the_user_and_the_group(authority: Certificat
     subject = {key: value for attribute in seen["subject"] for key, value in attribute}
     assert subject["commonName"] == "system:admin"
     assert subject["organizationName"] == "system:masters"
-    # An empty list of hosts makes Go refuse the certificate.
+    # Go rejects a certificate with an empty list of hosts.
     assert seen["subjectAltName"]
 
 
 def test_a_server_certificate_is_valid_for_its_hosts_only(authority: CertificateAuthority) -> None:
-    name = f"{'a' * 60}.{'b' * 60}.svc"  # longer than a common name may be
+    name = f"{'a' * 60}.{'b' * 60}.svc"  # longer than the maximum of a common name
     server = authority.issue_certificate(name, hosts=[name])
     client = authority.issue_certificate("client")
     connect(authority, server, client, name)

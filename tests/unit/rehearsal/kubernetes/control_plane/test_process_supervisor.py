@@ -1,6 +1,6 @@
-"""The process supervisor: no process outlives the rehearsal, however it ends.
+"""The process supervisor: no process outlives the rehearsal, even if it is killed.
 
-With real processes and signals; `sleep` stands in for the control plane's programs.
+Uses real processes and signals; `sleep` replaces the control plane's programs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ with run_supervisor() as supervisor:
 
 @contextmanager
 def _parent(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
-    """A process that runs a supervisor; yields it, the ID of the supervisor process, and that of a supervised one."""
+    """Run a supervisor in a process; yields the process, the supervisor's process ID, and a supervised process's ID."""
     file = tmp_path / "pids"
     script = _PARENT.format(file=file, log=tmp_path / "log")
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, start_new_session=True) as process:
@@ -51,7 +51,7 @@ def _has_ended(process: int) -> bool:
     """Whether a process has ended: it does not exist, or is a zombie that its new parent has not reaped yet."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:  # it may end between opening and reading, too
+    except OSError:  # it may also end between opening and reading
         return True
 
 

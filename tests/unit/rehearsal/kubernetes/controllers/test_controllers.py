@@ -1,7 +1,7 @@
-"""The proxy in front of a real controller, how a controller is found by its image, and where its sockets are.
+"""The proxy in front of a real controller, the lookup of a controller by its image, and the folder of its sockets.
 
-Proves which connections are held, answered and refused, and that no folder of a rehearsal is too long for a socket. The
-controllers themselves are in tests/cluster.
+Proves which connections are held, answered and refused, and that no rehearsal's folder is too long for a socket. The
+controllers themselves are tested in tests/cluster.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_an_early_connection_is_answered_once_the_process_runs(echo: socket.sock
     proxy.close()
 
 
-def test_a_connection_is_closed_when_no_process_is_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_closed_if_no_process_should_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lazy_proxy, "_CONNECT_TIMEOUT", 0.2)
     proxy = LazyProxy(lambda: None)
 
@@ -96,8 +96,8 @@ def _answer_once(listener: socket.socket) -> None:
         connection.sendall(connection.recv(100))
 
 
-def test_the_path_of_a_socket_is_short_however_long_that_of_the_rehearsal_is(tmp_path: Path) -> None:
-    """A rehearsal of a scenario has the scenario's name in its folder's, in whatever folder the clone is."""
+def test_the_path_of_a_socket_is_short_even_if_that_of_the_rehearsal_is_long(tmp_path: Path) -> None:
+    """The folder of a scenario's rehearsal has the scenario's name in its path, after the path of the clone."""
     folder = tmp_path / ("after-growth-failover-and-scaling" * 4)
     folder.mkdir()
     authority = CertificateAuthority(tmp_path / "pki")

@@ -1,7 +1,7 @@
 """The simulated cert-manager and External Secrets, on a stub of the API server.
 
-Proves which Secrets and conditions they write, and that they write nothing again that is there. That the API server
-takes them, and that the stack's own objects become ready, is proven by the rehearsed stacks in tests/engine.
+Proves which Secrets and conditions they write, and that they do not write existing ones again. That the API server
+accepts them, and that the stack's own objects become ready, is proven by the rehearsed stacks in tests/engine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rehearsal.kubernetes.controllers import certificates, external_secrets
 
 
 class ApiStub:
-    """Objects by kind; records what is applied."""
+    """A stub with objects, keyed by kind; it records applied manifests."""
 
     def __init__(self, *objects: dict[str, Any]) -> None:
         self.objects = {(item["kind"], item["metadata"]["name"]): item for item in objects}
@@ -85,7 +85,7 @@ def test_other_names_get_another_secret(authority: CertificateAuthority) -> None
     assert len(api.applied) == 2
 
 
-def test_a_certificate_of_no_issuer_is_not_ready(authority: CertificateAuthority) -> None:
+def test_a_certificate_of_a_missing_issuer_is_not_ready(authority: CertificateAuthority) -> None:
     api: Any = ApiStub(certificate("absent", "a.example.com"))
     certificates.issue_certificates(api, authority)
     assert api.applied == []
@@ -96,7 +96,7 @@ def external_secret(key: str) -> dict[str, Any]:
     return custom("ExternalSecret", "database", data=[{"secretKey": "password", "remoteRef": {"key": key}}])
 
 
-def test_a_stored_secret_is_brought_into_the_cluster_without_its_value() -> None:
+def test_a_stored_secret_is_synced_into_the_cluster_without_its_value() -> None:
     api: Any = ApiStub(custom("ClusterSecretStore", "platform"), external_secret("acme/database"))
     assert external_secrets.sync_secrets(api, {"acme/database"})
     assert external_secrets.sync_secrets(api, {"acme/database"})

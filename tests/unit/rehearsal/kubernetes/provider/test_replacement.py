@@ -1,4 +1,4 @@
-"""Changes, replacements, projections and messages of objects, on plain values.
+"""Changes, replacements, projections and messages of objects, tested on plain values.
 
 That the API server agrees is tested in tests/cluster.
 """
@@ -75,7 +75,7 @@ def test_data_replaces_unless_the_provider_is_configured_as_mutable(kind: str) -
     assert select_replacing(change, frozen, frozen, mutable) == change
 
 
-def test_only_fields_that_the_error_calls_immutable_are_found() -> None:
+def test_only_fields_that_the_error_reports_as_immutable_are_found() -> None:
     causes = [
         {"field": "spec.selector", "message": "Invalid value: {}: field is immutable"},
         {"field": "spec.replicas", "message": "must be greater than or equal to 0"},
@@ -120,7 +120,7 @@ def test_a_message_is_redacted_of_a_secrets_values(quoted: str) -> None:
         ('Apply failed with 2 conflicts: conflicts with "kubectl"', "patchForce"),
     ],
 )
-def test_an_error_of_the_api_server_comes_with_the_remedy(message: str, remedy: str) -> None:
+def test_an_error_of_the_api_server_has_a_remedy(message: str, remedy: str) -> None:
     formatted = format_error(ApiError(500, "", message))
     assert formatted.startswith(message)
     assert remedy in formatted

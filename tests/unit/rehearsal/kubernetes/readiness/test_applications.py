@@ -1,6 +1,6 @@
-"""What is said of an Argo CD Application that is not Synced and Healthy.
+"""The problems of an Argo CD Application that is not Synced and Healthy.
 
-Proves it for statuses in the form that Argo CD 3.4 writes; that it does write them is proven in tests/cluster.
+Proves this for statuses in Argo CD 3.4's format; that Argo CD writes them is proven in tests/cluster.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def test_an_application_that_is_not_synced_and_healthy_is_a_problem(status: Any,
 @pytest.mark.parametrize(
     "error",
     [
-        # Of a host without an answer, of one that has no such repository, and of the rehearsal's own.
+        # A host that does not answer, a host without this repository, and the rehearsal's own server.
         'failed to list refs: Get "https://git.example.org/m.git/info/refs": dial tcp: no such host',
         "failed to list refs: repository not found: Repository not found.",
         "failed to list refs: the rehearsal serves no git repository of git.example.org",
     ],
 )
-def test_a_repository_out_of_reach_is_named_with_its_setting(error: str) -> None:
+def test_an_unreachable_repository_is_named_with_its_setting(error: str) -> None:
     source = {"repoURL": "https://git.example.org/m.git", "targetRevision": "main", "path": "stacks/azure-dev"}
     status = {"conditions": [{"type": "ComparisonError", "message": f"Failed to load target state:\n{error}"}]}
     assert explain(status, spec={"source": source}) == [
@@ -96,12 +96,12 @@ def test_a_repository_out_of_reach_is_named_with_its_setting(error: str) -> None
         },
     ],
 )
-def test_one_that_is_or_whose_applications_have_problems_of_their_own_is_none(status: Any) -> None:
+def test_a_synced_one_or_one_whose_applications_have_their_own_problems_is_not_a_problem(status: Any) -> None:
     assert explain(status) == []
 
 
 @pytest.mark.parametrize(("host", "is_foreign"), [("github.com", True), ("git.example.com", False)])
-def test_repositories_beyond_its_own_are_a_note_and_no_problem(host: str, is_foreign: bool) -> None:
+def test_other_repositories_are_a_note_not_a_problem(host: str, is_foreign: bool) -> None:
     message = f'Get "https://{host}/a/b?ref=c": the rehearsal serves no git repository of {host}\': failed to run git'
     status = {"conditions": [{"type": "ComparisonError", "message": message}]}
     spec = {"source": {"repoURL": "https://git.example.com/acme/models.git"}}

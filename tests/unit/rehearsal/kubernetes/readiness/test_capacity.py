@@ -1,4 +1,4 @@
-"""What pods request and nodes have: quantities, the scheduler's sums, and the lines of the summary.
+"""Requests of pods and resources of nodes: quantities, the scheduler's sums, and the lines of the summary.
 
 Proves the arithmetic on objects in memory. tests/cluster proves that it agrees with the real scheduler.
 """
@@ -88,7 +88,7 @@ def number_pods(*pods: Object) -> list[Object]:
     ],
 )
 def test_quantities_are_read_exactly(text: str, amount: Fraction) -> None:
-    """https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ has most of them as examples."""
+    """Most are examples of https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/."""
     assert pod_resources.parse_quantity(text) == amount
 
 
@@ -105,7 +105,7 @@ def test_an_invalid_quantity_is_an_error(text: str) -> None:
         (pod(container("1"), initContainers=[container("3")]), "3"),
         (pod(container("2"), initContainers=[container("1"), container("1")]), "2"),
         (pod(container("1"), initContainers=[container("500m", sidecar=True)]), "1.5"),
-        # A step beside the sidecars that were started before it, not beside those after it.
+        # An init container runs beside the sidecars that were started before it, not beside later ones.
         (pod(container("1"), initContainers=[container("1", sidecar=True), container("3")]), "4"),
         (pod(container("1"), initContainers=[container("3"), container("1", sidecar=True)]), "3"),
         (pod(container("1"), initContainers=[container("3")], overhead={"cpu": "250m"}), "3.25"),

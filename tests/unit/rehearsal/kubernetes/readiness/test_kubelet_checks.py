@@ -1,7 +1,8 @@
 """The errors that a kubelet would report for pods whose processes are simulated.
 
-Proves each error, and that optional and existing objects are accepted, on objects in memory. tests/cluster proves that
-the objects are read from a real API server. Does not prove the messages themselves, which were copied from Kubernetes.
+Proves each error, and that optional and existing objects are accepted, with objects in memory. tests/cluster proves
+that the objects are read from a real API server. Does not prove the messages themselves, which were copied from
+Kubernetes.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def pod(container: Mapping[str, Any], name: str = "web-5d8-x", **spec: Any) -> O
 
 
 def find_problems(*objects: Object) -> list[Problem]:
-    """The distinct problems: those of a workload's pods are equal."""
+    """The distinct problems, since the problems of a workload's pods are equal."""
     return list(
         dict.fromkeys(problem for _, problem in kubelet_checks.find_kubelet_errors(Snapshot(FakeApiClient(*objects))))
     )
@@ -206,7 +207,7 @@ def test_init_containers_are_checked() -> None:
     assert find_reasons(pod({}, initContainers=[init])) == ['CreateContainerConfigError: secret "gone" not found']
 
 
-def test_a_workload_has_one_problem_however_many_pods() -> None:
+def test_a_workload_with_many_pods_has_one_problem() -> None:
     invalid = variable("secret", "gone", "password")
     assert len(find_reasons(pod(invalid, "web-5d8-x"), pod(invalid, "web-5d8-y"))) == 1
 

@@ -1,7 +1,7 @@
-"""Which targets monitors resolve to, on objects in memory.
+"""The targets of monitors, tested with objects in memory.
 
-Proves each reason why a monitor has no target, and what the message names. Does not prove that Prometheus scrapes the
-targets: their processes are simulated.
+Proves each reason why a monitor has no target, and the contents of the message. Does not prove that Prometheus scrapes
+the targets: their processes are simulated.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def test_a_monitor_without_a_target_names_the_nearest(objects: tuple[Object, ...
     ],
     ids=["its Deployment", "another Deployment", "its Service", "of a PodMonitor", "another reason"],
 )
-def test_what_follows_from_a_missing_object_is_left_out(
+def test_consequences_of_a_missing_object_are_left_out(
     found: Object, objects: tuple[Object, ...], missing: Object, is_left_out: bool
 ) -> None:
     snapshot = Snapshot(FakeApiClient(PROMETHEUS, NAMESPACE, found, *objects))
@@ -141,7 +141,7 @@ def test_what_follows_from_a_missing_object_is_left_out(
     assert len(monitors.find_problems(snapshot, [missing])) == (0 if is_left_out else 1)
 
 
-def test_the_api_server_needs_no_addresses_and_any_other_service_without_pods_does() -> None:
+def test_only_the_api_servers_service_may_lack_both_pods_and_addresses() -> None:
     def find(namespace: str, name: str) -> list[str]:
         ports = [{"name": "metrics", "port": 443, "targetPort": 6443}]
         service = build("v1", "Service", name, APP, namespace, spec={"ports": ports})
@@ -154,7 +154,7 @@ def test_the_api_server_needs_no_addresses_and_any_other_service_without_pods_do
     ]
 
 
-def test_a_service_without_the_port_is_no_mistake_while_another_has_it() -> None:
+def test_a_service_without_the_port_is_not_an_error_if_another_has_it() -> None:
     members = {
         **changed(SERVICE, ports=[{"name": "members", "port": 7946}]),
         "metadata": {**SERVICE["metadata"], "name": "m"},
@@ -169,13 +169,13 @@ def test_a_monitor_that_no_prometheus_selects_is_named() -> None:
     assert problem.reason == "no Prometheus selects it"
 
 
-def test_what_does_not_run_yet_raises_no_alarm() -> None:
+def test_a_component_that_does_not_run_yet_is_not_a_problem() -> None:
     deployment = build("apps/v1", "Deployment", "web", spec={"template": {"metadata": {"labels": APP}}})
     assert find_messages(monitor(), SERVICE, deployment) == []
     assert find_messages(monitor("PodMonitor")) == []
 
 
-def test_a_monitor_of_what_comes_later_may_match_nothing_beside_services_that_others_select() -> None:
+def test_a_monitor_of_later_services_may_match_nothing_if_others_select_all_services() -> None:
     models = {"part-of": "models"}
     later = build(monitors.API, "ServiceMonitor", "models", spec={"selector": {"matchLabels": models}, "endpoints": []})
     assert find_messages(monitor(), later, SERVICE, POD) == []

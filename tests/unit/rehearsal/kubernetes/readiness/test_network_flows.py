@@ -1,7 +1,7 @@
-"""Which connections are needed and which are blocked, on objects in memory, with the semantics of each engine.
+"""Required and blocked connections, tested with objects in memory and the semantics of each engine.
 
-Proves that each kind of needed connection is found, and that each engine's address blocks select what they do. That
-the engines themselves behave so is not proven here: their documentation is the source.
+Proves that each kind of required connection is found, and what address blocks select in each engine. That the engines
+themselves behave like this is not proven here: their documentation is the source.
 """
 
 from __future__ import annotations
@@ -122,12 +122,12 @@ def test_addresses_of_a_job_that_a_process_creates_from_a_config_map_are_the_job
 
 
 @pytest.mark.parametrize("text", ["api", "api:81", "https://api.example.com", "http://other.shop", "my-api:80"])
-def test_what_is_no_address_of_a_service_is_no_connection(text: str) -> None:
+def test_a_text_that_is_not_an_address_of_a_service_is_not_a_connection(text: str) -> None:
     assert evaluate(VPC_CNI, pod("web", container={"args": [text]}), SERVER, service("api")) == []
 
 
 @pytest.mark.parametrize("name", ["PROMOTION_WEBHOOK_URL", "OAUTH_REDIRECT_URI", "GF_SERVER_ROOT_URL"])
-def test_the_address_at_which_others_reach_a_process_is_no_connection_of_it(name: str) -> None:
+def test_the_address_at_which_others_reach_a_process_is_not_a_connection_of_it(name: str) -> None:
     variable = {"name": name, "value": "http://api.shop.svc"}
     assert evaluate(VPC_CNI, pod("web", container={"env": [variable]}), SERVER, service("api")) == []
 
@@ -162,7 +162,7 @@ def test_with_cilium_an_address_block_selects_neither_nodes_nor_the_api_server()
     assert found.ingress.policy == "CiliumNetworkPolicy in"
 
 
-def test_a_call_by_way_of_the_tunnel_comes_from_its_pods() -> None:
+def test_a_call_through_the_tunnel_comes_from_its_pods() -> None:
     tunnel = pod("tunnel", "kube-system")
     entity = cilium_policy("in", ingress=[{"fromEntities": ["kube-apiserver"]}])
     direct, by_tunnel = evaluate(CILIUM, SERVER, tunnel, service("api"), WEBHOOK, entity)
@@ -200,7 +200,7 @@ def test_prometheus_reaches_pods_in_the_network_of_nodes(
 
 
 def kubelet_objects(*addresses: Any) -> list[Object]:
-    """The Service of the kubelets as the Prometheus operator writes it, and a Prometheus that scrapes them."""
+    """The kubelets' Service as the Prometheus operator writes it, and a Prometheus that scrapes them."""
     return [
         build(
             "v1", "Service", "kubelet", labels={"app": "kubelet"}, spec={"ports": [{"name": "https", "port": 10250}]}
@@ -240,13 +240,13 @@ def address_of(kind: str, name: str, ip: str) -> Any:
 @pytest.mark.parametrize(
     "there", [[], [address_of("Node", "n", "10.0.0.5")]], ids=["alone", "beside one that is there"]
 )
-def test_addresses_of_what_is_gone_are_not_checked_and_a_note_says_so(gone: Any, there: list[Any]) -> None:
+def test_departed_addresses_are_not_checked_and_are_noted(gone: Any, there: list[Any]) -> None:
     snapshot = Snapshot(FakeApiClient(NAMESPACE, NODE, *kubelet_objects(gone, *there)))
     assert find_problems(snapshot, CILIUM) == []
     assert [found.flow.server for found in evaluate_flows(snapshot, CILIUM)] == ["nodes"] * len(there)
     assert monitors.find_problems(snapshot) == []
     assert list_departed(snapshot) == [
-        "Service shop/kubelet still lists addresses that no node or pod has any more, to which connections were not "
+        "Service shop/kubelet still lists addresses that no node or pod has any more; connections to them were not "
         "checked: 10.0.0.9"
     ]
 
@@ -281,7 +281,7 @@ def test_pods_with_permissions_reach_the_api_server(network: ClusterNetwork, pee
     assert found.is_allowed is is_allowed
 
 
-def test_credentials_repositories_and_dns_are_needed() -> None:
+def test_credentials_repositories_and_dns_are_required() -> None:
     agent = {"env": [{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]}
     application = build(
         "argoproj.io/v1alpha1", "Application", "models", spec={"source": {"repoURL": "https://git.example/models"}}
