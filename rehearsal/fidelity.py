@@ -1,4 +1,4 @@
-"""`make docs`: write docs/fidelity.md: what the simulated clouds refuse of every modelled type, and by which source."""
+"""`make docs`: write docs/fidelity.md, which lists the rules of the simulated clouds by type, with their sources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rehearsal.toolchain import ROOT
 PAGE = ROOT / "docs" / "fidelity.md"
 _MODELS = {**aws.MODELS, **azure.MODELS}
 _SHARED = ("require_location", "_require_group", "_require_parent", "_require_registration")
-# Constraints that are of the same kind as what a rule's function checks.
+# Kinds of constraints that check the same as a rule's function.
 _SAME_KINDS = {
     "matches": (Kind.PATTERN, Kind.SHORTEST, Kind.LONGEST),
     "one of": (Kind.VALUES,),
@@ -64,7 +64,7 @@ def page() -> str:
 
 
 def count_rules() -> Mapping[str, int]:
-    """The number of rules on the page, by modelled type."""
+    """The number of rules on the page, keyed by modelled type."""
     rules = _read_all_rules()
     return {type_: len(rules.get(type_, ())) for type_ in _MODELS}
 

@@ -1,4 +1,4 @@
-"""Scenarios of a stack: commands of a rehearsal, one after the other, whose circumstances change."""
+"""Scenarios of a stack: sequences of a rehearsal's commands in changing circumstances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rehearsal.shared_account import find_neighbour, list_collisions, share_acco
 
 _THIRTEEN_MONTHS = timedelta(days=396)
 ALL = "all"
-"""In place of a scenario's name."""
+"""Used in place of a scenario's name to run all of them."""
 _INTERRUPTED = "kill-at-any-point"
 _POINTS = 25
 """Interruptions of `kill-at-any-point`: 50 for the two stacks of production."""
@@ -31,9 +31,9 @@ def _come_up_in_a_fresh_account(run: ScenarioRun) -> None:
 def _be_refused_outside(run: ScenarioRun) -> None:
     settings = [f"setting for that is {path}" for path in run.rehearsal.project.callers.values()]
     run.fail("up from outside the network", settings, "up", "--caller", "outside")
-    run.succeed("up from inside, where that stopped", "up")
+    run.succeed("up from inside, continuing where that stopped", "up")
     run.set(run.rehearsal.project.scenarios.changed)
-    run.fail("up from outside, of a change in the cluster", settings, "up", "--caller", "outside")
+    run.fail("up of a change in the cluster from outside", settings, "up", "--caller", "outside")
     run.succeed("up of that change from inside", "up")
 
 
@@ -42,15 +42,15 @@ def _let_a_second_operator_in(run: ScenarioRun) -> None:
     admins = project.callers.get("admins", "")
     administrator = project.scenarios.admins.get(read_account(run.rehearsal))
     if not admins or not administrator:
-        raise UserError("rehearsal.yaml does not say who a second operator is: set admins of callers and scenarios.")
+        raise UserError("rehearsal.yaml names no second operator: set `admins` in both `callers` and `scenarios`.")
     refusal = [f"setting for that is {admins}"]
-    run.come_up("up by whoever deploys first")
-    # An update that changes nothing in the cluster is refused by nobody: it does not call its API.
+    run.come_up("up by the first operator")
+    # An update that changes nothing in the cluster does not call its API, so it is not refused.
     run.set(project.scenarios.changed)
-    run.fail("up of a change in the cluster by somebody whom nobody has let in", refusal, "up", "--caller", "operator")
+    run.fail("up of a change in the cluster by an operator without access", refusal, "up", "--caller", "operator")
     run.restore(project.scenarios.changed)
     run.set({admins: [administrator]})
-    run.succeed("up by whoever deploys first, who lets the other in", "up")
+    run.succeed("up by the first operator, who grants access to the second", "up")
     run.set(project.scenarios.changed)
     run.succeed("up of that change by the second operator", "up", "--caller", "operator")
 
@@ -69,7 +69,7 @@ def _come_back_after_thirteen_months(run: ScenarioRun) -> None:
 
 
 def _wait_for_grants(run: ScenarioRun) -> None:
-    run.succeed("up where grants act as late as they may", "up", "--grants", "slow")
+    run.succeed("up with grants that take effect as late as possible", "up", "--grants", "slow")
 
 
 def _follow_what_moves(run: ScenarioRun) -> None:
@@ -115,7 +115,7 @@ def _share_an_account(run: ScenarioRun) -> None:
 def _go_on_after_interruptions(run: ScenarioRun) -> None:
     reached = 0
     for point in range(1, _POINTS + 1):
-        process = run.start(f"up, ended at point {point} of {_POINTS}", "up")
+        process = run.start(f"up, interrupted at point {point} of {_POINTS}", "up")
         reached = interrupt_at(process, run.rehearsal, reached, point / (_POINTS + 1))
     run.succeed("up to the end", "up")
     if faults := [*list_created_twice(run.rehearsal), *list_orphans(run.rehearsal)]:
@@ -125,8 +125,8 @@ def _go_on_after_interruptions(run: ScenarioRun) -> None:
 @dataclass(frozen=True)
 class Scenario:
     """
-    summary  what has to be, as a page says it
-    run      raises UserError where it is not
+    summary  what the scenario requires of a stack, in the words of the page
+    run      raises UserError if that does not hold
     """
 
     summary: str
@@ -139,37 +139,37 @@ SCENARIOS: Mapping[str, Scenario] = {
         _come_up_in_a_fresh_account,
     ),
     "outside-the-network": Scenario(
-        "is refused from an address that no setting has, naming the setting, and goes on from inside",
+        "is refused from an address that no setting lists, with the setting to change, and continues from inside",
         _be_refused_outside,
     ),
     "second-operator": Scenario(
-        "refuses somebody else until `cluster.admins` lets them in, and loses nothing when they deploy",
+        "refuses another operator until `cluster.admins` grants access, and loses nothing when they deploy",
         _let_a_second_operator_in,
     ),
     "destroy-then-up": Scenario(
-        "comes up again the same day, although names of what was deleted stay taken",
+        "comes up again on the same day, although names of deleted resources are still reserved",
         _destroy_and_come_up,
     ),
     "thirteen-months-later": Scenario(
-        "is deployed again 396 days later, and loses nothing by that",
+        "is deployed again 396 days later, and loses nothing",
         _come_back_after_thirteen_months,
     ),
     "slow-grants": Scenario(
-        "comes up where roles and access act as late as they may: what needs them waits for them",
+        "comes up although roles and access take effect as late as possible: what needs them waits for them",
         _wait_for_grants,
     ),
     "after-growth-failover-and-scaling": Scenario(
-        "is deployed again after its disk has grown, its database has failed over and its nodes were scaled, and "
-        "undoes nothing of it",
+        "is deployed again after its disk has grown, its database has failed over and its nodes were scaled, without "
+        "undoing any of it",
         _follow_what_moves,
     ),
     "minor-upgrade": Scenario(
-        "comes up with the earlier minor version of Kubernetes, and of its add-ons, then with its own, then after the "
-        "cloud's patches, and loses nothing by that",
+        "comes up with the earlier minor version of Kubernetes and of its add-ons, then with its own, then after the "
+        "cloud's patches, and loses nothing",
         _upgrade_a_minor_version,
     ),
     "region-out-of-stock": Scenario(
-        "is refused where a zone has no machines of its size, naming the setting, and goes on with another size",
+        "is refused if a zone has no machines of its size, with the setting to change, and continues with another size",
         _do_without_a_size,
     ),
     "two-stacks-in-one-account": Scenario(
@@ -177,17 +177,17 @@ SCENARIOS: Mapping[str, Scenario] = {
         _share_an_account,
     ),
     _INTERRUPTED: Scenario(
-        f"comes up after {_POINTS} runs that were ended on the way: nothing is created twice, nothing is orphaned",
+        f"comes up after {_POINTS} interrupted runs: nothing is created twice, nothing is orphaned",
         _go_on_after_interruptions,
     ),
 }
 
 
 def run(name: str, stack: str) -> int:
-    """Run a scenario on a stack from nothing, and note in the project's table how it ended; returns an exit code.
+    """Run a scenario on a stack in a new rehearsal, and record the result in the project's table; returns an exit code.
 
-    `all` runs those that are for the stack: where several begin with the stack as it comes up, it comes up once. Raises
-    UserError where there is no such scenario or stack.
+    `all` runs every scenario that applies to the stack; those that start with the stack in a fresh account share one
+    deployment. Raises UserError if there is no such scenario or stack.
     """
     key = name.strip().lower().replace(" ", "-")
     if key == ALL:
@@ -216,7 +216,7 @@ def _run_all(standing: Rehearsal) -> int:
 
 
 def _run(key: str, scenario_run: ScenarioRun) -> str:
-    """Run a scenario, and note how it ended; returns what is wrong, or nothing."""
+    """Run a scenario, and record the result; returns the problem, or nothing."""
     rehearsal = scenario_run.rehearsal
     rehearsal.remove()
     info(f"Scenario {key} on {rehearsal.stack}, which {SCENARIOS[key].summary}.")
@@ -233,7 +233,7 @@ def _run(key: str, scenario_run: ScenarioRun) -> str:
 
 
 def _list_left_out(project: Project) -> Collection[tuple[str, str]]:
-    """Scenarios and stacks that they are not for: to be interrupted again and again takes half an hour a stack."""
+    """Scenarios and the stacks that they do not apply to: all the interruptions take half an hour per stack."""
     interrupted = project.scenarios.interrupted or project.stack_names
     return {(_INTERRUPTED, stack) for stack in project.stack_names if stack not in interrupted}
 
@@ -245,4 +245,4 @@ def _describe_end(key: str, stack: str, problem: str) -> str:
 def _describe_unknown(name: str) -> str:
     similar = difflib.get_close_matches(name.lower().replace(" ", "-"), SCENARIOS, n=1, cutoff=0.4)
     hint = f" Did you mean {similar[0]}?" if similar else ""
-    return f"NAME='{name}' is no scenario.{hint} Scenarios are {', '.join(SCENARIOS)}; '{ALL}' runs them all."
+    return f"NAME='{name}' is not a scenario.{hint} Scenarios are {', '.join(SCENARIOS)}; '{ALL}' runs them all."

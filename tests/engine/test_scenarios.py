@@ -170,5 +170,5 @@ def test_a_size_that_is_sold_out_is_named_and_another_one_does(cellar: Path) -> 
 def test_an_unknown_scenario_has_one_message(folder: Path) -> None:
     taken = take(folder, "a", "destroy-than-up")
     assert taken.returncode == 1
-    assert taken.output.startswith("error: NAME='destroy-than-up' is no scenario. Did you mean destroy-then-up?")
+    assert taken.output.startswith("error: NAME='destroy-than-up' is not a scenario. Did you mean destroy-then-up?")
     assert taken.output.count("\n") == 1
