@@ -200,7 +200,7 @@ def test_clouds_that_were_stopped_are_missed_and_the_shell_can_still_destroy(fol
     assert "This shell still has the environment of the rehearsal" in stopped.output
     reply = pulumi(folder, exports, "preview")
     assert reply.returncode == 1
-    assert "The simulated clouds of test have ended" in reply.output
+    assert "The simulated clouds of test no longer run" in reply.output
     destroyed = run_in_shell(folder, exports, *rehearsal_command("destroy", "test"))
     assert destroyed.returncode == 0, destroyed.output
     assert changed_files(folder) == []
