@@ -1,4 +1,4 @@
-"""Which programs have to be built before a rehearsal can run: how many, and roughly how long that takes."""
+"""The programs that have to be built before a rehearsal can run: how many, and roughly how long that takes."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ def _report_empty(rehearsal: Rehearsal) -> None:
     """Print a message if the rehearsal was never brought up, or was destroyed or discarded."""
     if not rehearsal.read_resources():
         info(
-            f"Nothing of {rehearsal.stack} is deployed in this rehearsal: `pulumi up` brings it up. Outside it, "
-            f"`make rehearse STACK={rehearsal.stack}` does so, and checks charts and cluster, too."
+            f"Nothing of {rehearsal.stack} is deployed in this rehearsal: `pulumi up` brings it up. "
+            f"In another shell, `make rehearse STACK={rehearsal.stack}` does so, and checks charts and cluster, too."
         )
 
 

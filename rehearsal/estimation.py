@@ -100,18 +100,18 @@ def estimate_preview(stack: str, port: int) -> StackEstimate:
 
 
 def estimate_state(rehearsal: Rehearsal, state: str) -> StackEstimate | None:
-    """Estimate what stands, by the engine's export (JSON); None where the project has no settings of cost."""
+    """Estimate a deployed stack from the engine's export (JSON); None if the project has no cost settings."""
     if not rehearsal.project.cost:
         return None
     return estimate_resources(rehearsal, estimates.read_state(json.loads(state)["deployment"].get("resources", [])))
 
 
 def estimate_resources(rehearsal: Rehearsal, resources: Sequence[Resource]) -> StackEstimate:
-    """Estimate a stack by its resources and its settings. Raises UserError where they do not allow it."""
+    """Estimate a stack from its resources and its settings. Raises UserError if the settings are not valid."""
     settings = rehearsal.project.cost_settings()
     if settings is None:
         raise UserError(
-            "rehearsal.yaml does not set 'cost', which says budget and assumptions: see rehearsal/project.py."
+            "rehearsal.yaml does not set 'cost', the entry point for budget and assumptions: see rehearsal/project.py."
         )
     try:
         budget, usage = settings(rehearsal.settings_in_force(), rehearsal.stack)

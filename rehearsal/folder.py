@@ -25,7 +25,7 @@ class RehearsalFolder:
 
     @property
     def state(self) -> Path:
-        """What exists in the simulated clouds."""
+        """The state of the simulated clouds."""
         return self.path / "state.db"
 
     @property
@@ -119,7 +119,7 @@ class RehearsalFolder:
         Ports and certificates are new at each start. Raises LockedError.
         """
         with self.locked():
-            shutil.copytree(self.path, folder, ignore=_ignore_what_has_ended)
+            shutil.copytree(self.path, folder, ignore=_list_ignored)
 
     def remove(self) -> None:
         """Raises LockedError."""
@@ -135,7 +135,7 @@ class RehearsalFolder:
         return self.path / "lock-holder"
 
 
-def _ignore_what_has_ended(folder: str, names: list[str]) -> set[str]:
+def _list_ignored(folder: str, names: list[str]) -> set[str]:
     """Sockets, which cannot be copied, and the lock, certificates and logs of processes that have ended."""
     sockets = {name for name in names if (Path(folder) / name).is_socket()}
     return sockets | ({"lock", "lock-holder", "pki", "logs"} & {*names})

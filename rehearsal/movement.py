@@ -37,7 +37,7 @@ def move(arguments: Namespace) -> int:
         code = run_engine(rehearsal, ["preview"], running.environment, events)
     if code:
         refused = "".join(f"\n  {name}: {reason}" for name, reason in list_refusals(read_events(events)).items())
-        info(f"\nThe next deployment is refused, and does no harm. Adjust the settings to the cloud:{refused}")
+        info(f"\nThe next deployment is refused, and does no harm. Adjust the settings to the cloud.{refused}")
         return code
     steps = read_steps(read_events(events))
     harm = [line for step in steps for line in find_harm(step)]

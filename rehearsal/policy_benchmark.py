@@ -191,8 +191,8 @@ def format_report(stacks: Sequence[Stack], previews: Sequence[Previews], starts:
         "## Preview of a stack with its policies, against the same preview without",
         "",
         f"On the same engine and the same simulated provider, alternately, {PAIRS} rounds; medians. The ratio is the "
-        "median of the rounds' ratios. The floor is that of a pack without a control, on the same Python and with the "
-        "same server: what the engine's protocol and a process of Python take. The rest is what our controls take.",
+        "median of the rounds' ratios. The floor is the ratio of a pack without controls, on the same Python and with "
+        "the same server: the time of the engine's protocol and of a Python process. The rest is the controls' time.",
         "",
         "| stack | resources | with policies | without a control | without a pack | ratio | floor | goal | met |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -218,7 +218,7 @@ def format_report(stacks: Sequence[Stack], previews: Sequence[Previews], starts:
         f"- {len(together)} controls over a stack: "
         f"{sum(cost.microseconds for cost in together) / 1000:.0f} ms for a stack, all together.",
         "",
-        f"The {SLOWEST} controls that take most of a stack:",
+        f"The {SLOWEST} controls that take most of the time for a stack:",
         "",
         "| control | evaluations | µs each | ms for a stack |",
         "|---|---|---|---|",

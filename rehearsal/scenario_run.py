@@ -33,29 +33,29 @@ from rehearsal.toolchain import ROOT
 class ScenarioRun:
     """
     rehearsal  the scenario's own rehearsal
-    standing   rehearsal from which all scenarios of a stack start, brought up by the first; None: there is only one
+    shared     rehearsal from which all scenarios of a stack start, brought up by the first; None: there is only one
     """
 
     rehearsal: Rehearsal
-    standing: Rehearsal | None = None
+    shared: Rehearsal | None = None
 
-    def come_up(self, title: str) -> None:
+    def bring_up(self, title: str) -> None:
         """Bring the stack up in a fresh account, or continue from a copy of a rehearsal in which that was done.
 
         Raises UserError if this fails.
         """
-        if self.standing is None:
+        if self.shared is None:
             self.succeed(title, "up", "--account", "fresh")
             return
-        if not self.standing.folder.exists():
-            first = ScenarioRun(self.standing)
+        if not self.shared.folder.exists():
+            first = ScenarioRun(self.shared)
             try:
-                first.come_up(title)
+                first.bring_up(title)
             except UserError:
-                self.standing.remove()  # so that no other scenario starts from it
+                self.shared.remove()  # so that no other scenario starts from it
                 raise
         info(f"\n== {self.rehearsal.stack}: a copy of the rehearsal in a fresh account")
-        self.standing.files.copy_to(self.rehearsal.folder)
+        self.shared.files.copy_to(self.rehearsal.folder)
 
     def succeed(self, title: str, command: str, *options: str) -> None:
         """Run a command that has to succeed, with a preview that loses no data. Raises UserError otherwise."""

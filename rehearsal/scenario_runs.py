@@ -24,11 +24,11 @@ _POINTS = 25
 """Interruptions of `kill-at-any-point`: 50 for the two stacks of production."""
 
 
-def _come_up_in_a_fresh_account(run: ScenarioRun) -> None:
-    run.come_up("up in a fresh account")
+def _deploy_in_a_fresh_account(run: ScenarioRun) -> None:
+    run.bring_up("up in a fresh account")
 
 
-def _be_refused_outside(run: ScenarioRun) -> None:
+def _refuse_callers_outside(run: ScenarioRun) -> None:
     settings = [f"setting for that is {path}" for path in run.rehearsal.project.callers.values()]
     run.fail("up from outside the network", settings, "up", "--caller", "outside")
     run.succeed("up from inside, continuing where that stopped", "up")
@@ -37,14 +37,14 @@ def _be_refused_outside(run: ScenarioRun) -> None:
     run.succeed("up of that change from inside", "up")
 
 
-def _let_a_second_operator_in(run: ScenarioRun) -> None:
+def _admit_a_second_operator(run: ScenarioRun) -> None:
     project = run.rehearsal.project
     admins = project.callers.get("admins", "")
     administrator = project.scenarios.admins.get(read_account(run.rehearsal))
     if not admins or not administrator:
         raise UserError("rehearsal.yaml names no second operator: set `admins` in both `callers` and `scenarios`.")
     refusal = [f"setting for that is {admins}"]
-    run.come_up("up by the first operator")
+    run.bring_up("up by the first operator")
     # An update that changes nothing in the cluster does not call its API, so it is not refused.
     run.set(project.scenarios.changed)
     run.fail("up of a change in the cluster by an operator without access", refusal, "up", "--caller", "operator")
@@ -55,15 +55,15 @@ def _let_a_second_operator_in(run: ScenarioRun) -> None:
     run.succeed("up of that change by the second operator", "up", "--caller", "operator")
 
 
-def _destroy_and_come_up(run: ScenarioRun) -> None:
+def _destroy_and_redeploy(run: ScenarioRun) -> None:
     run.set(run.rehearsal.project.scenarios.unprotected)
     run.succeed("up without protection", "up")
     run.succeed("destroy", "destroy")
-    run.succeed("up again, with the names that are taken", "up")
+    run.succeed("up again, with reserved names", "up")
 
 
-def _come_back_after_thirteen_months(run: ScenarioRun) -> None:
-    run.come_up("up today")
+def _redeploy_after_thirteen_months(run: ScenarioRun) -> None:
+    run.bring_up("up today")
     day = date.today() + _THIRTEEN_MONTHS
     run.succeed(f"up on {day}", "up", "--today", day.isoformat())
 
@@ -72,8 +72,8 @@ def _wait_for_grants(run: ScenarioRun) -> None:
     run.succeed("up with grants that take effect as late as possible", "up", "--grants", "slow")
 
 
-def _follow_what_moves(run: ScenarioRun) -> None:
-    run.come_up("up")
+def _follow_moves(run: ScenarioRun) -> None:
+    run.bring_up("up")
     for actor in ("growth", "failover", "autoscaler"):
         run.move(actor)
     title = "up after all that"
@@ -92,7 +92,7 @@ def _upgrade_a_minor_version(run: ScenarioRun) -> None:
     run.succeed("up after the cloud's own patches", "up")
 
 
-def _do_without_a_size(run: ScenarioRun) -> None:
+def _use_another_size(run: ScenarioRun) -> None:
     size, others = run.describe("sold_out"), run.describe("in_stock")
     place = name_zone(run.read_setting("location"), size)
     title = f"up where {place} has no {size}"
@@ -105,14 +105,14 @@ def _do_without_a_size(run: ScenarioRun) -> None:
 
 def _share_an_account(run: ScenarioRun) -> None:
     other = run.on(find_neighbour(run.rehearsal))
-    run.come_up("up in an empty account")
+    run.bring_up("up in an empty account")
     share_account(run.rehearsal, other.rehearsal)
     other.succeed(f"up in the account of {run.rehearsal.stack}", "up")
     if collisions := list_collisions(run.rehearsal, other.rehearsal):
         raise UserError("It failed: both stacks have " + ", ".join(collisions))
 
 
-def _go_on_after_interruptions(run: ScenarioRun) -> None:
+def _continue_after_interruptions(run: ScenarioRun) -> None:
     reached = 0
     for point in range(1, _POINTS + 1):
         process = run.start(f"up, interrupted at point {point} of {_POINTS}", "up")
@@ -136,23 +136,23 @@ class Scenario:
 SCENARIOS: Mapping[str, Scenario] = {
     "fresh-account": Scenario(
         "comes up in an account without service-linked roles, and with the resource providers that preflight demands",
-        _come_up_in_a_fresh_account,
+        _deploy_in_a_fresh_account,
     ),
     "outside-the-network": Scenario(
         "is refused from an address that no setting lists, with the setting to change, and continues from inside",
-        _be_refused_outside,
+        _refuse_callers_outside,
     ),
     "second-operator": Scenario(
         "refuses another operator until `cluster.admins` grants access, and loses nothing when they deploy",
-        _let_a_second_operator_in,
+        _admit_a_second_operator,
     ),
     "destroy-then-up": Scenario(
         "comes up again on the same day, although names of deleted resources are still reserved",
-        _destroy_and_come_up,
+        _destroy_and_redeploy,
     ),
     "thirteen-months-later": Scenario(
         "is deployed again 396 days later, and loses nothing",
-        _come_back_after_thirteen_months,
+        _redeploy_after_thirteen_months,
     ),
     "slow-grants": Scenario(
         "comes up although roles and access take effect as late as possible: what needs them waits for them",
@@ -161,7 +161,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "after-growth-failover-and-scaling": Scenario(
         "is deployed again after its disk has grown, its database has failed over and its nodes were scaled, without "
         "undoing any of it",
-        _follow_what_moves,
+        _follow_moves,
     ),
     "minor-upgrade": Scenario(
         "comes up with the earlier minor version of Kubernetes and of its add-ons, then with its own, then after the "
@@ -170,7 +170,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "region-out-of-stock": Scenario(
         "is refused if a zone has no machines of its size, with the setting to change, and continues with another size",
-        _do_without_a_size,
+        _use_another_size,
     ),
     "two-stacks-in-one-account": Scenario(
         "and another stack of its cloud come up in one account, and have no resource in common",
@@ -178,7 +178,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     _INTERRUPTED: Scenario(
         f"comes up after {_POINTS} interrupted runs: nothing is created twice, nothing is orphaned",
-        _go_on_after_interruptions,
+        _continue_after_interruptions,
     ),
 }
 
@@ -199,18 +199,18 @@ def run(name: str, stack: str) -> int:
     return int(bool(problem))
 
 
-def _run_all(standing: Rehearsal) -> int:
-    """Run all scenarios of a stack, the first of which brings `standing` up; returns an exit code."""
-    standing.remove()
+def _run_all(shared: Rehearsal) -> int:
+    """Run all scenarios of a stack, the first of which brings up the rehearsal `shared`; returns an exit code."""
+    shared.remove()
     ends = []
-    for key in (each for each in SCENARIOS if (each, standing.stack) not in _list_left_out(standing.project)):
-        scenario_run = ScenarioRun(Rehearsal(standing.stack, f"scenario-{key}"), standing)
+    for key in (each for each in SCENARIOS if (each, shared.stack) not in _list_left_out(shared.project)):
+        scenario_run = ScenarioRun(Rehearsal(shared.stack, f"scenario-{key}"), shared)
         problem = _run(key, scenario_run)
-        ends.append(_describe_end(key, standing.stack, problem))
+        ends.append(_describe_end(key, shared.stack, problem))
         info(ends[-1])
         if not problem:
             scenario_run.rehearsal.remove()
-    standing.remove()
+    shared.remove()
     info("".join(["\n== All scenarios", *ends]))
     return int(any("FAILED" in end for end in ends))
 

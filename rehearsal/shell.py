@@ -1,4 +1,4 @@
-"""Starts a person's shell in a rehearsal's environment.
+"""Starts a user's shell in a rehearsal's environment.
 
 Startup files export variables that people need elsewhere: KUBECONFIG, PATH, profiles of real accounts. They run first,
 and the rehearsal's environment is set after them. Before each prompt, the shell checks that it still has that
@@ -134,7 +134,7 @@ class ShellStart:
     """
     command       what to run
     variables     the environment to run it in
-    is_protected  whether startup files cannot take the rehearsal's environment away
+    is_protected  whether startup files cannot override the rehearsal's environment
     """
 
     command: list[str]

@@ -115,7 +115,7 @@ def read_row(folder: Path, name: str) -> str:
 def test_what_is_protected_is_destroyed_and_comes_up_again(folder: Path) -> None:
     taken = take(folder, "a", "destroy then up")
     assert taken.returncode == 0, taken.output
-    assert list_steps(taken) == ["up without protection", "destroy", "up again, with the names that are taken"]
+    assert list_steps(taken) == ["up without protection", "destroy", "up again, with reserved names"]
     assert read_row(folder, "destroy-then-up").endswith(f"| passed {TODAY} | not run | not run | not run |")
     rehearsals = folder / ".groundwork" / "rehearsals"
     assert [path.name for path in rehearsals.iterdir() if path.is_dir()] == ["a-scenario-destroy-then-up"]

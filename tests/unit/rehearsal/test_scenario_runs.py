@@ -163,10 +163,10 @@ def test_no_scenario_continues_from_a_stack_that_does_not_come_up(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_with(1, "", monkeypatch)
-    standing = Rehearsal("test", "scenarios", project=project)
+    shared = Rehearsal("test", "scenarios", project=project)
     with pytest.raises(UserError, match="failed at 'up today'"):
-        ScenarioRun(Rehearsal("test", "scenario-x", project=project), standing).come_up("up today")
-    assert not standing.folder.exists()
+        ScenarioRun(Rehearsal("test", "scenario-x", project=project), shared).bring_up("up today")
+    assert not shared.folder.exists()
 
 
 def test_settings_of_a_scenario_change_only_the_rehearsal(project: Project, commands: list[str]) -> None:
