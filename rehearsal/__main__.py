@@ -33,19 +33,23 @@ def main() -> int:
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("stack")
     parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
-    parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
+    parser.add_argument("--strict", action="store_true", help="`up` fails if a chart could not be rendered")
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="of an estimate")
     parser.add_argument("--diff", default="", help="another stack, or a commit, that `cost` compares with")
-    parser.add_argument("--today", default="", help="the day in the clouds, as 2027-06-01; the present one if empty")
+    parser.add_argument(
+        "--today", default="", help="the date in the simulated clouds, such as 2027-06-01; today if empty"
+    )
     parser.add_argument("--caller", default="", help=f"who deploys, and from where: {', '.join(CALLERS)}")
-    parser.add_argument("--account", default="", help=f"what the account has seen before: {', '.join(ACCOUNTS)}")
-    parser.add_argument("--name", default="", help="of a `scenario`")
+    parser.add_argument(
+        "--account", default="", help=f"state of the account before the first deployment: {', '.join(ACCOUNTS)}"
+    )
+    parser.add_argument("--name", default="", help="name of a `scenario`")
     parser.add_argument(
         "--purpose", default="", help="a rehearsal beside the usual one, for `up`, `destroy` and `move`"
     )
-    parser.add_argument("--sold-out", default="", help="machines that are out of stock, as eu-west-1a/m6i.xlarge")
-    parser.add_argument("--grants", default="", help=f"when roles and access act: {', '.join(GRANTS)}")
-    parser.add_argument("--actor", default="", help="what `move` lets move, such as an autoscaler")
+    parser.add_argument("--sold-out", default="", help="machines that are out of stock, such as eu-west-1a/m6i.xlarge")
+    parser.add_argument("--grants", default="", help=f"when roles and access take effect: {', '.join(GRANTS)}")
+    parser.add_argument("--actor", default="", help="what changes the clouds in `move`, such as an autoscaler")
     add_confirm_option(parser)
     arguments = parser.parse_args()
     return run_command(lambda: _COMMANDS[arguments.command](arguments))

@@ -22,7 +22,7 @@ def write_script(path: Path, line: str) -> None:
 
 
 def link(path: Path, target: Path) -> None:
-    """Make `path` a symbolic link to `target`, whatever it was before."""
+    """Make `path` a symbolic link to `target`, replacing what is there."""
     if path.is_symlink() and path.readlink() == target:
         return
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")

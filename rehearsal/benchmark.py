@@ -117,7 +117,7 @@ def _previews(stack: str) -> Previews:
 
 
 def _bare_program(folder: Path, engine: str, count: int, environment: Mapping[str, str]) -> list[str]:
-    """A program that declares `count` resources and nothing else; returns the command of its preview."""
+    """Write a program that declares `count` resources and nothing else; returns the command that previews it."""
     (folder / "Pulumi.yaml").write_text("name: bare\nruntime: python\n")
     (folder / "__main__.py").write_text(_BARE_PROGRAM.format(count=count))
     run([engine, "--cwd", str(folder), "stack", "select", "--create", "bare"], environment)
@@ -130,14 +130,14 @@ def _rehearse(stack: str) -> Warm:
     info(f"  make rehearse STACK={stack}")
     subprocess.run(["make", "--silent", "rehearse-reset", f"STACK={stack}"], cwd=ROOT, check=True)
     with _memory(Rehearsal(stack).folder / "cluster") as peak:
-        # Strict: without its charts a rehearsal does half of the work, and would be measured as if it were the whole.
+        # Strict: a rehearsal without charts does half of the work, and would be measured as a complete one.
         rehearsal = run(["make", "--silent", "rehearse", f"STACK={stack}", "STRICT=1"], os.environ)
     return Warm(stack, rehearsal, max(peak))
 
 
 @contextmanager
 def _memory(folder: Path) -> Iterator[list[float]]:
-    """MiB of all processes together whose command lines name `folder`, twice a second."""
+    """Sample, twice a second, the total MiB of all processes whose command lines name `folder`."""
     samples, done = [0.0], threading.Event()
 
     def watch() -> None:
@@ -158,7 +158,7 @@ def _resident_mib(process: Path, folder: Path) -> float:
         if f"={folder}/" not in (process / "cmdline").read_text():
             return 0
         found = re.search(r"VmRSS:\s+(\d+) kB", (process / "status").read_text())
-    except OSError:  # it has ended meanwhile
+    except OSError:  # the process has ended in the meantime
         return 0
     return int(found[1]) / 1024 if found else 0
 

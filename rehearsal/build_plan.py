@@ -1,4 +1,4 @@
-"""Which programs have to be built before a rehearsal can run: how many, and how long that takes about."""
+"""The programs that have to be built before a rehearsal can run: how many, and roughly how long that takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BuildPlan:
-    """The builds of a process, so that each can say which of how many it is."""
+    """The builds of a process, so that each can report its position, such as `2 of 4`."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -31,7 +31,7 @@ class BuildPlan:
             info(f"To be built or downloaded, once for this user: {titles} (about {minutes} minutes on two cores).")
 
     def start(self, tool: Tool) -> str:
-        """Which build this is, as in `2 of 4`; empty for one that was not announced."""
+        """The position of this build, such as `2 of 4`; empty if it was not announced."""
         with self._lock:
             if tool.name not in self._names:
                 return ""

@@ -1,4 +1,4 @@
-"""What each command of the rehearsal does. Each returns an exit code and raises UserError for what people can mend."""
+"""The commands of the rehearsal. Each returns an exit code and raises UserError for errors that people can correct."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from rehearsal.toolchain import ROOT
 
 
 def destroy(arguments: Namespace) -> int:
-    """Destroy the rehearsed stack. Raises UserError when it has never been up."""
+    """Destroy the rehearsed stack. Raises UserError if it was never deployed."""
     rehearsal = Rehearsal(arguments.stack, arguments.purpose, scene=Scene.parse(arguments))
     stack = rehearsal.stack
     if not rehearsal.backend.exists():
         raise UserError(f"There is no rehearsal of {stack} to destroy. {_how_to_begin(stack)}")
     if not rehearsal.read_resources():
         remedy = f"`make rehearse STACK={stack}` brings it up."
-        info(f"Nothing of {stack} stands, so that there is nothing to destroy. {remedy}")
+        info(f"Nothing of {stack} is deployed, so there is nothing to destroy. {remedy}")
         return 0
     info(f"Destroying the rehearsal of {stack}; the clouds are simulated.")
     with rehearsal.running(arguments.port) as running:
@@ -53,13 +53,13 @@ def destroy(arguments: Namespace) -> int:
 
 def _how_to_unprotect(stack: str) -> str:
     return (
-        "as on the real clouds, have the program protect them no longer, by the setting that it reads for that; then "
+        "as on the real clouds, turn protection off with the program's setting for it, run "
         f"`make rehearse STACK={stack}`, and destroy it again. `make rehearse-reset STACK={stack}` discards it at once."
     )
 
 
 def reset(arguments: Namespace) -> int:
-    """Forget the rehearsal: its simulated resources and its state."""
+    """Delete the rehearsal: its simulated resources and its state."""
     rehearsal = Rehearsal(arguments.stack)
     if not rehearsal.folder.exists():
         info(f"There is no rehearsal of {rehearsal.stack} to discard. {_how_to_begin(rehearsal.stack)}")
@@ -70,11 +70,11 @@ def reset(arguments: Namespace) -> int:
 
 
 def _report_empty(rehearsal: Rehearsal) -> None:
-    """Say so where somebody opens a rehearsal that was never brought up, or was destroyed or discarded."""
+    """Print a message if the rehearsal was never brought up, or was destroyed or discarded."""
     if not rehearsal.read_resources():
         info(
-            f"Nothing of {rehearsal.stack} stands in this rehearsal: `pulumi up` brings it up. Without this shell, "
-            f"`make rehearse STACK={rehearsal.stack}` does so, and checks charts and cluster, too."
+            f"Nothing of {rehearsal.stack} is deployed in this rehearsal: `pulumi up` brings it up. "
+            f"In another shell, `make rehearse STACK={rehearsal.stack}` does so, and checks charts and cluster, too."
         )
 
 
@@ -83,7 +83,7 @@ def _how_to_begin(stack: str) -> str:
 
 
 def shell(arguments: Namespace) -> int:
-    """A shell in which plain `pulumi`, and `kubectl` and `helm` if they are there, work on the rehearsal."""
+    """Open a shell in which plain `pulumi`, and `kubectl` and `helm` if installed, work on the rehearsal."""
     rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
     with rehearsal.running(arguments.port) as running:
         info(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
@@ -94,15 +94,15 @@ def shell(arguments: Namespace) -> int:
         start = rehearsal.prepare_shell(program)
         if not start.is_protected:
             warn(
-                f"The startup files of {program} may lead kubectl, helm and other programs elsewhere: only bash, zsh, "
+                f"The startup files of {program} may point kubectl, helm and other programs elsewhere: only bash, zsh, "
                 "fish and sh are protected from that. Choose one with `SHELL=/bin/bash make shell`."
             )
         with interrupts_left_to_child():
-            left = subprocess.run(start.command, cwd=rehearsal.project.root, env=start.variables, check=False)
+            result = subprocess.run(start.command, cwd=rehearsal.project.root, env=start.variables, check=False)
     if report_leaks(rehearsal):
         return 1
-    # That of the last command, which matters to a script and not to a person who leaves.
-    return 0 if sys.stdin.isatty() else left.returncode
+    # The exit code is that of the last command: it matters to a script, not to a person who leaves the shell.
+    return 0 if sys.stdin.isatty() else result.returncode
 
 
 def serve(arguments: Namespace) -> int:
@@ -129,7 +129,7 @@ def env(arguments: Namespace) -> int:
         log = rehearsal.project.rehearsals / f"{rehearsal.stack}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "rehearsal", "serve", rehearsal.stack, "--port", str(arguments.port)]
-        # Nothing of this process's is left open in the server, or whoever reads our output would wait for its end.
+        # The server inherits none of this process's streams: a reader of our output would wait until the server ends.
         with log.open("w") as output:
             server = subprocess.Popen(
                 command,
@@ -147,14 +147,14 @@ def env(arguments: Namespace) -> int:
             return rehearsal.files.background.exists()
 
         wait_until(is_serving, timeout=math.inf)
-        info(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
+        info(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` stops them.")
     _report_empty(rehearsal)
     print(rehearsal.files.shell_script.read_text(), end="")
     return 0
 
 
 def stop(arguments: Namespace) -> int:
-    """End what `env` started, and wait until it has."""
+    """Stop the process that `env` started, and wait until it has ended."""
     rehearsal = Rehearsal(arguments.stack)
     if not rehearsal.serves_in_background():
         raise UserError(f"No simulated clouds of {rehearsal.stack} are serving in the background.")
@@ -162,7 +162,7 @@ def stop(arguments: Namespace) -> int:
     wait_until(lambda: not rehearsal.is_running(), timeout=math.inf)
     if os.environ.get(REHEARSED_STACK) == rehearsal.stack:
         info(
-            "This shell still has the environment of the rehearsal, in which nothing answers now: go on in a new one, "
+            "This shell still has the environment of the rehearsal, which is no longer served: open a new shell, "
             f'or serve again with `eval "$(make -s env STACK={rehearsal.stack})"`.'
         )
     return 0
@@ -174,5 +174,5 @@ def scenario(arguments: Namespace) -> int:
 
 
 def lifecycle(arguments: Namespace) -> int:
-    """The whole way of a model on a rehearsed stack: trained, promoted, rolled out, rolled back."""
+    """Take a model through its whole lifecycle on a rehearsed stack: trained, promoted, rolled out, rolled back."""
     return model_lifecycle.run(arguments.stack, arguments.port)

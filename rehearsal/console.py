@@ -1,4 +1,4 @@
-"""What people see on standard error: messages, progress, and errors as one message."""
+"""Output on standard error: messages, progress, and errors as one message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from rich import progress as rich_progress
 from rich.console import Console
 
-_PLAIN_STEP = 20  # percent between two lines of progress where there is no terminal
+_PLAIN_STEP = 20  # percent between two lines of progress if there is no terminal
 
 
 class UserError(Exception):
@@ -31,7 +31,7 @@ def warn(message: str) -> None:
 
 
 class Progress:
-    """Progress of one task: a bar with the remaining time on a terminal, a line now and then elsewhere (a CI log).
+    """Progress of one task: on a terminal a bar with the remaining time, elsewhere (a CI log) an occasional line.
 
     A context manager; tasks may run side by side in several threads.
     """
@@ -66,7 +66,7 @@ class Progress:
 
 @contextmanager
 def progress_hidden() -> Iterator[None]:
-    """Show no progress for as long as the context lasts: another program writes to the terminal."""
+    """Show no progress within the context, in which another program writes to the terminal."""
     _BARS.hide()
     try:
         yield
@@ -75,7 +75,7 @@ def progress_hidden() -> Iterator[None]:
 
 
 class _Bars:
-    """The bars of all tasks that run, in one live display."""
+    """The bars of all running tasks, in one live display."""
 
     def __init__(self) -> None:
         self.hidden = False

@@ -1,6 +1,6 @@
-"""A policy pack without a control, which measures what any pack costs: its process, and the engine's protocol.
+"""A policy pack without controls, which measures the overhead of any pack: its process, and the engine's protocol.
 
-It has the server of the pack that is measured, and loads none of its controls.
+It uses the same server as the pack that is measured, and loads none of its controls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ runtime:
   options:
     virtualenv: {environment}
 """
-# The SDK refuses a pack that has no policy at all. The entry for exceptions is evaluated once, with the stack.
+# The SDK rejects a pack without policies. The entry for exceptions is evaluated once, with the stack.
 _MAIN: Final = '''"""Starts a pack without a control."""
 
 import gc
@@ -40,7 +40,7 @@ pulumi_policy.PolicyPack("empty", [exception_register.as_policy(PackServicer.exc
 
 
 def write_empty_pack(folder: Path, pack: Path) -> Path:
-    """Write one beside the pack in `pack` into a folder, and return the folder."""
+    """Write an empty counterpart of the pack in `pack` to a folder, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "PulumiPolicy.yaml").write_text(_DESCRIPTION.format(environment=sys.prefix), encoding="utf-8")
     (folder / "__main__.py").write_text(_MAIN.format(root=str(pack.parent), package=str(pack)), encoding="utf-8")

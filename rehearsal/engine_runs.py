@@ -1,4 +1,4 @@
-"""Runs of the engine on a rehearsal, in sight of the person or read by a program."""
+"""Runs the engine on a rehearsal, with its output shown to the user or returned to the caller."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def run_engine(
     *,
     shown_on_failure: bool = False,
 ) -> int:
-    """Run the engine in sight of the person; Ctrl-C reaches it, and it ends what it is doing in good order.
+    """Run the engine and show its output; Ctrl-C reaches the engine, which then stops cleanly.
 
     events            the file for its event log
-    shown_on_failure  whether what it prints is of use only where it fails
+    shown_on_failure  whether to show its output only if it fails
     """
     colour = ["--color", "always" if sys.stdout.isatty() else "never"]
     events.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How a process of the rehearsal begins and ends: what it sets for itself, and what people see of its errors."""
+"""How a process of the rehearsal starts and ends: the environment that it sets, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rehearsal.process_environment import configure_process
 
 
 def run_command(command: Callable[[], int]) -> int:
-    """Run a command; returns the exit status: its own, 1 after an error that a person can mend, 130 after Ctrl-C.
+    """Run a command; returns its exit status, 1 after an error that a person can correct, or 130 after Ctrl-C.
 
-    Raises whatever else it raises: a defect of the program.
+    Any other exception is a defect of the program, and is passed on.
     """
-    os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use
+    os.umask(os.umask(0) & ~0o700)  # a umask that removes the user's own permissions creates unusable files
     configure_process()
     interrupt_on_termination()
     try:
@@ -31,5 +31,5 @@ def run_command(command: Callable[[], int]) -> int:
         info(f"error: {message}")
         return 1
     except KeyboardInterrupt:
-        info("\nInterrupted. Nothing is lost: the same command goes on from here.")
+        info("\nInterrupted. Nothing is lost: run the same command again to continue from here.")
         return 130

@@ -1,7 +1,7 @@
-"""Estimates of a stack's cost and duration: of what a preview on simulated clouds would create, or of what stands.
+"""Estimates a stack's cost and duration, from a preview on simulated clouds or from the resources that exist.
 
-A preview for an estimate has a rehearsal of its own, in which nothing stands, so that it sees every resource and leaves
-the stack's own rehearsal alone.
+A preview for an estimate uses a separate rehearsal in which nothing is deployed. It therefore sees every resource, and
+does not touch the stack's own rehearsal.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _MIB_PER_GIB = 1024
 
 @dataclass(frozen=True)
 class StackEstimate:
-    """A stack's cost as a document, see docs/cost.md, the estimate that it comes from, and the schedule.
+    """A stack's cost as a document (docs/cost.md), the estimate behind it, and the schedule.
 
-    file  that has the stack's settings
+    file  the file with the stack's settings
     """
 
     document: Mapping[str, Any]
@@ -53,8 +53,8 @@ class StackEstimate:
             return []
         return [
             f"The estimate, {estimates.describe_total(self.document)}, is above cost.monthlyBudget, "
-            f"{budget['usd']:,.0f}. Remedy: `make cost STACK={self.document['stack']}` lists what costs most and what "
-            f"would save; change that, or what cost.usage assumes, or raise the budget in {self.file}."
+            f"{budget['usd']:,.0f}. Remedy: `make cost STACK={self.document['stack']}` lists the largest costs and "
+            f"possible savings; change those, or the assumptions in cost.usage, or raise the budget in {self.file}."
         ]
 
     def summary_lines(self) -> list[str]:
@@ -68,7 +68,7 @@ class StackEstimate:
 
 
 def print_cost(arguments: Namespace) -> int:
-    """What a stack would cost in a month, as its settings and the program are now, and how that differs."""
+    """Print the monthly cost of a stack with its present settings and program, and the difference from a base."""
     estimate = estimate_preview(arguments.stack, arguments.port)
     document = estimate.document
     if arguments.diff:
@@ -79,7 +79,7 @@ def print_cost(arguments: Namespace) -> int:
 
 
 def print_duration(arguments: Namespace) -> int:
-    """How long a first deployment of a stack takes, and the chain of resources that decides it."""
+    """Print how long a first deployment of a stack takes, and its critical path."""
     schedule = estimate_preview(arguments.stack, arguments.port).schedule
     document = {"stack": arguments.stack, **schedule.to_json()}
     print(_format(document, estimates.render_schedule(arguments.stack, schedule, arguments.format), arguments.format))
@@ -87,31 +87,31 @@ def print_duration(arguments: Namespace) -> int:
 
 
 def print_resources(arguments: Namespace) -> int:
-    """The resources that a preview would create, as JSON, for an estimate of another version of the project."""
+    """Print the resources that a preview would create, as JSON, for an estimate of another version of the project."""
     resources = preview_resources(Rehearsal(arguments.stack, _PURPOSE), arguments.port)
     print(json.dumps([asdict(resource) for resource in resources]))
     return 0
 
 
 def estimate_preview(stack: str, port: int) -> StackEstimate:
-    """Preview a stack on simulated clouds and estimate it. Raises UserError when the preview fails."""
+    """Preview a stack on simulated clouds and estimate it. Raises UserError if the preview fails."""
     rehearsal = Rehearsal(stack, _PURPOSE)
     return estimate_resources(rehearsal, preview_resources(rehearsal, port))
 
 
 def estimate_state(rehearsal: Rehearsal, state: str) -> StackEstimate | None:
-    """Estimate what stands, by the engine's export (JSON); None where the project has no settings of cost."""
+    """Estimate a deployed stack from the engine's export (JSON); None if the project has no cost settings."""
     if not rehearsal.project.cost:
         return None
     return estimate_resources(rehearsal, estimates.read_state(json.loads(state)["deployment"].get("resources", [])))
 
 
 def estimate_resources(rehearsal: Rehearsal, resources: Sequence[Resource]) -> StackEstimate:
-    """Estimate a stack by its resources and its settings. Raises UserError where they do not allow it."""
+    """Estimate a stack from its resources and its settings. Raises UserError if the settings are not valid."""
     settings = rehearsal.project.cost_settings()
     if settings is None:
         raise UserError(
-            "rehearsal.yaml does not set 'cost', which says budget and assumptions: see rehearsal/project.py."
+            "rehearsal.yaml does not set 'cost', the entry point for budget and assumptions: see rehearsal/project.py."
         )
     try:
         budget, usage = settings(rehearsal.settings_in_force(), rehearsal.stack)
@@ -131,7 +131,7 @@ def estimate_resources(rehearsal: Rehearsal, resources: Sequence[Resource]) -> S
 
 
 def preview_resources(rehearsal: Rehearsal, port: int) -> list[Resource]:
-    """What a preview of a stack that does not exist would create. Raises UserError when it fails."""
+    """The resources that a preview would create in a fresh account. Raises UserError if it fails."""
     rehearsal.refresh_settings()
     events, plan = rehearsal.folder / "estimate-events.jsonl", rehearsal.folder / "estimate-plan.json"
     events.unlink(missing_ok=True)
@@ -148,7 +148,7 @@ def preview_resources(rehearsal: Rehearsal, port: int) -> list[Resource]:
 def _estimate_base(stack: str, base: str, port: int) -> Estimate:
     """The cost of another stack, or of the same stack at another commit with the present assumptions.
 
-    Raises UserError where the base is neither a stack nor a commit.
+    Raises UserError if the base is neither a stack nor a commit.
     """
     rehearsal = Rehearsal(stack, _PURPOSE)
     if base in rehearsal.project.stack_names:
@@ -174,18 +174,18 @@ def _check_out(root: Path, commit: str, folder: Path) -> None:
 
 def _preview_elsewhere(folder: Path, stack: str, commit: str) -> list[Resource]:
     """Preview a copy of the project with this version of the rehearsal, and with the copy's own program."""
-    # Isolated: the rehearsal is ours, and the program that it runs is the copy's.
+    # Isolated: this version of the rehearsal runs the program of the copy.
     start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from rehearsal.__main__ import main; sys.exit(main())"
     command = [sys.executable, "-I", "-c", start, "resources", stack]
     reply = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
     if reply.returncode != 0:
-        raise UserError(f"{stack} cannot be previewed as it is at {commit}, see above. Compare with a later commit.")
+        raise UserError(f"{stack} cannot be previewed at {commit}, see above. Compare with a later commit.")
     rows = json.loads(reply.stdout)
     return [Resource(**{**row, "dependencies": tuple(row["dependencies"])}) for row in rows]
 
 
 def _render_charts(resources: Sequence[Resource]) -> dict[str, Sequence[Mapping[str, Any]]]:
-    """The objects of each release's chart; none of a chart that cannot be had or does not render."""
+    """The objects of each release's chart; none if the chart is not available or does not render."""
     rendered: dict[str, Sequence[Mapping[str, Any]]] = {}
     for resource in resources:
         if resource.type == RELEASE:
@@ -198,7 +198,7 @@ def _render_charts(resources: Sequence[Resource]) -> dict[str, Sequence[Mapping[
 
 
 def _find_node_size(size: str) -> NodeSize | None:
-    """What a node of a size has for pods; None for a size that the rehearsal does not know."""
+    """The capacity for pods of a node of this size; None for a size that the rehearsal does not know."""
     try:
         if size.startswith("Standard_"):
             capacity = vm_sizes.azure_node_capacity(vm_sizes.azure_vm_size(size), _AKS_PODS, None)

@@ -1,6 +1,6 @@
 """`make bench-first`: measures the first rehearsal of a fresh clone with empty caches; writes docs/benchmarks-first.md.
 
-It builds every program from source, which takes many minutes on two cores; `make bench` measures what comes after.
+It builds every program from source, which takes many minutes on two cores; `make bench` measures later rehearsals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GOAL = 480
 
 @dataclass(frozen=True)
 class FirstRehearsal:
-    """The first `make rehearse` of a fresh clone: its Python environment, the end of its preview, and the whole."""
+    """The first `make rehearse` of a fresh clone: setup of Python, seconds until its preview ended, and the whole."""
 
     stack: str
     setup: Measurement

@@ -1,4 +1,4 @@
-"""The folder of a rehearsal: where everything is in it, and the lock that keeps others out. It holds nothing real."""
+"""The folder of a rehearsal: the paths of its files, and its lock. It contains nothing real."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 
 class LockedError(Exception):
-    """Another process holds the lock; the message is its process ID, `unknown` where it has not written it yet."""
+    """Another process holds the lock; the message is its process ID, or `unknown` if it has not written it yet."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RehearsalFolder:
 
     @property
     def state(self) -> Path:
-        """What exists in the simulated clouds."""
+        """The state of the simulated clouds."""
         return self.path / "state.db"
 
     @property
@@ -35,12 +35,12 @@ class RehearsalFolder:
 
     @property
     def unsaved(self) -> Path:
-        """Exists while the engine makes changes that it has not saved yet."""
+        """A marker that exists while the engine has changes that it has not saved yet."""
         return self.path / "unsaved"
 
     @property
     def passphrase(self) -> Path:
-        """What the engine encrypts with."""
+        """The passphrase with which the engine encrypts secrets."""
         return self.path / "passphrase"
 
     @property
@@ -55,7 +55,7 @@ class RehearsalFolder:
 
     @property
     def cluster(self) -> Path:
-        """What etcd and the control plane keep."""
+        """The data of etcd and the control plane."""
         return self.path / "cluster"
 
     @property
@@ -70,12 +70,12 @@ class RehearsalFolder:
 
     @property
     def shell_script(self) -> Path:
-        """The same for a POSIX shell."""
+        """The rehearsal's environment as a script for a POSIX shell."""
         return self.path / "environment.sh"
 
     @property
     def background(self) -> Path:
-        """Exists while the clouds serve in the background."""
+        """A marker that exists while the clouds serve in the background."""
         return self.path / "background"
 
     def other_project(self, root: Path) -> Path:
@@ -85,8 +85,8 @@ class RehearsalFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock; it is released with the process, however that ends. Raises LockedError."""
-        # For this user alone, whatever the umask: it has a passphrase and the cluster's keys.
+        """Hold the lock, which is also released if the process is killed. Raises LockedError."""
+        # Only for this user, regardless of the umask: the folder has a passphrase and the cluster's keys.
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(self.path / "lock", blocking=False, fallback_to_soft=False)
         try:
@@ -114,12 +114,12 @@ class RehearsalFolder:
         return int(self._holder.read_text())
 
     def copy_to(self, folder: Path) -> None:
-        """Copy it to a folder that does not exist, where a rehearsal of the same stack goes on from there.
+        """Copy it to a folder that does not exist, from which another rehearsal of the stack can continue.
 
         Ports and certificates are new at each start. Raises LockedError.
         """
         with self.locked():
-            shutil.copytree(self.path, folder, ignore=_ignore_what_has_ended)
+            shutil.copytree(self.path, folder, ignore=_list_ignored)
 
     def remove(self) -> None:
         """Raises LockedError."""
@@ -135,7 +135,7 @@ class RehearsalFolder:
         return self.path / "lock-holder"
 
 
-def _ignore_what_has_ended(folder: str, names: list[str]) -> set[str]:
+def _list_ignored(folder: str, names: list[str]) -> set[str]:
     """Sockets, which cannot be copied, and the lock, certificates and logs of processes that have ended."""
     sockets = {name for name in names if (Path(folder) / name).is_socket()}
     return sockets | ({"lock", "lock-holder", "pki", "logs"} & {*names})

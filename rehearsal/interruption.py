@@ -1,4 +1,4 @@
-"""Ends runs of a rehearsal before their time, and looks at what they have left."""
+"""Interrupts runs of a rehearsal, and inspects the state that they leave."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _INTERRUPTED = 130
 
 
 def interrupt_at(process: subprocess.Popen[bytes], rehearsal: Rehearsal, reached: int, share: float) -> int:
-    """End a run, as CI does, once a share of all resources is created; returns how many there are then.
+    """Terminate a run, as CI does, once a share of all resources is created; returns the number created by then.
 
-    `reached` are those of runs before: at least one more has to be created. Raises UserError where the run ends by
-    itself, or does not end in good order.
+    `reached` is the number that earlier runs created: at least one more has to be created. Raises UserError if the run
+    ends by itself, or does not stop cleanly.
     """
 
-    def is_there() -> bool:
+    def has_reached_share() -> bool:
         if process.poll() is not None:
-            raise UserError("It failed: a run ended before it was interrupted; it says why above.")
+            raise UserError("It failed: a run ended before it was interrupted; the reason is above.")
         total = _count_planned(rehearsal, reached)
         return total > 0 and _count_created(rehearsal) >= max(reached + 1, math.floor(total * share))
 
-    wait_until(is_there, timeout=math.inf)
+    wait_until(has_reached_share, timeout=math.inf)
     process.terminate()
     if (code := process.wait()) != _INTERRUPTED:
-        raise UserError(f"It failed: a run that was interrupted ended with {code}, not {_INTERRUPTED}.")
+        raise UserError(f"It failed: an interrupted run ended with exit code {code}, not {_INTERRUPTED}.")
     return _count_created(rehearsal)
 
 
@@ -49,7 +49,7 @@ def list_created_twice(rehearsal: Rehearsal) -> Iterator[str]:
 
 
 def list_orphans(rehearsal: Rehearsal) -> Iterator[str]:
-    """What exists in the simulated clouds and is not in the engine's state."""
+    """Resources that exist in the simulated clouds and are not in the engine's state."""
     known = {resource["urn"] for resource in rehearsal.read_resources()}
     with closing(StateStore(rehearsal.files.state)) as state:
         for record in state.all():
@@ -58,7 +58,7 @@ def list_orphans(rehearsal: Rehearsal) -> Iterator[str]:
 
 
 def _count_planned(rehearsal: Rehearsal, reached: int) -> int:
-    """All resources that a run and those before it create in the clouds and the cluster; 0 until its preview ended."""
+    """The number of resources that this run and earlier ones create; 0 until the preview has ended."""
     count = reached
     with suppress(ValueError):  # the engine is writing a line
         for event in read_events(rehearsal.folder / "preview-events.jsonl"):
@@ -71,7 +71,7 @@ def _count_planned(rehearsal: Rehearsal, reached: int) -> int:
 
 
 def _count_created(rehearsal: Rehearsal) -> int:
-    """Read as a file, since the rehearsal has it open."""
+    """The number of resources created so far, read from the file that the rehearsal has open."""
     query = "SELECT count(*) FROM journal WHERE operation = 'create' AND outcome = 'done'"
     if rehearsal.files.state.exists():
         uri = f"file:{rehearsal.files.state}?mode=ro"

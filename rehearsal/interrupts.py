@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signals by which machines end a command, while the engine works."""
+"""Handling of Ctrl-C, and of the signals that terminate a command, while the engine runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interrupts_left_to_child() -> Iterator[list[int]]:
-    """Ctrl-C goes to the whole group: the child decides what to do, and this process waits for it."""
+    """Leave Ctrl-C to the child process, which receives it as well, while this process waits for it to end.
+
+    Gives the list of the signals received.
+    """
     received: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:
@@ -24,7 +27,7 @@ def interrupts_left_to_child() -> Iterator[list[int]]:
 
 
 def interrupt_on_termination() -> None:
-    """Treat SIGTERM and SIGHUP, which CI and a closed terminal send, as Ctrl-C; `nohup` goes on ignoring them."""
+    """Treat SIGTERM and SIGHUP, which CI and a closed terminal send, as Ctrl-C, unless `nohup` ignores them."""
     for number in _TERMINATIONS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
@@ -32,9 +35,9 @@ def interrupt_on_termination() -> None:
 
 @contextmanager
 def termination_as_interrupt(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Pass a SIGTERM or SIGHUP on as the interrupt that `process` ends on in good order, and this process with it.
+    """Turn a SIGTERM or SIGHUP into an interrupt of `process`, which then stops cleanly, and of this process.
 
-    Unlike Ctrl-C these signals reach one process, not its whole group. Outside the main thread nothing is changed.
+    Unlike Ctrl-C, these signals reach one process and not its whole group. Outside the main thread nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Faults of the machine that a person has to correct: no space, no permission, a file system that is read-only."""
+"""Faults of the machine that a person has to correct: no space, no permission, a read-only file system."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 
 
 def describe_os_error(error: OSError) -> str:
-    """The cause and the remedy in one sentence each; empty for any other error, which is a defect of the program."""
+    """The cause and the remedy, one sentence each; empty for any other error, which is a defect of the program."""
     path = str(error.filename) if error.filename else ""
     if error.errno in _NO_SPACE:
         return (
-            f"{path or 'A file'} could not be written: {_NO_SPACE[error.errno]}. Free some, or move the cache of "
-            f"programs elsewhere with XDG_CACHE_HOME (now in {CACHE}). Nothing is lost: the same command goes on."
+            f"{path or 'A file'} could not be written: {_NO_SPACE[error.errno]}. Free some space, or move the cache of "
+            f"programs with XDG_CACHE_HOME (now in {CACHE}). Nothing is lost: run the same command again to continue."
         )
     if error.errno == errno.EROFS:
         return (
-            f"{path or 'A file'} could not be written: the file system is read-only. Rehearse in a clone on one that "
-            f"can be written to, with XDG_CACHE_HOME on one, too (now {CACHE})."
+            f"{path or 'A file'} could not be written: the file system is read-only. Rehearse in a clone on a writable "
+            f"file system, and set XDG_CACHE_HOME to a folder on one, too (now {CACHE})."
         )
     if error.errno in _NO_PERMISSION and path:
         return (
@@ -34,7 +34,7 @@ def describe_os_error(error: OSError) -> str:
 
 
 def _owner(path: Path) -> str:
-    """Who owns the nearest path that exists, where that is somebody else."""
+    """The owner of the nearest existing path, if that is another user; otherwise empty."""
     for place in (path, *path.parents):
         try:
             owner = place.stat().st_uid

@@ -1,4 +1,4 @@
-"""Time and memory of commands, for benchmarks that write them with their goals."""
+"""Measures time and memory of commands, for benchmarks that report them with their goals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Measurement:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], folder: Path = ROOT) -> Measurement:
-    """Run to the end. Raises UserError with the end of the output when the command fails."""
+    """Run a command to its end. Raises UserError with the end of its output if it fails."""
     with tempfile.TemporaryFile("w+") as output:
         started = time.monotonic()
         process = subprocess.Popen(command, cwd=folder, env=dict(environment), stdout=output, stderr=output)
@@ -42,12 +42,12 @@ def run(command: Sequence[str], environment: Mapping[str, str], folder: Path = R
 
 
 def compare(value: float, goal: float) -> str:
-    """Whether a goal was met, as a report says it."""
+    """Whether a goal was met, in a report's words."""
     return "yes" if value <= goal else "no"
 
 
 def describe_measurement(command: str) -> str:
-    """By which command, when and on which machine a report was written."""
+    """The command, date and machine of a report's measurements."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     return (
         f"Measured by `{command}` on {datetime.now(UTC):%Y-%m-%d}: {machine}. Seconds are wall time. Memory is the "

@@ -1,4 +1,4 @@
-"""What a plan would do that harms, after the cloud has moved by itself: replace, delete, shrink, go back a version."""
+"""Harm that a plan would do after a move of the cloud: replace, delete, shrink, or return to an earlier version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HARMLESS = frozenset({"same", "read", "refresh", "create", "update"})
 class PlannedStep:
     """What a preview plans for one resource.
 
-    operation  as the engine calls it: `update`, `replace`, `delete`
+    operation  the engine's name for it: `update`, `replace`, `delete`
     changed    paths of the inputs that change
     """
 
@@ -46,7 +46,7 @@ def read_steps(events: Iterator[Mapping[str, Any]]) -> list[PlannedStep]:
 
 
 def find_harm(step: PlannedStep) -> Iterator[str]:
-    """What a step would harm, a line each."""
+    """The harm that a step would do, one line each."""
     if step.operation not in _HARMLESS:
         yield f"{step.label}: the next deployment would {step.operation.replace('-', ' ')} it"
         return

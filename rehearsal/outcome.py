@@ -1,4 +1,4 @@
-"""How a rehearsal ended: passed or failed and why, how long it took, and what one can do next."""
+"""The outcome of a rehearsal: passed or failed and why, how long it took, and what to do next."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _NOTEWORTHY_BUILD = 5.0  # seconds: without builds, finding the programs takes l
 class Outcome:
     """The outcome of one `make rehearse`.
 
-    failures       where it failed, as in `its up` or `its charts`; none if it passed
-    remedy         where the reasons are
+    failures       where it failed, such as `its up` or `its charts`; none if it passed
+    remedy         where to find the reasons
     seconds        wall time of the stack itself
     build_seconds  wall time spent waiting for programs to be built
     """
@@ -29,7 +29,7 @@ class Outcome:
         return "FAILED" if self.failures else "PASSED"
 
     def render(self, stack_file: str) -> str:
-        """The last lines that a person sees; `stack_file` is what has to be edited to change the stack."""
+        """The last lines of output; `stack_file` is the file to edit to change the stack."""
         builds = f", after {self.build_seconds:.0f} s of builds" if self.build_seconds > _NOTEWORTHY_BUILD else ""
         reason = (
             f"The rehearsal of {self.stack} failed at {' and '.join(self.failures)}; {self.remedy}."

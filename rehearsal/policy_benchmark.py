@@ -1,8 +1,8 @@
-"""`make bench-policies`: measures what the policy pack costs, and writes docs/benchmarks-policies.md.
+"""`make bench-policies`: measures the overhead of the policy pack, and writes docs/benchmarks-policies.md.
 
 Seconds depend on the machine. What carries over to others is the ratio of a stack's preview with the pack to the same
-preview without it, measured alternately in one run. The floor is that ratio of a pack without a control: no other pack
-in Python costs less. The resources that controls are timed on are those of previews.
+preview without it, measured alternately in one run. The floor is the same ratio for a pack without controls, the least
+that any pack in Python costs. Controls are timed on the resources of previews.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ROUNDS = 20
 SLOWEST = 10
 RATIO_GOAL = 1.15
 
-# A value that a preview does not know, as the engine's events have it.
+# A value that a preview does not know, as it appears in the engine's events.
 _UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
@@ -51,7 +51,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Previews:
-    """Alternating previews of one stack with the pack, with a pack that has no control, and without any."""
+    """Alternating previews of one stack with the pack, with a pack that has no controls, and without a pack."""
 
     stack: str
     resources: int
@@ -70,7 +70,7 @@ class Previews:
 
 @dataclass(frozen=True)
 class Cost:
-    """Microseconds of processor time that one control takes, on a resource or on all of a stack together."""
+    """Microseconds of processor time that one control takes per resource, or per stack if it evaluates whole stacks."""
 
     control: Control
     evaluations: int
@@ -79,7 +79,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Starts:
-    """Seconds of some starts of the pack, and of one without a control."""
+    """Seconds that several starts took, of the pack and of one without controls."""
 
     pack: Sequence[float]
     empty: Sequence[float]
@@ -142,7 +142,7 @@ def _to_plain(value: Any) -> Any:
 
 
 def start_pack(pack: Path) -> float:
-    """Seconds until a pack's process says on which port it serves, as Pulumi's language host starts it."""
+    """Seconds until a pack's process reports the port it serves on, started as Pulumi's language host does it."""
     command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(pack)]
     started = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -156,7 +156,7 @@ def start_pack(pack: Path) -> float:
 
 
 def _measure_control(control: Control, stacks: Sequence[Stack]) -> Cost:
-    """The mean over all stacks, each control in a loop by itself."""
+    """The mean over all stacks, with each control in a separate loop."""
     if control.over_stack:
         subjects = [stack.resources for stack in stacks]
         started = time.process_time()
@@ -164,12 +164,12 @@ def _measure_control(control: Control, stacks: Sequence[Stack]) -> Cost:
             for _ in range(ROUNDS):
                 control.evaluate_stack(resources)
         return _as_cost(control, len(subjects), time.process_time() - started)
-    judged = [each for stack in stacks for each in stack.resources if control.applies_to(each.type)]
+    evaluated = [each for stack in stacks for each in stack.resources if control.applies_to(each.type)]
     started = time.process_time()
-    for each in judged:
+    for each in evaluated:
         for _ in range(ROUNDS):
             control.evaluate_resource(each.type, each.props)
-    return _as_cost(control, len(judged), time.process_time() - started)
+    return _as_cost(control, len(evaluated), time.process_time() - started)
 
 
 def _as_cost(control: Control, evaluations: int, seconds: float) -> Cost:
@@ -191,8 +191,8 @@ def format_report(stacks: Sequence[Stack], previews: Sequence[Previews], starts:
         "## Preview of a stack with its policies, against the same preview without",
         "",
         f"On the same engine and the same simulated provider, alternately, {PAIRS} rounds; medians. The ratio is the "
-        "median of the rounds' ratios. The floor is that of a pack without a control, on the same Python and with the "
-        "same server: what the engine's protocol and a process of Python take. The rest is what our controls take.",
+        "median of the rounds' ratios. The floor is the ratio of a pack without controls, on the same Python and with "
+        "the same server: the time of the engine's protocol and of a Python process. The rest is the controls' time.",
         "",
         "| stack | resources | with policies | without a control | without a pack | ratio | floor | goal | met |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -218,7 +218,7 @@ def format_report(stacks: Sequence[Stack], previews: Sequence[Previews], starts:
         f"- {len(together)} controls over a stack: "
         f"{sum(cost.microseconds for cost in together) / 1000:.0f} ms for a stack, all together.",
         "",
-        f"The {SLOWEST} controls that take most of a stack:",
+        f"The {SLOWEST} controls that take most of the time for a stack:",
         "",
         "| control | evaluations | µs each | ms for a stack |",
         "|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""Waiting for a condition: the one helper of the rehearsal for it."""
+"""Waiting for a condition: the rehearsal's one helper for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tenacity import (
     wait_exponential,
 )
 
-_GROWTH = 1.5  # by which the interval grows from one check to the next, up to `max_interval`
+_GROWTH = 1.5  # factor by which the interval grows from one check to the next, up to `max_interval`
 
 _T = TypeVar("_T")
 
@@ -45,9 +45,9 @@ def wait_until(
 ) -> _T:
     """Call `check` until it returns a true value, and return that.
 
-    timeout       seconds; the last check is made when they have passed, so there are two at least unless it is 0
+    timeout       seconds; the last check runs when they have passed, so there are at least two checks unless it is 0
     interval      seconds between two checks; with `max_interval` they grow up to that
-    retry_on      exceptions of `check` that mean "not yet"; all others are passed on at once
+    retry_on      exceptions of `check` that mean "not yet"; any other is raised at once
     cancel        ends the wait when it is set
 
     Raises WaitTimeoutError, whose cause is the last check's exception if it raised one, and WaitCancelledError.

@@ -1,6 +1,6 @@
 """Downloads programs that their vendors publish, and accepts them only with the pinned SHA-256.
 
-Without the vendor's host, or for another platform, there is nothing to download, and the program is built instead.
+If the vendor's host is not reachable, or no archive exists for the platform, the program is built instead.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import yaml
 
 from rehearsal.console import Progress, info
 
-_CONNECT = 3  # seconds: a network that lets nothing through must not delay the build
+_CONNECT = 3  # seconds: a network that drops all packets must not delay the build
 _READ = 30  # seconds without a byte
 _CHUNK = 1 << 20
 
 
 def download(catalogue: Path, command: str, version: str, target: Path) -> bool:
-    """Download a program to `target`, where it appears only when it is complete and verified; False without one.
+    """Download a program to `target`, where it appears only when it is complete and verified; False if it cannot.
 
-    `catalogue` lists archives by command: the version and, by platform such as `linux-x86_64`, the archive's
-    `url`, its `member` that is the program, and `sha256`. An entry of another version does not count.
+    `catalogue` lists archives by command: the version and, for each platform such as `linux-x86_64`, the archive's
+    `url`, the `member` that is the program, and `sha256`. An entry for another version is ignored.
     """
     entry: Mapping[str, Any] = (yaml.safe_load(catalogue.read_text()) or {}).get(command, {})
     archive = entry.get("archives", {}).get(f"{platform.system().lower()}-{platform.machine().lower()}")
@@ -43,7 +43,7 @@ def download(catalogue: Path, command: str, version: str, target: Path) -> bool:
         if digest != archive["sha256"]:
             info(
                 f"{url} is not the archive that {catalogue.name} pins (SHA-256 {digest} instead of "
-                f"{archive['sha256']}); it is not used."
+                f"{archive['sha256']}), so it is not used."
             )
             return False
         unfinished = Path(scratch) / command

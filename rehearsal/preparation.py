@@ -1,4 +1,4 @@
-"""Finds or builds everything that a rehearsal runs: first the engine, and the rest while a preview runs already."""
+"""Finds or builds the programs that a rehearsal runs: first the engine, the others while a preview is running."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rehearsal.kubernetes.controllers import manager
 
 _T = TypeVar("_T")
 
-_MOMENT = 2.0  # seconds: finding installed programs takes less than one
+_MOMENT = 2.0  # seconds: finding installed programs takes less than one second
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is being prepared. Each method waits, and raises UserError where a program cannot be had."""
+    """Programs that are being prepared. Each getter waits, and raises UserError if a program is not available."""
 
     _engine: Future[Path]
     _control_plane: Future[str]
@@ -32,11 +32,11 @@ class Preparation:
 
     @property
     def seconds_waited(self) -> float:
-        """Wall time that callers have waited for programs."""
+        """Wall time that callers spent waiting for programs."""
         return sum(self._waits)
 
     def is_complete(self) -> bool:
-        """Whether everything is there, or will be within a moment; false while something is built or downloaded."""
+        """Whether everything is ready, or will be within seconds; false while something is built or downloaded."""
         return not wait([self._controllers], timeout=_MOMENT).not_done
 
     def engine(self) -> Path:
@@ -44,11 +44,11 @@ class Preparation:
         return self._wait(self._engine)
 
     def control_plane(self) -> str:
-        """Why there can be no control plane; empty if there can be one."""
+        """Why a control plane is not available; empty if it is."""
         return self._wait(self._control_plane)
 
     def controllers(self) -> Mapping[str, Path]:
-        """The programs of the controllers that charts install, by command."""
+        """The programs of the controllers that charts install, keyed by command."""
         return self._wait(self._controllers)
 
     def _wait(self, future: Future[_T]) -> _T:
@@ -61,9 +61,9 @@ class Preparation:
 
 @contextmanager
 def preparing() -> Iterator[Preparation]:
-    """Prepare in the background; builds that still run when the context ends are cancelled.
+    """Prepare in the background; builds that are still running when the context ends are cancelled.
 
-    Controllers are those of the project's charts, as far as their packages can be had.
+    The controllers are those of the project's charts whose packages are available.
     """
     controllers_of = manager.programs_of(charts.pinned_charts())
     toolchain.announce_builds([pulumi_cli.TOOL, cli.TOOL, *programs.TOOLS, *controllers_of])
@@ -81,7 +81,7 @@ def preparing() -> Iterator[Preparation]:
 
 
 def _controllers(control_plane: Future[str]) -> Mapping[str, Path]:
-    """Without a control plane nothing can run, and without its chart nothing installs a controller."""
+    """The controllers' programs; none without a control plane, since they could not run."""
     if control_plane.result():
         return {}
     return manager.ensure_programs(charts.available_charts())

@@ -1,4 +1,4 @@
-"""What a rehearsal needs to know of the Pulumi project that it rehearses: `rehearsal.yaml` at the project's root."""
+"""The description of the Pulumi project that is rehearsed: `rehearsal.yaml` at the project's root."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ SettingsCheck = Callable[[StackFile, str], object]
 """Takes the content of a stack's file and the stack's name; raises ValueError."""
 
 SettingsComparison = Callable[[StackFile, str, Mapping[str, Any], Collection[str]], str]
-"""Takes also the settings of the last deployment (`kernel.deployed_settings`), and those that may lose data.
+"""Also takes the settings of the last deployment (`kernel.deployed_settings`), and names of confirmed settings.
 
-Returns lines about what changes, or nothing; raises ValueError when it must not.
+Returns lines that describe the changes, or nothing; raises ValueError if a change is not allowed.
 """
 
 SettingsCauses = Callable[[StackFile, str, Mapping[str, str]], str]
-"""Takes also a cloud's refusals by the logical name of the resource; returns lines about settings, or nothing."""
+"""Also takes a cloud's errors, keyed by logical name of the resource; returns lines about settings, or nothing."""
 
 CostSettings = Callable[[StackFile, str], tuple[float, Mapping[str, float]]]
-"""Returns the monthly budget, 0 for none, and assumptions about a month by name; raises ValueError."""
+"""Returns the monthly budget (0 if there is none) and assumptions about a month, keyed by name; raises ValueError."""
 
 
 @dataclass(frozen=True)
 class ScenarioSettings:
     """
-    account      setting that stacks have in common which can stand in one account, `section.name` or `name`
-    admins       somebody who may administer a cluster, by the value of that setting
-    unprotected  settings, by their paths, with which a stack can be destroyed
-    changed      settings, by their paths, with which something in the cluster changes: an update has to reach its API
-    earlier      settings, by their paths, with the versions before the stack's own, by the value of `account`
-    sold_out     a size of machines that a stack needs, by the value of `account`
-    in_stock     settings, by their paths, with which it does without that size, likewise
-    grown        what a cloud lets grow, as `type path`, by the path of the setting that has to follow it
-    interrupted  stacks that are interrupted at any point, which takes long; none: all of them
-    table        page of the project with how scenarios ended; None: they write none
+    account      setting whose value stacks in one account share, `section.name` or `name`
+    admins       a principal who may administer a cluster, keyed by the value of that setting
+    unprotected  settings, keyed by path, with which a stack can be destroyed
+    changed      settings, keyed by path, that change something in the cluster, so that an update has to reach its API
+    earlier      settings, keyed by path, with the versions before the stack's own, for each value of `account`
+    sold_out     a size of machines that a stack needs, for each value of `account`
+    in_stock     settings, keyed by path, with which a stack does not need that size, for each value of `account`
+    grown        properties that a cloud increases, as `type path`, keyed by path of the setting that has to follow
+    interrupted  stacks that are interrupted at many points, which takes long; if empty, all of them
+    table        page of the project with the results of scenarios; None: no page is written
     """
 
     account: str = ""
@@ -72,18 +72,18 @@ class Project:
     settings       entry point that checks a stack's settings, `package.module:function`; empty: only the program does
     changes        entry point that compares settings with those of the last deployment; empty: they are not compared
     causes         entry point that finds settings which may be the cause of a refusal; empty: none are named
-    cost           entry point that says budget and assumptions for estimates of cost; empty: there is neither
+    cost           entry point that returns budget and assumptions for estimates of cost; empty: there is neither
     registered     entry point that lists the resource providers of a prepared Azure subscription; empty: all are
     policy_pack    folder of the policy pack; None: no policies
-    charts         YAML file with version, repository and digest of each Helm chart, by name; None: no charts are pinned
+    charts         YAML file with version, repository and digest of Helm charts, by name; None: no charts are pinned
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
     gitops         folder that a GitOps repository of the platform starts with; None: there is none
     gitops_url     path of the setting with the repository's URL, `section.name`; empty: there is none
-    scenarios      what scenarios have to know of the settings
-    callers        paths of the settings, `section.name`, that let people in: `public` and `private` address blocks from
-                   which the Kubernetes API is reached, and `admins`, roles or groups that administer the cluster
-    metrics        folder of files that list what exposes which metrics; None: alerts are not compared with them
-    given_secrets  names of secrets, or ends of them, that people put into the cloud's store before a deployment
+    scenarios      settings that scenarios use
+    callers        paths of the settings, `section.name`, that grant access: `public` and `private` address blocks from
+                   which the Kubernetes API is reachable, and `admins`, roles or groups that administer the cluster
+    metrics        folder of files that list which workloads expose which metrics; None: alerts are not checked for them
+    given_secrets  names of secrets, or their suffixes, that people put into the cloud's store before a deployment
     """
 
     root: Path
@@ -106,7 +106,7 @@ class Project:
 
     @property
     def rehearsals(self) -> Path:
-        """Folder of what rehearsals of this project leave behind."""
+        """Folder of the rehearsals of this project."""
         return self.root / ".groundwork" / "rehearsals"
 
     @property
@@ -119,7 +119,7 @@ class Project:
         return self.stacks / f"Pulumi.{stack}.yaml"
 
     def read_stack_file(self, stack: str) -> StackFile:
-        """The content of a stack's file, read as the engine reads it. Raises UserError with all that is wrong in it."""
+        """The content of a stack's file, read as the engine reads it. Raises UserError with everything wrong in it."""
         path = self.stack_file(stack)
         try:
             return stack_file.read(path, self.name, self.shorten(path))
@@ -127,34 +127,34 @@ class Project:
             raise UserError(str(error)) from None
 
     def require(self, key: str) -> Path:
-        """A path of the description that a command cannot do without. Raises UserError when it is not set."""
+        """A path in the description that a command requires. Raises UserError if it is not set."""
         path: Path | None = getattr(self, key)
         if path is None:
             raise UserError(f"{self.root / DESCRIPTION} does not set '{key}', which this command needs.")
         return path
 
     def shorten(self, path: Path) -> str:
-        """A path as people write it: relative to the project where it is inside."""
+        """A path as people write it: relative to the project if it is inside the project."""
         return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def settings_check(self) -> SettingsCheck | None:
-        """The project's own check of its settings. Raises UserError when the entry point does not exist."""
+        """The project's own check of its settings. Raises UserError if the entry point does not exist."""
         return cast("SettingsCheck | None", self._load_entry_point("settings", self.settings))
 
     def settings_comparison(self) -> SettingsComparison | None:
-        """The project's own comparison of settings. Raises UserError when the entry point does not exist."""
+        """The project's own comparison of settings. Raises UserError if the entry point does not exist."""
         return cast("SettingsComparison | None", self._load_entry_point("changes", self.changes))
 
     def settings_causes(self) -> SettingsCauses | None:
-        """The project's own search for causes. Raises UserError when the entry point does not exist."""
+        """The project's own search for causes. Raises UserError if the entry point does not exist."""
         return cast("SettingsCauses | None", self._load_entry_point("causes", self.causes))
 
     def cost_settings(self) -> CostSettings | None:
-        """The project's budget and assumptions. Raises UserError when the entry point does not exist."""
+        """The project's budget and assumptions. Raises UserError if the entry point does not exist."""
         return cast("CostSettings | None", self._load_entry_point("cost", self.cost))
 
     def registered_providers(self) -> Collection[str] | None:
-        """The resource providers of a prepared subscription; None where the project does not say."""
+        """The resource providers of a prepared subscription; None if the project does not list them."""
         function = cast("Callable[[], Collection[str]] | None", self._load_entry_point("registered", self.registered))
         return function() if function else None
 
@@ -171,7 +171,7 @@ class Project:
 
 
 def load(root: Path) -> Project:
-    """The project in a folder. Raises UserError with what is wrong in its description."""
+    """The project in a folder. Raises UserError if its description is not valid."""
     description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops", "metrics"}
     texts = {"settings", "changes", "causes", "cost", "registered", "gitops_url"}
@@ -189,7 +189,7 @@ def load(root: Path) -> Project:
             )
     name = _mapping(root / _PROJECT).get("name")
     if not name:
-        raise UserError(f"{root / _PROJECT} names no project: set `name`.")
+        raise UserError(f"{root / _PROJECT} has no project name. Set `name`.")
     values = {key: str(description.get(key, "")) for key in texts}
     return Project(
         root,
@@ -210,8 +210,8 @@ def load(root: Path) -> Project:
 def _read_callers(root: Path, value: Any) -> Mapping[str, str]:
     keys = ("public", "private", "admins")
     if not isinstance(value, Mapping) or not set(value) <= set(keys):
-        rule = f"Map some of {', '.join(keys)} to settings."
-        raise UserError(f"{root / DESCRIPTION}: callers = {value!r} is wrong. {rule}")
+        rule = f"Set it to a mapping of any of {', '.join(keys)} to paths of settings."
+        raise UserError(f"{root / DESCRIPTION}: callers = {value!r} is not valid. {rule}")
     return {str(key): str(path) for key, path in value.items()}
 
 
@@ -221,17 +221,17 @@ def _read_scenarios(root: Path, value: Any) -> ScenarioSettings:
     kinds = {**dict.fromkeys(texts, str), **dict.fromkeys(mappings, Mapping), "interrupted": list}
     if not isinstance(value, Mapping) or not all(isinstance(value[key], kinds.get(key, ())) for key in value):
         rule = (
-            f"Set some of {' and '.join(texts)}, which are texts, {', '.join(mappings)}, which are mappings, and "
-            "interrupted, which is a list of stacks."
+            f"Set it to a mapping with any of {' and '.join(texts)}, which are texts, {', '.join(mappings)}, which are "
+            "mappings, and interrupted, which is a list of stacks."
         )
-        raise UserError(f"{root / DESCRIPTION}: scenarios = {value!r} is wrong. {rule}")
+        raise UserError(f"{root / DESCRIPTION}: scenarios = {value!r} is not valid. {rule}")
     table = root / value["table"] if "table" in value else None
     return ScenarioSettings(**{**value, "table": table})
 
 
 @cache
 def find(folder: Path) -> Project:
-    """The project that a folder belongs to: the nearest one with a description, upwards."""
+    """The project that a folder belongs to: that of the nearest description in the folder or above it."""
     for root in (folder, *folder.parents):
         if (root / DESCRIPTION).is_file():
             return load(root)

@@ -1,7 +1,7 @@
-"""What a rehearsal leaves for reports: how it ended, and what its policies, charts and cluster were, as JSON.
+"""The record of a rehearsal for reports, as JSON: its outcome, and the results of its policies, charts and cluster.
 
-The engine's state beside it has the resources. The record is rewritten by each rehearsal; a report of it reads no
-other version than its own.
+The engine's state beside it has the resources. Each rehearsal rewrites the record; a report reads only a record of its
+own version.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rehearsal.session import Rehearsal
 from rehearsal.summary import policy_results
 
 VERSION = 1
-"""Raised when what a record contains gets another meaning or another place."""
+"""Increased when the meaning or the place of a record's content changes."""
 
 FILE = "record.json"
 
@@ -38,9 +38,9 @@ def write(
 ) -> None:
     """Write the record of a rehearsal that has just ended.
 
-    logs               the engine's event log of each step, of which those that did not begin do not exist
-    failures           where it failed, as in `its up`; none if it passed
-    no_cluster_reason  why there was no control plane; empty if there was one, or if the rehearsal ended before
+    logs               the engine's event log of each step; that of a step that did not start does not exist
+    failures           where it failed, such as `its up`; none if it passed
+    no_cluster_reason  why there was no control plane; empty if there was one, or if the rehearsal ended earlier
     """
     content = {
         "version": VERSION,
@@ -58,11 +58,11 @@ def write(
 
 
 def read(rehearsal: Rehearsal) -> Mapping[str, Any] | None:
-    """The record of the last rehearsal of a stack; None where there is none. Raises UserError when it is unreadable."""
+    """The record of a stack's last rehearsal; None if it does not exist. Raises UserError if it cannot be read."""
     path = rehearsal.folder / FILE
     if not path.exists():
         return None
-    remedy = f"`make rehearse STACK={rehearsal.stack}` writes it anew."
+    remedy = f"`make rehearse STACK={rehearsal.stack}` rewrites it."
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
@@ -75,7 +75,7 @@ def read(rehearsal: Rehearsal) -> Mapping[str, Any] | None:
 
 
 def _describe_chart(evaluation: ChartEvaluation) -> Mapping[str, Any]:
-    """Numbers and problems only: rendered objects may hold keys that a chart has generated."""
+    """Numbers and problems only: rendered objects may contain keys that a chart has generated."""
     rendered = evaluation.rendered
     return {
         "name": evaluation.chart.short_name,

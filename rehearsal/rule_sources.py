@@ -1,7 +1,7 @@
-"""The rules of the simulated clouds and where each comes from, read of the models' source text.
+"""The rules of the simulated clouds and their sources, read from the source code of the models.
 
-A rule's source is a URL in the comment at its entry, or in the comments and the documentation of the functions and
-constants that the entry names. A rule without one is unverified.
+A rule's source is a URL in the comment at its entry, or in the comments and docstrings of the functions and constants
+that the entry names. A rule without a URL is unverified.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 _URL = re.compile(r"https://[^\s\"'<>`]+[^\s\"'<>`.,;:)]")
-# Parts of a model that are rules, and what they are about.
+# Arguments of a model that contain rules, and what those are about.
 _PARTS = {
     "rules": "input",
     "transitions": "update",
@@ -31,13 +31,13 @@ _PARTS = {
     "made_on_creation": "made by the service",
     "made_on_deletion": "made by the service",
 }
-# Parts that are one rule, whatever they list, and what it does.
+# Arguments that are one rule, however many properties they list, and what that rule does.
 _REPLACEMENTS = {
     "replace_on_changes": "a change of what replaces it",
     "replace_if": "some changes of what replaces it",
 }
 _MODEL_FUNCTIONS = ("ResourceModel", "arm_model")
-# What names lead to: functions and constants of the simulated clouds, and the kernel's dated data.
+# Modules in which names are followed: those of the simulated clouds, and the kernel's dated data.
 _FOLLOWED = ("rehearsal.simulator.", "kernel.")
 _DEEPEST = 4
 
@@ -48,10 +48,10 @@ Definition = ast.FunctionDef | ast.Assign | ast.AnnAssign
 class SourcedRule:
     """
     about    what the rule is about, one of the values of _PARTS
-    text     what it does, as its entry says
+    text     what it does, in the words of its entry
     check    the name of its function
-    path     the property that its entry names; empty where it names none
-    sources  URLs, in the order in which they were found; none: it is unverified
+    path     the property that its entry names; empty if it names none
+    sources  URLs, in the order in which they were found; if empty, the rule is unverified
     """
 
     about: str
@@ -63,7 +63,7 @@ class SourcedRule:
 
 @dataclass(frozen=True)
 class _Source:
-    """The text of a module: its tree, the comment of each line, and what its names mean."""
+    """The source code of a module: its tree, the comment of each line, and the definitions of its names."""
 
     module: ModuleType
     tree: ast.Module
@@ -72,7 +72,7 @@ class _Source:
     imports: Mapping[str, tuple[str, str]]
 
     def list_urls(self, node: ast.AST) -> Iterator[str]:
-        """URLs in the comments of a node's lines and right above it, and in the documentation of a function."""
+        """URLs in the comments on a node's lines and directly above it, and in a function's docstring."""
         first, last = _get_lines(node)
         while first - 1 in self.comments:
             first -= 1
@@ -80,14 +80,14 @@ class _Source:
             yield from _URL.findall(self.comments.get(line, ""))
         if isinstance(node, ast.FunctionDef):
             yield from _URL.findall(ast.get_docstring(node) or "")
-        # The kernel's data names its sources as values.
+        # The kernel's data has its sources as values.
         if self.module.__name__.startswith("kernel."):
             texts = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
             yield from (url for text in texts if isinstance(text, str) for url in _URL.findall(text))
 
 
 def read_rules(module: ModuleType) -> Mapping[str, list[SourcedRule]]:
-    """The rules in a module's `MODELS`, by resource type."""
+    """The rules in a module's `MODELS`, keyed by resource type."""
     source = _read(module)
     found: dict[str, list[SourcedRule]] = {}
     for call in _get_items(source, "MODELS"):
@@ -98,11 +98,11 @@ def read_rules(module: ModuleType) -> Mapping[str, list[SourcedRule]]:
 
 
 def read_table(module: ModuleType, name: str, about: str) -> Mapping[str, list[SourcedRule]]:
-    """The rules in a mapping of rules by resource type."""
+    """The rules in a module's mapping of resource types to rules. Raises TypeError if it is not a literal."""
     source = _read(module)
     table = _get_value(source, name)
     if not isinstance(table, ast.Dict):
-        raise TypeError(f"{module.__name__}.{name} is no mapping that is written out")
+        raise TypeError(f"{module.__name__}.{name} is not a mapping literal")
     return {
         _evaluate(module, key): [_describe(source, item, about) for item in _split(value)]
         for key, value in zip(table.keys, table.values, strict=True)
@@ -139,7 +139,7 @@ def _describe(source: _Source, node: ast.AST, about: str, part: str = "") -> Sou
 
 
 def _name(node: ast.AST) -> str:
-    """What an entry does: the name of its function, and the property that it is about."""
+    """The name of an entry: that of its function, and the property that it is about."""
     if isinstance(node, ast.Starred):
         return _name(node.value)
     if isinstance(node, ast.Call):
@@ -161,7 +161,7 @@ def _name(node: ast.AST) -> str:
 
 
 def _shorten(call: ast.Call) -> str:
-    """The beginning of the message in a rule, behind its code."""
+    """The beginning of the message in a rule, after the error code."""
     texts = [each.value for each in ast.walk(call) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     message = max(texts, key=len, default="").partition(": ")
     text = (message[2] or message[0]).replace("|", "/").replace("`", "'")
@@ -178,7 +178,7 @@ def _list_all_urls(source: _Source, node: ast.AST, seen: set[tuple[str, str]], d
 
 
 def _list_references(source: _Source, node: ast.AST) -> Iterator[tuple[_Source, str]]:
-    """The functions and constants that a node names, apart from types."""
+    """The functions and constants that a node names, except types."""
     body: Sequence[ast.AST] = node.body if isinstance(node, ast.FunctionDef) else [node]
     for each in (inner for part in body for inner in ast.walk(part)):
         if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and each.value.id in source.imports:
@@ -189,7 +189,7 @@ def _list_references(source: _Source, node: ast.AST) -> Iterator[tuple[_Source, 
             yield source, each.id
         elif isinstance(each, ast.Name) and source.imports.get(each.id, ("", ""))[0].startswith(_FOLLOWED):
             package, name = source.imports[each.id]
-            if not name[:1].isupper() or name.isupper():  # classes say nothing of a rule
+            if not name[:1].isupper() or name.isupper():  # classes have no sources of rules
                 yield _read(import_module(package)), name
 
 
@@ -199,13 +199,13 @@ def _get_items(source: _Source, name: str) -> list[ast.expr]:
 
 
 def _get_value(source: _Source, name: str) -> ast.expr | None:
-    """What a constant is set to; None for a function."""
+    """The value of a constant; None for a function."""
     definition = source.definitions[name]
     return None if isinstance(definition, ast.FunctionDef) else definition.value
 
 
 def _split(value: ast.expr) -> list[ast.expr]:
-    """The rules of a part: a tuple's items. What a helper is given is in the call of the helper."""
+    """The rules in an argument: a tuple's items. A helper's parameters are read at the calls of the helper."""
     if isinstance(value, ast.Tuple | ast.List):
         return [inner for item in value.elts for inner in _split(item)]
     if isinstance(value, ast.Starred):
@@ -214,7 +214,7 @@ def _split(value: ast.expr) -> list[ast.expr]:
 
 
 def _evaluate(module: ModuleType, node: ast.expr) -> str:
-    """The text that a literal or a name of the module is."""
+    """The text of a literal, or of the constant that a name refers to."""
     return str(node.value if isinstance(node, ast.Constant) else getattr(module, ast.unparse(node)))
 
 

@@ -1,6 +1,6 @@
-"""A scenario while it runs on a stack: the commands that it runs, the settings that it changes, and what has to be.
+"""A scenario that runs on a stack: its commands, the settings that it changes, and the results that it requires.
 
-Each command is one that people run, in a process of its own, on a rehearsal beside the stack's usual one.
+Each command is one that people run, in a separate process, on a rehearsal beside the stack's usual one.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ from rehearsal.toolchain import ROOT
 @dataclass(frozen=True)
 class ScenarioRun:
     """
-    rehearsal  its own
-    standing   what several scenarios of a stack begin with, for the first of them to bring up; None: there is only one
+    rehearsal  the scenario's own rehearsal
+    shared     rehearsal from which all scenarios of a stack start, brought up by the first; None: there is only one
     """
 
     rehearsal: Rehearsal
-    standing: Rehearsal | None = None
+    shared: Rehearsal | None = None
 
-    def come_up(self, title: str) -> None:
-        """Bring the stack up from nothing in a fresh account, or go on from a copy of where that was done.
+    def bring_up(self, title: str) -> None:
+        """Bring the stack up in a fresh account, or continue from a copy of a rehearsal in which that was done.
 
-        Raises UserError where it does not come up.
+        Raises UserError if this fails.
         """
-        if self.standing is None:
+        if self.shared is None:
             self.succeed(title, "up", "--account", "fresh")
             return
-        if not self.standing.folder.exists():
-            first = ScenarioRun(self.standing)
+        if not self.shared.folder.exists():
+            first = ScenarioRun(self.shared)
             try:
-                first.come_up(title)
+                first.bring_up(title)
             except UserError:
-                self.standing.remove()  # so that no other scenario goes on from there
+                self.shared.remove()  # so that no other scenario starts from it
                 raise
-        info(f"\n== {self.rehearsal.stack}: a copy of the rehearsal that came up")
-        self.standing.files.copy_to(self.rehearsal.folder)
+        info(f"\n== {self.rehearsal.stack}: a copy of the rehearsal in a fresh account")
+        self.shared.files.copy_to(self.rehearsal.folder)
 
     def succeed(self, title: str, command: str, *options: str) -> None:
-        """Run a command that has to succeed, and whose preview may lose no data. Raises UserError."""
+        """Run a command that has to succeed, with a preview that loses no data. Raises UserError otherwise."""
         if _wait(self.start(title, command, *options)) != 0:
-            raise UserError(f"It failed at '{title}': the command says why above.")
+            raise UserError(f"It failed at '{title}': the reason is above.")
         if command == "up":
             plan = read_plan(self._log("preview").read_text(), "The preview")
             if refusal := judge(plan, [], find_today()).refuse("approvals", find_today()):
                 raise UserError(f"It failed at '{title}': {refusal.splitlines()[0]}\n{refusal.splitlines()[1]}")
 
     def fail(self, title: str, words: Sequence[str], command: str, *options: str) -> None:
-        """Run a command that has to be refused, with one of some words. Raises UserError where it is not."""
+        """Run a command that has to fail with an error that contains one of `words`. Raises UserError otherwise."""
         for step in ("preview", "up"):
             self._log(step).unlink(missing_ok=True)
         if _wait(self.start(title, command, *options)) == 0:
-            raise UserError(f"It failed at '{title}': nobody has refused it.")
+            raise UserError(f"It failed at '{title}': the command was not refused.")
         errors = [error for step in ("preview", "up") for error in list_errors(read_events(self._log(step)))]
         if not any(word in error for word in words for error in errors):
-            raise UserError(f"It failed at '{title}': the refusal names none of {', '.join(words)}.")
+            raise UserError(f"It failed at '{title}': the refusal does not mention any of: {', '.join(words)}.")
         info(f"\nIt was refused, as it should be: '{title}'.")
 
     def start(self, title: str, command: str, *options: str) -> subprocess.Popen[bytes]:
@@ -87,29 +87,29 @@ class ScenarioRun:
         return subprocess.Popen(arguments, cwd=rehearsal.project.root, env={**os.environ, "PYTHONPATH": path})
 
     def move(self, actor: str) -> None:
-        """Have the cloud move by itself. Where the next deployment is refused then, settings follow what has grown.
+        """Have an actor change the cloud. If the next deployment is then refused, adjust settings to what has grown.
 
-        Raises UserError where the next deployment would do harm, or no setting can follow.
+        Raises UserError if the next deployment would do harm, or if no setting can be adjusted.
         """
         if _wait(self.start(f"what moves by itself: {actor}", "move", "--actor", actor)) == 0:
             return
         grown = dict(self._list_grown())
         if not grown:
-            raise UserError(f"It failed after '{actor}' has moved the cloud: the command says why above.")
+            raise UserError(f"It failed after '{actor}' moved the cloud: the reason is above.")
         self.set(grown)
         values = ", ".join(f"{path} = {value}" for path, value in grown.items())
         self.succeed(f"up with settings that follow: {values}", "up")
 
     def require_harmless(self, title: str) -> None:
-        """The last preview would harm nothing that exists. Raises UserError."""
+        """Raise UserError if the last preview would harm something that exists."""
         steps = read_steps(read_events(self._log("preview")))
         if harm := [line for step in steps for line in find_harm(step)]:
             raise UserError(f"It failed at '{title}': {'; '.join(harm)}.")
 
     def require_cause(self, title: str, settings: Collection[str]) -> None:
-        """What the last command says of the refusal names one of some settings, where the project finds causes.
+        """Raise UserError if the explanation of the last refusal does not name any of these settings.
 
-        Raises UserError.
+        Does nothing if the project has no search for causes.
         """
         refusals = {name: text for step in ("preview", "up") for name, text in self._list_refusals(step)}
         causes = setting_changes.explain_failure(self.rehearsal, "", refusals)
@@ -117,11 +117,11 @@ class ScenarioRun:
             raise UserError(f"It failed at '{title}': the refusal is not traced to {' or '.join(settings)}.")
 
     def read_setting(self, name: str) -> str:
-        """A setting of the stack's file that is in no section, as text."""
+        """A top-level setting of the stack's file, as text."""
         return _read_setting(self.rehearsal, name)
 
     def set(self, settings: Mapping[str, Any]) -> None:
-        """Change settings of this rehearsal alone, by their paths: `section.name`. None leaves one out."""
+        """Change settings only in this rehearsal, keyed by path, `section.name`. None removes a setting."""
         self.rehearsal.refresh_settings()
         path = self.rehearsal.workspace.stack_copy(self.rehearsal.stack).path
         content = yaml.safe_load(path.read_text()) or {}
@@ -130,7 +130,7 @@ class ScenarioRun:
         path.write_text(yaml.safe_dump(content))
 
     def restore(self, settings: Collection[str]) -> None:
-        """Give settings the values that the stack's file has."""
+        """Reset settings to the values in the stack's file."""
         config = self.rehearsal.project.read_stack_file(self.rehearsal.stack).config
         self.set(
             {
@@ -140,15 +140,15 @@ class ScenarioRun:
         )
 
     def describe(self, key: str) -> Any:
-        """What the project's description says of the scenarios of stacks like this one. Raises UserError."""
+        """A value from `scenarios` in the project's description, for this stack. Raises UserError if it is not set."""
         account = read_account(self.rehearsal)
         found = getattr(self.rehearsal.project.scenarios, key).get(account)
         if not found:
-            raise UserError(f"rehearsal.yaml does not say what this needs: set '{key}' of scenarios for '{account}'.")
+            raise UserError(f"rehearsal.yaml has no '{key}' for this scenario: set it in `scenarios` for '{account}'.")
         return found
 
     def on(self, stack: str) -> ScenarioRun:
-        """The same scenario on another stack of the project, which has never been up."""
+        """The same scenario on another stack of the project, in a new rehearsal."""
         other = replace(self.rehearsal, stack=stack)
         other.remove()
         return ScenarioRun(other)
@@ -164,7 +164,7 @@ class ScenarioRun:
         yield from list_refusals(read_events(self._log(step))).items()
 
     def _list_grown(self) -> Iterator[tuple[str, Any]]:
-        """Settings of what a cloud lets grow, with the present values."""
+        """Settings whose resources a cloud enlarges by itself, with the present values."""
         with closing(StateStore(self.rehearsal.files.state)) as state:
             for setting, place in self.rehearsal.project.scenarios.grown.items():
                 type_, _, path = place.partition(" ")
@@ -173,7 +173,7 @@ class ScenarioRun:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a command, which gets Ctrl-C itself and ends in good order."""
+    """The exit code of a command, which receives Ctrl-C itself and stops cleanly."""
     with interrupts_left_to_child() as interrupted:
         code = process.wait()
     if interrupted:
@@ -182,7 +182,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def read_account(rehearsal: Rehearsal) -> str:
-    """The value of the setting that tells which stacks may share an account."""
+    """The value of the setting that stacks in one account share."""
     return _read_setting(rehearsal, rehearsal.project.scenarios.account)
 
 
@@ -196,7 +196,7 @@ def _rest(name: str) -> list[str]:
 
 
 def _put(content: dict[str, Any], steps: Sequence[str], value: Any) -> None:
-    """Set a value at a path of sections, which are made where they are not; None takes it out."""
+    """Set a value at a path, creating sections that do not exist; None removes it."""
     first, *others = steps
     if others:
         content[first] = dict(content.get(first) or {})

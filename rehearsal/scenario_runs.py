@@ -1,4 +1,4 @@
-"""Scenarios of a stack: commands of a rehearsal, one after the other, whose circumstances change."""
+"""Scenarios of a stack: sequences of a rehearsal's commands in changing circumstances."""
 
 from __future__ import annotations
 
@@ -18,62 +18,62 @@ from rehearsal.shared_account import find_neighbour, list_collisions, share_acco
 
 _THIRTEEN_MONTHS = timedelta(days=396)
 ALL = "all"
-"""In place of a scenario's name."""
+"""Used in place of a scenario's name to run all of them."""
 _INTERRUPTED = "kill-at-any-point"
 _POINTS = 25
 """Interruptions of `kill-at-any-point`: 50 for the two stacks of production."""
 
 
-def _come_up_in_a_fresh_account(run: ScenarioRun) -> None:
-    run.come_up("up in a fresh account")
+def _deploy_in_a_fresh_account(run: ScenarioRun) -> None:
+    run.bring_up("up in a fresh account")
 
 
-def _be_refused_outside(run: ScenarioRun) -> None:
+def _refuse_callers_outside(run: ScenarioRun) -> None:
     settings = [f"setting for that is {path}" for path in run.rehearsal.project.callers.values()]
     run.fail("up from outside the network", settings, "up", "--caller", "outside")
-    run.succeed("up from inside, where that stopped", "up")
+    run.succeed("up from inside, continuing where that stopped", "up")
     run.set(run.rehearsal.project.scenarios.changed)
-    run.fail("up from outside, of a change in the cluster", settings, "up", "--caller", "outside")
+    run.fail("up of a change in the cluster from outside", settings, "up", "--caller", "outside")
     run.succeed("up of that change from inside", "up")
 
 
-def _let_a_second_operator_in(run: ScenarioRun) -> None:
+def _admit_a_second_operator(run: ScenarioRun) -> None:
     project = run.rehearsal.project
     admins = project.callers.get("admins", "")
     administrator = project.scenarios.admins.get(read_account(run.rehearsal))
     if not admins or not administrator:
-        raise UserError("rehearsal.yaml does not say who a second operator is: set admins of callers and scenarios.")
+        raise UserError("rehearsal.yaml names no second operator: set `admins` in both `callers` and `scenarios`.")
     refusal = [f"setting for that is {admins}"]
-    run.come_up("up by whoever deploys first")
-    # An update that changes nothing in the cluster is refused by nobody: it does not call its API.
+    run.bring_up("up by the first operator")
+    # An update that changes nothing in the cluster does not call its API, so it is not refused.
     run.set(project.scenarios.changed)
-    run.fail("up of a change in the cluster by somebody whom nobody has let in", refusal, "up", "--caller", "operator")
+    run.fail("up of a change in the cluster by an operator without access", refusal, "up", "--caller", "operator")
     run.restore(project.scenarios.changed)
     run.set({admins: [administrator]})
-    run.succeed("up by whoever deploys first, who lets the other in", "up")
+    run.succeed("up by the first operator, who grants access to the second", "up")
     run.set(project.scenarios.changed)
     run.succeed("up of that change by the second operator", "up", "--caller", "operator")
 
 
-def _destroy_and_come_up(run: ScenarioRun) -> None:
+def _destroy_and_redeploy(run: ScenarioRun) -> None:
     run.set(run.rehearsal.project.scenarios.unprotected)
     run.succeed("up without protection", "up")
     run.succeed("destroy", "destroy")
-    run.succeed("up again, with the names that are taken", "up")
+    run.succeed("up again, with reserved names", "up")
 
 
-def _come_back_after_thirteen_months(run: ScenarioRun) -> None:
-    run.come_up("up today")
+def _redeploy_after_thirteen_months(run: ScenarioRun) -> None:
+    run.bring_up("up today")
     day = date.today() + _THIRTEEN_MONTHS
     run.succeed(f"up on {day}", "up", "--today", day.isoformat())
 
 
 def _wait_for_grants(run: ScenarioRun) -> None:
-    run.succeed("up where grants act as late as they may", "up", "--grants", "slow")
+    run.succeed("up with grants that take effect as late as possible", "up", "--grants", "slow")
 
 
-def _follow_what_moves(run: ScenarioRun) -> None:
-    run.come_up("up")
+def _follow_moves(run: ScenarioRun) -> None:
+    run.bring_up("up")
     for actor in ("growth", "failover", "autoscaler"):
         run.move(actor)
     title = "up after all that"
@@ -92,7 +92,7 @@ def _upgrade_a_minor_version(run: ScenarioRun) -> None:
     run.succeed("up after the cloud's own patches", "up")
 
 
-def _do_without_a_size(run: ScenarioRun) -> None:
+def _use_another_size(run: ScenarioRun) -> None:
     size, others = run.describe("sold_out"), run.describe("in_stock")
     place = name_zone(run.read_setting("location"), size)
     title = f"up where {place} has no {size}"
@@ -105,17 +105,17 @@ def _do_without_a_size(run: ScenarioRun) -> None:
 
 def _share_an_account(run: ScenarioRun) -> None:
     other = run.on(find_neighbour(run.rehearsal))
-    run.come_up("up in an empty account")
+    run.bring_up("up in an empty account")
     share_account(run.rehearsal, other.rehearsal)
     other.succeed(f"up in the account of {run.rehearsal.stack}", "up")
     if collisions := list_collisions(run.rehearsal, other.rehearsal):
         raise UserError("It failed: both stacks have " + ", ".join(collisions))
 
 
-def _go_on_after_interruptions(run: ScenarioRun) -> None:
+def _continue_after_interruptions(run: ScenarioRun) -> None:
     reached = 0
     for point in range(1, _POINTS + 1):
-        process = run.start(f"up, ended at point {point} of {_POINTS}", "up")
+        process = run.start(f"up, interrupted at point {point} of {_POINTS}", "up")
         reached = interrupt_at(process, run.rehearsal, reached, point / (_POINTS + 1))
     run.succeed("up to the end", "up")
     if faults := [*list_created_twice(run.rehearsal), *list_orphans(run.rehearsal)]:
@@ -125,8 +125,8 @@ def _go_on_after_interruptions(run: ScenarioRun) -> None:
 @dataclass(frozen=True)
 class Scenario:
     """
-    summary  what has to be, as a page says it
-    run      raises UserError where it is not
+    summary  what the scenario requires of a stack, in the words of the page
+    run      raises UserError if that does not hold
     """
 
     summary: str
@@ -136,58 +136,58 @@ class Scenario:
 SCENARIOS: Mapping[str, Scenario] = {
     "fresh-account": Scenario(
         "comes up in an account without service-linked roles, and with the resource providers that preflight demands",
-        _come_up_in_a_fresh_account,
+        _deploy_in_a_fresh_account,
     ),
     "outside-the-network": Scenario(
-        "is refused from an address that no setting has, naming the setting, and goes on from inside",
-        _be_refused_outside,
+        "is refused from an address that no setting lists, with the setting to change, and continues from inside",
+        _refuse_callers_outside,
     ),
     "second-operator": Scenario(
-        "refuses somebody else until `cluster.admins` lets them in, and loses nothing when they deploy",
-        _let_a_second_operator_in,
+        "refuses another operator until `cluster.admins` grants access, and loses nothing when they deploy",
+        _admit_a_second_operator,
     ),
     "destroy-then-up": Scenario(
-        "comes up again the same day, although names of what was deleted stay taken",
-        _destroy_and_come_up,
+        "comes up again on the same day, although names of deleted resources are still reserved",
+        _destroy_and_redeploy,
     ),
     "thirteen-months-later": Scenario(
-        "is deployed again 396 days later, and loses nothing by that",
-        _come_back_after_thirteen_months,
+        "is deployed again 396 days later, and loses nothing",
+        _redeploy_after_thirteen_months,
     ),
     "slow-grants": Scenario(
-        "comes up where roles and access act as late as they may: what needs them waits for them",
+        "comes up although roles and access take effect as late as possible: what needs them waits for them",
         _wait_for_grants,
     ),
     "after-growth-failover-and-scaling": Scenario(
-        "is deployed again after its disk has grown, its database has failed over and its nodes were scaled, and "
-        "undoes nothing of it",
-        _follow_what_moves,
+        "is deployed again after its disk has grown, its database has failed over and its nodes were scaled, without "
+        "undoing any of it",
+        _follow_moves,
     ),
     "minor-upgrade": Scenario(
-        "comes up with the earlier minor version of Kubernetes, and of its add-ons, then with its own, then after the "
-        "cloud's patches, and loses nothing by that",
+        "comes up with the earlier minor version of Kubernetes and of its add-ons, then with its own, then after the "
+        "cloud's patches, and loses nothing",
         _upgrade_a_minor_version,
     ),
     "region-out-of-stock": Scenario(
-        "is refused where a zone has no machines of its size, naming the setting, and goes on with another size",
-        _do_without_a_size,
+        "is refused if a zone has no machines of its size, with the setting to change, and continues with another size",
+        _use_another_size,
     ),
     "two-stacks-in-one-account": Scenario(
         "and another stack of its cloud come up in one account, and have no resource in common",
         _share_an_account,
     ),
     _INTERRUPTED: Scenario(
-        f"comes up after {_POINTS} runs that were ended on the way: nothing is created twice, nothing is orphaned",
-        _go_on_after_interruptions,
+        f"comes up after {_POINTS} interrupted runs: nothing is created twice, nothing is orphaned",
+        _continue_after_interruptions,
     ),
 }
 
 
 def run(name: str, stack: str) -> int:
-    """Run a scenario on a stack from nothing, and note in the project's table how it ended; returns an exit code.
+    """Run a scenario on a stack in a new rehearsal, and record the result in the project's table; returns an exit code.
 
-    `all` runs those that are for the stack: where several begin with the stack as it comes up, it comes up once. Raises
-    UserError where there is no such scenario or stack.
+    `all` runs every scenario that applies to the stack; those that start with the stack in a fresh account share one
+    deployment. Raises UserError if there is no such scenario or stack.
     """
     key = name.strip().lower().replace(" ", "-")
     if key == ALL:
@@ -199,24 +199,24 @@ def run(name: str, stack: str) -> int:
     return int(bool(problem))
 
 
-def _run_all(standing: Rehearsal) -> int:
-    """Run all scenarios of a stack, the first of which brings `standing` up; returns an exit code."""
-    standing.remove()
+def _run_all(shared: Rehearsal) -> int:
+    """Run all scenarios of a stack, the first of which brings up the rehearsal `shared`; returns an exit code."""
+    shared.remove()
     ends = []
-    for key in (each for each in SCENARIOS if (each, standing.stack) not in _list_left_out(standing.project)):
-        scenario_run = ScenarioRun(Rehearsal(standing.stack, f"scenario-{key}"), standing)
+    for key in (each for each in SCENARIOS if (each, shared.stack) not in _list_left_out(shared.project)):
+        scenario_run = ScenarioRun(Rehearsal(shared.stack, f"scenario-{key}"), shared)
         problem = _run(key, scenario_run)
-        ends.append(_describe_end(key, standing.stack, problem))
+        ends.append(_describe_end(key, shared.stack, problem))
         info(ends[-1])
         if not problem:
             scenario_run.rehearsal.remove()
-    standing.remove()
+    shared.remove()
     info("".join(["\n== All scenarios", *ends]))
     return int(any("FAILED" in end for end in ends))
 
 
 def _run(key: str, scenario_run: ScenarioRun) -> str:
-    """Run a scenario, and note how it ended; returns what is wrong, or nothing."""
+    """Run a scenario, and record the result; returns the problem, or nothing."""
     rehearsal = scenario_run.rehearsal
     rehearsal.remove()
     info(f"Scenario {key} on {rehearsal.stack}, which {SCENARIOS[key].summary}.")
@@ -233,7 +233,7 @@ def _run(key: str, scenario_run: ScenarioRun) -> str:
 
 
 def _list_left_out(project: Project) -> Collection[tuple[str, str]]:
-    """Scenarios and stacks that they are not for: to be interrupted again and again takes half an hour a stack."""
+    """Scenarios and the stacks that they do not apply to: all the interruptions take half an hour per stack."""
     interrupted = project.scenarios.interrupted or project.stack_names
     return {(_INTERRUPTED, stack) for stack in project.stack_names if stack not in interrupted}
 
@@ -245,4 +245,4 @@ def _describe_end(key: str, stack: str, problem: str) -> str:
 def _describe_unknown(name: str) -> str:
     similar = difflib.get_close_matches(name.lower().replace(" ", "-"), SCENARIOS, n=1, cutoff=0.4)
     hint = f" Did you mean {similar[0]}?" if similar else ""
-    return f"NAME='{name}' is no scenario.{hint} Scenarios are {', '.join(SCENARIOS)}; '{ALL}' runs them all."
+    return f"NAME='{name}' is not a scenario.{hint} Scenarios are {', '.join(SCENARIOS)}; '{ALL}' runs them all."

@@ -1,4 +1,4 @@
-"""The page with how each scenario ended on each stack, which the runs of scenarios write."""
+"""The page with the last result of each scenario on each stack, written by the runs of scenarios."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rehearsal.atomic_file import write_if_changed
 
 _TITLE = """# Scenarios
 
-`make scenario NAME=<name> STACK=<stack>` takes a stack, on simulated clouds, through circumstances that change;
-`NAME=all` takes it through all of these, where those that begin with the stack as it comes up share that beginning.
-This page is written by the runs: how the last one of each ended, and on which day. The soak tests run them nightly, on
-copies of the project, which leaves this page as it is.
+`make scenario NAME=<name> STACK=<stack>` takes a stack, on simulated clouds, through changing circumstances;
+`NAME=all` runs all scenarios, and those that start with the stack in a fresh account share one deployment.
+The runs write this page: the result of the last run of each, and its date. The soak tests run them nightly on
+copies of the project, so this page does not change.
 
 """
 _NOT_RUN, _LEFT_OUT = "not run", "-"
@@ -25,9 +25,9 @@ _NOT_RUN, _LEFT_OUT = "not run", "-"
 class Page:
     """
     path       the page, which need not exist
-    summaries  what each scenario shows, by its name
+    summaries  what each scenario shows, keyed by name
     stacks     names of the stacks
-    left_out   scenarios and stacks that they are not for
+    left_out   pairs of a scenario and a stack that it does not apply to
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Page:
     left_out: Collection[tuple[str, str]] = ()
 
     def note(self, scenario: str, stack: str, *, has_passed: bool) -> None:
-        """Write down how a run of today ended; what other runs have written of present scenarios and stacks stays."""
+        """Record today's result of a run; results of other runs are kept if their scenario and stack still exist."""
         cells = _read(self.path.read_text()) if self.path.exists() else {}
         cells[scenario, stack] = f"{'passed' if has_passed else '**failed**'} {date.today()}"
         self.path.parent.mkdir(exist_ok=True)

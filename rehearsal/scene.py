@@ -1,4 +1,4 @@
-"""The options of a rehearsal that say in which circumstances it takes place, such as TODAY and CALLER."""
+"""The options of a rehearsal that set its circumstances, such as TODAY and CALLER."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _EXAMPLES = {False: "eu-west-1a/m6i.xlarge", True: "westeurope-1/Standard_D4s_v5
 @dataclass(frozen=True)
 class Scene:
     """
-    today    ISO 8601; empty: the day on which the rehearsal takes place
-    caller   `inside` and `outside`: whoever deploys first, from where the settings let people in, or from elsewhere;
-             `ci` and `operator`: somebody else, from where the settings let people in
+    today    date in ISO 8601; empty: the present day
+    caller   `inside` and `outside`: the first operator, from an address that the settings allow, or from another one;
+             `ci` and `operator`: a pipeline or a second operator, from an address that the settings allow
     account  `fresh`, `unprepared` or `used`
     sold_out sizes of machines that are out of stock, by region or zone: `eu-west-1a/m6i.xlarge,eu-west-1/db.m6g.large`
-    grants   `prompt`: roles and access act at once; `slow`: as late as they may
+    grants   `prompt`: roles and access take effect at once; `slow`: as late as possible
     """
 
     today: str = ""
@@ -52,9 +52,9 @@ class Scene:
 
     @classmethod
     def parse(cls, arguments: Namespace) -> Scene:
-        """The scene of a command's options, where an empty one is not given. Raises UserError."""
-        given = {name: value for name in cls.__dataclass_fields__ if (value := vars(arguments).get(name))}
-        scene = cls(**given)
+        """The scene of a command's options; empty ones have their defaults. Raises UserError if one is not valid."""
+        options = {name: value for name in cls.__dataclass_fields__ if (value := vars(arguments).get(name))}
+        scene = cls(**options)
         require_one_of("CALLER", scene.caller, CALLERS)
         require_one_of("ACCOUNT", scene.account, ACCOUNTS)
         require_one_of("GRANTS", scene.grants, GRANTS)
@@ -63,23 +63,23 @@ class Scene:
         return scene
 
     def get_day(self) -> date:
-        """Raises UserError where it is none."""
+        """The date of the rehearsal. Raises UserError if `today` is not a date."""
         try:
             return date.fromisoformat(self.today) if self.today else date.today()
         except ValueError as error:
-            raise UserError(f"TODAY='{self.today}' is no day: {error}. Write it as 2027-06-01.") from None
+            raise UserError(f"TODAY='{self.today}' is not a date: {error}. Write it as 2027-06-01.") from None
 
     def list_shortages(self) -> list[Shortage]:
-        """Raises UserError where what is sold out is none."""
+        """The sizes that are sold out. Raises UserError if `sold_out` is not valid."""
         return [_read_shortage(text.strip()) for text in self.sold_out.split(",") if self.sold_out]
 
     def describe(self) -> str:
-        """What is unusual about it, for people; empty where nothing is."""
+        """The options that differ from the defaults, for people; empty if there are none."""
         values, usual = vars(self), vars(USUAL_SCENE)
         return ", ".join(f"{name.upper()}={value}" for name, value in values.items() if value != usual[name])
 
     def resolve(self, project: Project, config: Mapping[str, Any]) -> Circumstances:
-        """The circumstances for a stack with these settings. Raises UserError where they cannot be those of it."""
+        """The circumstances for a stack with these settings. Raises UserError if they do not fit the stack."""
         caller, account = self._find_caller(project, config), Account(self.account)
         registered = REGISTERED_BY_DEFAULT if account is Account.UNPREPARED else project.registered_providers()
         shortages = self.list_shortages()
@@ -87,8 +87,8 @@ class Scene:
         for each in shortages:
             if isinstance(location, str) and not _is_in(each.place, location):
                 raise UserError(
-                    f"SOLD_OUT='{self.sold_out}' names {each.place}, and the stack is in {location}: name that region, "
-                    f"or a zone of it, as {_EXAMPLES[each.size.startswith('Standard_')]}."
+                    f"SOLD_OUT='{self.sold_out}' names {each.place}, but the stack is in {location}: name that region, "
+                    f"or a zone of it, such as {_EXAMPLES[each.size.startswith('Standard_')]}."
                 )
         admins = _look_up(project, config, project.callers.get("admins", ""))
         return Circumstances(
@@ -116,14 +116,14 @@ def _read_shortage(text: str) -> Shortage:
     match = _SHORTAGE.fullmatch(text)
     if match is None:
         raise UserError(
-            f"SOLD_OUT='{text}' is no size of machines in a region or zone. Write it as {_EXAMPLES[False]} or "
-            f"{_EXAMPLES[True]}, several of them separated by commas."
+            f"SOLD_OUT='{text}' is not a machine size in a region or zone. Write it as {_EXAMPLES[False]} or "
+            f"{_EXAMPLES[True]}, and separate several by commas."
         )
     return Shortage(match["place"], match["size"])
 
 
 def name_zone(location: str, size: str) -> str:
-    """The first zone of a region, as the cloud that has this size of machines names it."""
+    """The first zone of a region, in the notation of the cloud that has this machine size."""
     return f"{location}-1" if size.startswith("Standard_") else f"{location}a"
 
 
@@ -133,7 +133,7 @@ def _is_in(place: str, location: str) -> bool:
 
 
 def require_one_of(name: str, value: str, allowed: Collection[str]) -> None:
-    """Raise UserError where the value of an option is none of those that it takes."""
+    """Raise UserError if the value of an option is not one of those allowed."""
     if value not in allowed:
         (similar, *_) = [*difflib.get_close_matches(value, allowed, n=1), ""]
         hint = f"Did you mean {similar}? " if similar else ""

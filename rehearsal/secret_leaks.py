@@ -1,7 +1,7 @@
-"""Searches everything that a command of a rehearsal leaves for the secrets that the simulated clouds have generated.
+"""Searches the files and output of a rehearsal's command for the secrets that the simulated clouds have generated.
 
-The engine encrypts secrets in its state, the API server those of kind Secret in etcd, and the clouds' state has
-fingerprints: what is left may be read by whoever reads logs, outputs, reports and ConfigMaps.
+The engine encrypts secrets in its state, the API server encrypts Secrets in etcd, and the clouds' state has only
+fingerprints. Anything else can be read by people who read logs, outputs, reports and ConfigMaps.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.secret_search import REMEDY, Leak, SecretSearch
 from rehearsal.session import Rehearsal
 
-# Copies of what is searched beside them: the engine's former states, and etcd's journal; and the objects of the
-# repository, which are compressed: git reads them.
+# Copies of searched files: the engine's earlier states and etcd's journal. The objects of the repository are
+# compressed, so git reads them.
 _SKIPPED = ("backend/.pulumi/backups", "backend/.pulumi/history", "cluster/etcd/member/wal", "gitops.git/objects")
 
 
 def find_leaks(rehearsal: Rehearsal, texts: Mapping[str, str] | None = None) -> list[str]:
-    """What has one of the secrets, a line each: files of the rehearsal's folder, and texts by what messages call them.
+    """Leaks of the secrets, one line each, in files of the rehearsal's folder and in texts, keyed by name for messages.
 
-    Everything that writes into the folder has to have ended.
+    Every process that writes to the folder has to have ended.
     """
     if not len(rehearsal.canaries):
         return []
@@ -36,12 +36,12 @@ def find_leaks(rehearsal: Rehearsal, texts: Mapping[str, str] | None = None) -> 
 
 
 def find_leaks_in_text(rehearsal: Rehearsal, place: str, text: str) -> list[str]:
-    """The same for a text alone."""
+    """The same, only for a text."""
     return _describe(SecretSearch(rehearsal.canaries).search_text(place, text), rehearsal.stack)
 
 
 def report_leaks(rehearsal: Rehearsal) -> bool:
-    """Print what a command has left that has a secret; returns whether anything has."""
+    """Print the leaks that a command has left; returns whether there are any."""
     leaks = find_leaks(rehearsal)
     for line in leaks:
         info(line)
@@ -49,15 +49,15 @@ def report_leaks(rehearsal: Rehearsal) -> bool:
 
 
 def describe_charts(charts: Iterable[ChartEvaluation]) -> Mapping[str, str]:
-    """The objects that charts render, as texts in which secrets are searched for."""
+    """The objects that charts render, as texts to search for secrets."""
     return {f"the rendered chart {each.chart.short_name}": json.dumps(each.rendered.objects) for each in charts}
 
 
 def _describe(leaks: Iterable[Leak], stack: str) -> list[str]:
-    """Each leak once, whatever the form, and the remedy once."""
-    forget = f"`make rehearse-reset STACK={stack}` removes what earlier commands have left"
+    """Each leak once, even if it has several forms, and the remedy once."""
+    reset = f"`make rehearse-reset STACK={stack}` removes the files of earlier commands."
     lines = {(leak.place, leak.owner): str(leak) for leak in reversed(list(leaks))}
-    return [*reversed(lines.values()), f"{REMEDY} {forget}"] if lines else []
+    return [*reversed(lines.values()), f"{REMEDY} {reset}"] if lines else []
 
 
 def _list_files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -73,7 +73,7 @@ def _is_copy(place: str) -> bool:
 
 
 def _search_objects(search: SecretSearch, repository: Path) -> Iterator[Leak]:
-    """Search the content of all commits, trees and files of a repository; there need not be one."""
+    """Search the content of all commits, trees and files of a repository, which need not exist."""
     if not repository.exists():
         return
     command = ["git", "-C", str(repository), "cat-file", "--batch-all-objects", "--batch", "--unordered"]

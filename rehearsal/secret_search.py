@@ -1,7 +1,7 @@
 """Searches texts and files for secrets, in the forms in which people and programs write them.
 
-One search of a text for each form: the substring search of bytes is faster than one pass of Python's regular
-expressions for all of them, or of any automaton in Python (docs/adr/0044). Memory is bounded by a part of a file.
+A text is searched once per form: substring search in bytes is faster than one pass of Python's regular expressions for
+all forms, or of an automaton written in Python (docs/adr/0044). Memory is bounded, since files are read in parts.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import IO
 from urllib.parse import quote, quote_plus
 
 REMEDY = (
-    "Remedy: keep it secret up to where it is read, by `pulumi.Output.secret`, `additional_secret_outputs`, or a "
-    "Secret in place of a ConfigMap and of a chart's plain values; and log nothing of it."
+    "Remedy: keep the value secret until it is read: use `pulumi.Output.secret`, `additional_secret_outputs`, or a "
+    "Secret instead of a ConfigMap or a chart's plain values, and do not log it."
 )
 
-_PART = 1 << 18  # bytes of a file at once: as much as stays in a processor's cache
-_CONTEXT = 1 << 16  # bytes before a finding in which it is looked for what it belongs to
-# What a resource in the engine's state and events, or an object in etcd, begins with.
+_PART = 1 << 18  # bytes of a file at once, which fit in a processor's cache
+_CONTEXT = 1 << 16  # bytes before a leak that are searched for the resource or object it belongs to
+# The beginning of a resource in the engine's state and events, and of an object in etcd.
 _URN = re.compile(rb'"urn"\s*:\s*"([^"]+)"')
 _LOG_LINE = b'"diagnosticEvent"'
 _OBJECT = re.compile(rb"/registry/([!-~]+)\x10")
@@ -31,11 +31,11 @@ _OBJECT = re.compile(rb"/registry/([!-~]+)\x10")
 
 @dataclass(frozen=True)
 class Leak:
-    """A secret where none may be. It has no value, so that it may be printed.
+    """A secret found in a place where it must not be. It does not contain the value, so it can be printed.
 
     owner  `the result of RandomPassword database-password`
-    form   how it is written there: `plain`
-    place  file or text, and what in it
+    form   how it is written there: `in plain text`
+    place  file or text, and the resource or object in it
     """
 
     owner: str
@@ -43,12 +43,12 @@ class Leak:
     place: str
 
     def __str__(self) -> str:
-        return f"{self.place} has {self.owner}, {self.form}"
+        return f"{self.place} contains {self.owner}, {self.form}"
 
 
 @dataclass
 class SecretSearch:
-    """The forms of some secrets, each with what it belongs to."""
+    """A search for pairs of a secret and its owner, in all forms."""
 
     secrets: Iterable[tuple[str, str]]
     _forms: Mapping[bytes, tuple[str, str]] = field(init=False)
@@ -58,7 +58,7 @@ class SecretSearch:
         self._overlap = max(map(len, self._forms), default=1) - 1
 
     def search_text(self, place: str, text: str | bytes) -> Iterator[Leak]:
-        """A leak for each place in a text that messages call `place`."""
+        """One leak per occurrence in a text, which messages call `place`."""
         data = text if isinstance(text, bytes) else text.encode()
         for form, (owner, name) in self._forms.items():
             for position in _find_all(form, data):
@@ -66,7 +66,7 @@ class SecretSearch:
                 yield Leak(owner, name, place + _describe_context(context))
 
     def search_file(self, place: str, path: Path) -> Iterator[Leak]:
-        """The same for a file. One that is gone meanwhile has no secret."""
+        """The same for a file. A file that no longer exists has no leaks."""
         try:
             with path.open("rb") as stream:
                 yield from self.search_stream(place, stream, lambda position: _read_before(path, position))
@@ -76,9 +76,9 @@ class SecretSearch:
     def search_stream(
         self, place: str, stream: IO[bytes], read_before: Callable[[int], bytes] = lambda _: b""
     ) -> Iterator[Leak]:
-        """The same for a stream, of which a part is in memory at a time.
+        """The same for a stream, of which only one part is in memory at a time.
 
-        `read_before` gives what is before a position, to say what is there.
+        `read_before` returns the bytes before a position, from which the resource or object is read.
         """
         for offset, part in self._read_parts(stream):
             for form, (owner, name) in self._forms.items():
@@ -86,7 +86,7 @@ class SecretSearch:
                     yield Leak(owner, name, place + _describe_context(read_before(offset + position)))
 
     def _read_parts(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-        """Parts of a stream with their offsets, which overlap so that no secret is divided."""
+        """Parts of a stream with their offsets, overlapping so that no secret is split."""
         kept, offset = b"", 0
         while data := stream.read(_PART):
             part = kept + data
@@ -104,11 +104,11 @@ def _find_all(form: bytes, data: bytes) -> Iterator[int]:
 
 
 def list_forms(value: str) -> Iterator[tuple[bytes, str]]:
-    """How a secret may be written, and what people call that."""
+    """The forms in which a secret may be written, each with a description for messages."""
     escaped = json.dumps(value)[1:-1]
     go_escaped = re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", escaped)
     texts = {
-        "plain": [value],
+        "in plain text": [value],
         "in JSON": [escaped, go_escaped],
         "in HTML": [html.escape(value)],
         "URL-encoded": [quote(value), quote(value, safe=""), quote_plus(value)],
@@ -124,7 +124,7 @@ def list_forms(value: str) -> Iterator[tuple[bytes, str]]:
 
 
 def _list_base64(data: bytes) -> Iterator[bytes]:
-    """What is in the base64 of any text that has `data` in it, which begins at any of three places in a group."""
+    """Strings, one of which is in the base64 of any text that contains `data`: it starts at one of three offsets."""
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + data)
         begin, end = (before * 8 + 5) // 6, (before + len(data)) * 8 // 6
@@ -134,7 +134,7 @@ def _list_base64(data: bytes) -> Iterator[bytes]:
 
 
 def _read_before(path: Path, position: int) -> bytes:
-    """The part of a file before a position that says what is there; of an event log, the present line."""
+    """The bytes of a file before a position, to find what is there; in an event log, only of the same line."""
     with path.open("rb") as stream:
         stream.seek(max(0, position - _CONTEXT))
         before = stream.read(min(position, _CONTEXT))
@@ -142,7 +142,7 @@ def _read_before(path: Path, position: int) -> bytes:
 
 
 def _describe_context(before: bytes) -> str:
-    """The resource or object that a finding in a state, an event log or etcd belongs to; empty elsewhere."""
+    """The resource or object that a leak in a state, an event log or etcd belongs to; empty elsewhere."""
     if _LOG_LINE in before:
         return ", a line of the log,"
     for pattern, words in ((_OBJECT, "object"), (_URN, "resource")):

@@ -1,4 +1,4 @@
-"""One rehearsal: a stack, and the environment in which plain `pulumi` runs against simulated clouds."""
+"""A rehearsal: a stack, and the environment in which plain `pulumi` runs against simulated clouds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from rehearsal.simulator.server import serve_clouds
 from rehearsal.toolchain import CACHE, REHEARSAL_MARK, ROOT, search_path
 from rehearsal.wiring.order import find_early_uses
 
-# Where an engine that several clones share finds this clone's language host.
+# Variables through which an engine that several clones share finds this clone's language host.
 _PYTHON, _LANGUAGE_HOST = "GROUNDWORK_PYTHON", "GROUNDWORK_LANGUAGE_HOST"
 
 
@@ -60,7 +60,7 @@ class RunningRehearsal:
     environment         the variables with which the engine, `kubectl` and `helm` work on it
     cluster             None without a control plane: Kubernetes objects are then checked offline
     unavailable_reason  why there is no control plane; empty if there is one
-    repository          what the cluster deploys from; None where the stack names no repository, or there is no cluster
+    repository          that the cluster deploys from; None if the stack names no repository, or there is no cluster
     """
 
     environment: Mapping[str, str]
@@ -71,10 +71,10 @@ class RunningRehearsal:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The rehearsal of one stack. Its folder may be removed at any time: it holds nothing real.
+    """The rehearsal of one stack. Its folder may be removed at any time: it contains nothing real.
 
-    purpose   tells apart several rehearsals of a stack, each with a folder of its own
-    scene     when, by whom and in what kind of account
+    purpose   distinguishes several rehearsals of a stack, each of which has its own folder
+    scene     its circumstances: date, caller, account
     canaries  the secrets that its clouds have generated, as far as this process has seen them
     """
 
@@ -99,7 +99,7 @@ class Rehearsal:
 
     @property
     def backend(self) -> Path:
-        """The folder in which the engine keeps its state."""
+        """The folder of the engine's state."""
         return self.files.backend
 
     @property
@@ -108,10 +108,10 @@ class Rehearsal:
         return Workspace(self.project.root / "Pulumi.yaml", self.files.workspace)
 
     def read_resources(self) -> Sequence[Mapping[str, Any]]:
-        """What stands, as the engine's state has it; nothing where the stack has never been up, or was destroyed.
+        """The resources in the engine's state; empty if the stack was never deployed, or was destroyed.
 
         Read from the engine's file, https://www.pulumi.com/docs/iac/concepts/state-and-backends/, since an engine needs
-        a second to start. Raises UserError when the file cannot be read.
+        a second to start. Raises UserError if the file cannot be read.
         """
         path = self.backend / ".pulumi" / "stacks" / self.project.name / f"{self.stack}.json"
         if not path.exists():
@@ -124,7 +124,7 @@ class Rehearsal:
         return resources or []
 
     def is_new(self) -> bool:
-        """Whether no cluster has been started yet, so that there is nothing in it."""
+        """Whether no cluster was ever started, so that it is empty."""
         return not self.files.cluster.exists()
 
     def is_running(self) -> bool:
@@ -135,13 +135,14 @@ class Rehearsal:
 
     @contextmanager
     def running(self, port: int = 0, preparation: Preparation | None = None) -> Iterator[RunningRehearsal]:
-        """Run simulated clouds and a cluster for as long as the context lasts.
+        """Run simulated clouds and a cluster within the context.
 
-        A `preparation` that has begun is continued. Raises UserError when the rehearsal is running or cannot run.
+        A `preparation` that was started is continued. Raises UserError if the rehearsal is already running or cannot
+        run.
         """
         with ExitStack() as stack:
             preparation = preparation or stack.enter_context(preparing())
-            # Without charts there are no controllers and no custom kinds, for which an update would wait in vain.
+            # Without charts there are no controllers and no custom kinds, and an update would wait for them in vain.
             engine, reason = preparation.engine(), preparation.control_plane() or charts.explain_none_available()
             controllers = preparation.controllers()
             state = stack.enter_context(self.open_state())
@@ -162,7 +163,7 @@ class Rehearsal:
 
     @contextmanager
     def previewing(self, engine: Path, port: int = 0, *, renders_charts: bool = True) -> Iterator[Mapping[str, str]]:
-        """Run the simulated clouds without a cluster: enough for the first preview, which finds nothing in one.
+        """Run the simulated clouds without a cluster, which the first preview does not need since it would be empty.
 
         Gives the environment for the engine. Kubernetes objects are checked offline; without `renders_charts`, only the
         values of releases are checked.
@@ -181,14 +182,14 @@ class Rehearsal:
             yield variables
 
     def remove(self) -> None:
-        """Forget it. Raises UserError when it is running."""
+        """Delete the rehearsal. Raises UserError if it is running."""
         try:
             self.files.remove()
         except LockedError as error:
             raise self._already_running(error) from None
 
     def refresh_settings(self) -> None:
-        """Bring the engine's copy of the settings up to date. Raises UserError when the stack's file cannot be read."""
+        """Update the engine's copy of the settings. Raises UserError if the stack's file cannot be read."""
         self.workspace.refresh()
         try:
             self.workspace.stack_copy(self.stack).changes()
@@ -196,7 +197,7 @@ class Rehearsal:
             raise UserError(str(error)) from None
 
     def settings_in_force(self) -> StackFile:
-        """The stack's file, with what was changed in the rehearsal. Raises UserError with all that is wrong in it."""
+        """The stack's file, with the changes made in the rehearsal. Raises UserError with everything wrong in it."""
         if not self.files.workspace.exists():
             return self.project.read_stack_file(self.stack)
         try:
@@ -205,18 +206,18 @@ class Rehearsal:
             raise UserError(str(error)) from None
 
     def resolve_circumstances(self) -> Circumstances:
-        """In which circumstances it takes place. Raises UserError when the settings cannot be read."""
+        """The circumstances of the rehearsal. Raises UserError if the settings cannot be read."""
         return self.scene.resolve(self.project, self.settings_in_force().config)
 
     def find_closed_doors(self) -> list[str]:
-        """What the caller does not get to of what stands in the clouds, a line each."""
+        """Resources in the clouds that the caller cannot reach, and why, one line each."""
         caller = self.resolve_circumstances().caller
         with closing(StateStore(self.files.state)) as state:
             doors = [door for door in describe_doors(state, caller) if door.refusal]
         return [f"{door.service:15} {door.resource}: {door.refusal}" for door in doors]
 
     def placeholders(self) -> list[str]:
-        """Settings that are encrypted in the stack's file, and for which the rehearsal has placeholders."""
+        """Settings that are encrypted in the stack's file, for which the rehearsal has placeholders."""
         return self.workspace.stack_copy(self.stack).placeholders()
 
     def changed_settings(self) -> list[str]:
@@ -256,9 +257,9 @@ class Rehearsal:
         return cluster.run_cluster(self.files.cluster, state, controllers, self.project.given_secrets)
 
     def _serve_repository(self, cluster: Cluster) -> GitOpsRepository | None:
-        """Serve the project's GitOps folder under the URL that the stack's settings have."""
+        """Serve the project's GitOps folder under the URL in the stack's settings."""
         url = self._find_repository_url()
-        # Names below .invalid exist in no network (RFC 6761): with one, a repository out of reach can be rehearsed.
+        # Names under .invalid never resolve (RFC 6761): one of them rehearses a repository that is not reachable.
         if not url or self.project.gitops is None or (urlsplit(url).hostname or "").endswith(".invalid"):
             return None
         repository = GitOpsRepository.create(self.files.gitops, self.project.gitops)
@@ -271,18 +272,18 @@ class Rehearsal:
         return str(content.get(name, "")) if isinstance(content, Mapping) else ""
 
     def prepare_shell(self, program: str) -> ShellStart:
-        """A person's shell on the rehearsal while it runs."""
+        """Prepare a user's shell on the running rehearsal."""
         environment = RehearsalEnvironment.read(self.files.environment)
         script, folder = self.files.shell_script, self.files.path / "shell"
         return prepare_shell(program, environment, script, folder, self.project.root, os.environ)
 
     @contextmanager
     def open_state(self) -> Iterator[StateStore]:
-        """The simulated clouds' state, for this process alone."""
+        """The state of the simulated clouds, locked for this process."""
         try:
             with self.files.locked(), closing(StateStore(self.files.state)) as state:
-                for left in (self.files.environment, self.files.background):  # by a process that was killed
-                    left.unlink(missing_ok=True)
+                for file in (self.files.environment, self.files.background):  # left by a process that was killed
+                    file.unlink(missing_ok=True)
                 yield state
         except LockedError as error:
             raise self._already_running(error) from None
@@ -297,15 +298,15 @@ class Rehearsal:
 
     @property
     def reset_hint(self) -> str:
-        """How to forget a rehearsal that cannot be used."""
+        """How to delete a rehearsal that cannot be used."""
         return (
-            "It holds nothing real, only what was simulated: forget it with "
+            "It contains nothing real, only simulated resources: delete it with "
             f"`make rehearse-reset STACK={self.stack}`, then rehearse again."
         )
 
     @contextmanager
     def _environment(self, engine: Path, providers: str, kubeconfig: str) -> Iterator[dict[str, str]]:
-        """The environment for the engine; shells and their programs find it for as long as the context lasts."""
+        """The environment for the engine, which shells and their programs find within the context."""
         environment = self._describe_environment(engine, providers, kubeconfig)
         variables = environment.extend(os.environ)
         self._prepare_backend(variables)
@@ -327,7 +328,7 @@ class Rehearsal:
             REHEARSED_STACK: self.stack,
             _PYTHON: sys.executable,
             _LANGUAGE_HOST: str(Path(pulumi_cli.__file__).with_name("language_host.py")),
-            # The clouds' SDKs and tools find no credentials: neither in files nor by the machine's metadata service.
+            # SDKs and tools of the clouds find no credentials, neither in files nor from a metadata service.
             "AWS_CONFIG_FILE": str(nothing / "aws-config"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_SHARED_CREDENTIALS_FILE": str(nothing / "aws-credentials"),
@@ -347,17 +348,17 @@ class Rehearsal:
         return RehearsalEnvironment(self.stack, variables, self._commands(engine))
 
     def _commands(self, engine: Path) -> list[str]:
-        """Folders for PATH: a `pulumi`, Helm, kubectl, and a language host where there is none."""
+        """Folders for PATH: with a `pulumi`, Helm, kubectl, and a language host if none is installed."""
         folder = self.files.programs
         folder.mkdir(exist_ok=True)
         (folder / REHEARSAL_MARK).touch()
-        # Isolated from the user's Python settings, and without any of our own for the programs that the engine starts.
+        # Isolated from the user's Python settings; sets none for the programs that the engine starts, either.
         start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from rehearsal.engine.launcher import main; main()"
         command = [sys.executable, "-I", "-c", start, str(self.project.root), str(self.folder), str(engine)]
         write_script(folder / "pulumi", f'exec {shlex.join(command)} "$@"')
         if shutil.which("pulumi-language-python", path=search_path(os.environ)) is None:
-            # An engine of ours looks beside itself first, and would warn of a host that it finds elsewhere on PATH.
-            # Other clones use that engine too, so the environment says whose Python and host it is to run.
+            # An engine in the cache looks in its own folder first, and would warn about a host elsewhere on PATH. Other
+            # clones share that engine, so environment variables name the Python and the host to run.
             home = engine.parent if engine.is_relative_to(CACHE) else folder
             write_script(home / "pulumi-language-python", f'exec "${_PYTHON}" -u "${_LANGUAGE_HOST}" "$@"')
         for tool in (cli.TOOL, programs.KUBECTL):
@@ -368,11 +369,11 @@ class Rehearsal:
     def _prepare_backend(self, environment: Mapping[str, str]) -> None:
         """Create and select the stack in the rehearsal's own backend, and clear the lock of a run that was killed.
 
-        Raises UserError where the backend cannot be used.
+        Raises UserError if the backend cannot be used.
         """
         if is_state_lost(self.files.unsaved, self.backend, self.stack):
             raise UserError(
-                f"The engine was killed before it saved what it had created of {self.stack}. {self.reset_hint}"
+                f"The engine was killed before it saved what it had created for {self.stack}. {self.reset_hint}"
             )
         if any((self.files.backend / ".pulumi" / "locks").rglob("*.json")):
             # Nobody else can hold it: this process holds the rehearsal's lock.

@@ -9,9 +9,9 @@ from rehearsal.console import UserError
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 
-# What is in no account: the cluster's objects, random values, pauses.
+# Types that are not in an account: the cluster's objects, random values, pauses.
 _ELSEWHERE = ("kubernetes:", "random:", "time:")
-# A rehearsal has one cluster, which it finds by its type: those of another stack are compared by their IDs alone.
+# A rehearsal has one cluster, which it finds by its type: clusters of another stack are compared only by their IDs.
 _CLUSTERS = (
     "aws:eks/cluster:Cluster",
     "aws:eks/nodeGroup:NodeGroup",
@@ -21,32 +21,32 @@ _CLUSTERS = (
 
 
 def find_neighbour(rehearsal: Rehearsal) -> str:
-    """The next stack of the project that can stand in the same account. Raises UserError where there is none."""
+    """The next stack of the project that can be in the same account. Raises UserError if there is none."""
     project, setting = rehearsal.project, rehearsal.project.scenarios.account
     names = project.stack_names
     start = names.index(rehearsal.stack) + 1
     for name in [*names[start:], *names[: start - 1]]:
         if _read_setting(rehearsal, name, setting) == _read_setting(rehearsal, rehearsal.stack, setting):
             return name
-    raise UserError(f"{rehearsal.stack} is alone: no other stack of the project has its value of '{setting}'.")
+    raise UserError(f"No other stack of the project has the same value of '{setting}' as {rehearsal.stack}.")
 
 
 def share_account(first: Rehearsal, second: Rehearsal) -> None:
-    """Have the account of a rehearsal that has never run contain what stands in that of another one."""
+    """Fill the account of a rehearsal that has never run with the resources in that of another one."""
     second.folder.mkdir(mode=0o700, parents=True)
     with closing(StateStore(first.files.state)) as source, closing(StateStore(second.files.state)) as target:
         copy_account(source, target)
 
 
 def copy_account(source: StateStore, target: StateStore) -> None:
-    """Have an account contain what a second stack of another one meets."""
+    """Copy the resources of an account that another stack in it would find, all but those of its cluster."""
     for record in _list_account(source):
         if record.type not in _CLUSTERS:
             target.put(record)
 
 
 def list_collisions(first: Rehearsal, second: Rehearsal) -> list[str]:
-    """What two stacks that share an account have in common, or have taken from each other."""
+    """Resources that two stacks in one account have in common, or that one of them has changed or deleted."""
     mine = {(each.type, each.id): each for each in _read_account(first)}
     theirs = {(each.type, each.id): each for each in _read_account(second)}
     changed = [key for key, each in mine.items() if key[0] not in _CLUSTERS and theirs.get(key) != each]

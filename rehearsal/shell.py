@@ -1,9 +1,10 @@
-"""Starts a person's shell in a rehearsal's environment.
+"""Starts a user's shell in a rehearsal's environment.
 
-Startup files export what people need elsewhere: KUBECONFIG, PATH, profiles of real accounts. They run first, and the
-rehearsal's environment is set after them. Before each prompt a shell checks that it still has it, and says in red when
-it has not. How each shell finds its startup files: bash(1) INVOCATION, zsh(1) STARTUP/SHUTDOWN FILES, fish(1)
---init-command, and ENV in https://pubs.opengroup.org/onlinepubs/9799919799/utilities/sh.html
+Startup files export variables that people need elsewhere: KUBECONFIG, PATH, profiles of real accounts. They run first,
+and the rehearsal's environment is set after them. Before each prompt, the shell checks that it still has that
+environment, and prints a warning in red if it does not. How each shell finds its startup files: bash(1) INVOCATION,
+zsh(1) STARTUP/SHUTDOWN FILES, fish(1) --init-command, and ENV in
+https://pubs.opengroup.org/onlinepubs/9799919799/utilities/sh.html
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from rehearsal.engine.environment import RehearsalEnvironment
 
 _RED, _GREEN, _PLAIN = "\\033[31m", "\\033[32m", "\\033[0m"
 
-# Fails where the environment is lost, and says so when that is new: the prompt shows it from then on. A plain sh runs
-# this in a process of its own, so that it cannot remember, and says it each time.
+# Fails if the environment is lost, and prints a message the first time; after that, only the prompt shows it. A plain
+# sh runs this in a subprocess that cannot remember, so it prints the message each time.
 _CHECK = """
 _rehearsal_lost() {{
 {check}
@@ -59,7 +60,7 @@ else
 fi
 """
 
-# Of zsh's startup files those that an interactive shell reads; the person's own are in another folder.
+# The startup files that an interactive zsh reads; the user's own are in another folder.
 _ZSH_ENV = """
 ZDOTDIR=${{_REHEARSAL_ZDOTDIR:-$HOME}}
 if [[ -f $ZDOTDIR/.zshenv ]]; then . "$ZDOTDIR/.zshenv"; fi
@@ -133,7 +134,7 @@ class ShellStart:
     """
     command       what to run
     variables     the environment to run it in
-    is_protected  whether startup files cannot take the rehearsal's environment away
+    is_protected  whether startup files cannot override the rehearsal's environment
     """
 
     command: list[str]
@@ -154,12 +155,12 @@ def prepare_shell(
     shell      its path
     script     sets the environment in a POSIX shell
     folder     for the startup files
-    project    the folder in which the shell begins, also where a person's own startup files go elsewhere
+    project    the folder in which the shell starts, even if the user's startup files change to another one
     inherited  the environment of this process
     """
     folder.mkdir(exist_ok=True)
     variables = environment.extend(inherited)
-    remedy = f"Return to it with `. {script}`; `pulumi` works on it all the same, other programs may not."
+    remedy = f"Return to it with `. {script}`; `pulumi` still works on it, other programs may not."
     values = {
         "stack": environment.stack,
         "environment": shlex.quote(str(script)),
@@ -183,7 +184,7 @@ def prepare_shell(
         case "fish":
             file = folder / "config.fish"
             script_text = environment.fish_script()
-            remedy = f"Return to it with `source {file}`; `pulumi` works on it all the same, other programs may not."
+            remedy = f"Return to it with `source {file}`; `pulumi` still works on it, other programs may not."
             values |= {"environment": script_text, "check": environment.fish_check(), "remedy": shlex.quote(remedy)}
             write_if_changed(file, _FISH.format(**values))
             return ShellStart([shell, "--init-command", f"source {shlex.quote(str(file))}", "-i"], variables, True)

@@ -1,4 +1,4 @@
-"""The summary at the end of a rehearsal, read from the engine's own state and events."""
+"""The summary at the end of a rehearsal, from the engine's own state and events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIMULATED = (
     "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods, and so their network traffic"
 )
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
-# The policy pack's one message about checks that depend on values that are not known yet.
+# The policy pack's message about checks that depend on values that are not known yet.
 UNDECIDED = re.compile(r"(\d+) checks depend on values that are not known yet")
 
 
@@ -52,7 +52,7 @@ def render(
     closed_doors: Sequence[str] = (),
     secrets: str = "",
 ) -> str:
-    """The whole summary.
+    """The text of the summary.
 
     state         the engine's export, JSON
     logs          the engine's event log of each step: preview, up, second preview
@@ -61,10 +61,10 @@ def render(
     cluster       the cluster's state at the end; None without a control plane
     failures      where the rehearsal failed; none if it passed
     placeholders  settings whose encrypted values only the real stack can read
-    estimate      what the stack costs, and how long a deployment takes; None where the project has no settings of cost
+    estimate      cost of the stack and duration of a deployment; None if the project has no cost settings
     circumstances  in which the rehearsal took place
-    closed_doors   services that the caller does not get to, and why
-    secrets        where generated secrets were found
+    closed_doors   services that the caller cannot reach, and why
+    secrets        how many secrets were generated, and whether any leaked
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -98,7 +98,7 @@ def render(
 
 
 def _total(resources: Sequence[Mapping[str, Any]], declared: int) -> str:
-    """How many resources there are, and how that fits the engine's count, which leaves its default providers out."""
+    """The number of resources, and how it relates to the engine's count, which excludes its default providers."""
     providers = sum(
         item["type"].startswith("pulumi:providers:") and not item["urn"].rsplit("::", 1)[-1].startswith("default")
         for item in resources
@@ -163,15 +163,15 @@ def _kind(type_: str) -> str:
 
 
 def _chart(evaluation: ChartEvaluation, *, installed: bool) -> list[str]:
-    """What was checked of a chart and what was not; every chart is listed.
+    """What was checked of a chart and what was not.
 
-    `installed`: the API server has accepted its objects, whose schemas it knows, custom kinds included.
+    `installed`: the API server has accepted its objects, including custom kinds, whose schemas it knows.
     """
     title, rendered = f"{evaluation.chart.short_name} {evaluation.chart.version}:", evaluation.rendered
     if rendered.skip_reason:
         return [f"{title} not rendered: {rendered.skip_reason}"]
     if not rendered.objects:
-        return [f"{title} refused: {'; '.join(rendered.problems) or 'it renders to nothing'}"]
+        return [f"{title} refused: {'; '.join(rendered.problems) or 'it renders no objects'}"]
     custom = len(rendered.custom_objects)
     checked = (
         "accepted by the API server"

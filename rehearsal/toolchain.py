@@ -1,6 +1,6 @@
 """Command-line programs that a rehearsal runs: from PATH at an acceptable version, else downloaded, else built.
 
-What is downloaded or built goes into the user's cache, once for all clones. An executable appears under its name only
+Downloaded and built programs go into the user's cache, once for all clones. An executable appears under its name only
 when it is complete.
 """
 
@@ -30,9 +30,9 @@ PREBUILT = ROOT / "third_party" / "prebuilt.yaml"
 
 
 def cache_folder() -> Path:
-    """Where this user's programs are kept.
+    """The folder of this user's programs.
 
-    Source: https://specifications.freedesktop.org/basedir-spec/latest/, which ignores a path that is not absolute.
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/, by which a relative path is ignored.
     """
     configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (configured if configured.is_absolute() else Path.home() / ".cache") / "groundwork"
@@ -41,7 +41,7 @@ def cache_folder() -> Path:
 CACHE = cache_folder()
 
 REHEARSAL_MARK = ".rehearsal"
-"""A file that marks a folder of programs as one of a rehearsal's."""
+"""A file that marks a folder of programs as a rehearsal's."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Tool:
     version_variables  Go variables that the linker sets to a module's version, by variable
     build_minutes      minutes that a first build takes on two cores
     install_url        installation instructions
-    executable         name of the executable where one serves several commands and acts by the name it is called by
+    executable         name of an executable that serves several commands, depending on the name it is called by
     minimum_version    oldest acceptable version on PATH; empty: the version in go.mod
     below_version      first version on PATH that is too new; empty: none
     tags               Go build constraints that leave out what a rehearsal does not use
@@ -113,7 +113,7 @@ class Tool:
 
     @cached_property
     def _digest(self) -> str:
-        """Changes with whatever decides how the program is built, so that an outdated one is never used."""
+        """Digest of everything that affects the build, so that an outdated program is never used."""
         digest = hashlib.sha256(repr((self.package, self.tags)).encode())
         for path in sorted(self.folder.rglob("*")):
             if path.is_file():
@@ -122,7 +122,7 @@ class Tool:
 
 
 def search_path(environment: Mapping[str, str]) -> str:
-    """PATH without the folders in which rehearsals have programs of their own: these only call what is meant here."""
+    """PATH without the folders of rehearsals' own programs, which only call the programs looked for here."""
     folders = environment.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if not (Path(folder) / REHEARSAL_MARK).exists())
 
@@ -136,7 +136,7 @@ def installed(tool: Tool) -> Path | None:
 
 
 def _read_version(program: str, arguments: Sequence[str]) -> str:
-    """What a program prints of its version; nothing if it does not run here, as one for another architecture."""
+    """The version that a program prints; empty if it does not run here, for example on another architecture."""
     try:
         reply = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     except OSError:
@@ -150,9 +150,9 @@ def announce_builds(tools: Iterable[Tool]) -> None:
 
 
 def ensure(tool: Tool) -> Path:
-    """The program to use; downloads or builds it where it is not installed.
+    """The program to use; downloads or builds it if it is not installed.
 
-    Raises UserError when it can be neither found, downloaded nor built.
+    Raises UserError if it can be neither found, downloaded nor built.
     """
     found = installed(tool)
     if found:
@@ -171,7 +171,7 @@ def ensure(tool: Tool) -> Path:
 
 @contextmanager
 def _build_lock(tool: Tool) -> Iterator[None]:
-    """One build of a tool at a time. Raises BuildCancelledError when waiting for another build is cancelled."""
+    """Allow one build of a tool at a time. Raises BuildCancelledError if waiting for another build is cancelled."""
     lock = FileLock(CACHE / f"{tool.name}.lock", fallback_to_soft=False)
     try:
         lock.acquire(cancel_check=go_build.is_cancelled)
@@ -188,5 +188,5 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 def concurrent_builds(limit: int) -> int:
-    """How many builds to run at once: on a small machine they would only compete for cores and memory."""
+    """The number of builds to run at once: on a small machine, more would only compete for cores and memory."""
     return max(1, min(limit, (os.cpu_count() or 1) // go_build.CORES, go_build.memory() // go_build.MEMORY))

@@ -1,1 +1,1 @@
-"""Reads what the clouds' own descriptions of their APIs say of inputs, for the simulated clouds."""
+"""Reads constraints on inputs from the clouds' own descriptions of their APIs, for the simulated clouds."""

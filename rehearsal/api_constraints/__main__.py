@@ -1,4 +1,4 @@
-"""`make constraints`: read again what the clouds' descriptions of their APIs say of the inputs of modelled types."""
+"""`make constraints`: regenerate the constraints on inputs of modelled types from the clouds' API descriptions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rehearsal.simulator.azure.cloud import MODELS as AZURE_MODELS
 from rehearsal.toolchain import ROOT
 
 _LIFECYCLE = ROOT / "platform" / "lifecycle" / ".venv"
-# What says nothing by itself.
+# Keys that are not constraints by themselves.
 _DESCRIPTIVE = {"member", "unset_if_empty"}
 
 
 def find_botocore() -> Path | None:
-    """The folder of botocore in the environment of the lifecycle package, the only one that has it; None without."""
+    """The folder of botocore in the lifecycle package's environment, the only one with it; None if it is missing."""
     return next(iter(sorted(_LIFECYCLE.glob("lib/python*/site-packages/botocore"))), None)
 
 
@@ -42,7 +42,7 @@ def describe_azure() -> tuple[str, dict[str, Entries]]:
 
 
 def write(file: Path, source: str, types: Mapping[str, Entries], checked: date) -> None:
-    """Write a file of constraints, one input a line."""
+    """Write a file of constraints, one input per line."""
     parts = [f"{json.dumps(type_)}: {{\n{_format(entries)}\n}}" for type_, entries in types.items() if entries]
     head = f'{{"source": {json.dumps(source)}, "checked": "{checked}", "types": {{\n'
     file.write_text("".join([head, ",\n".join(parts), "\n}}\n"]), encoding="utf-8")
@@ -57,13 +57,13 @@ def _format(entries: Entries) -> str:
 
 
 def main() -> int:
-    """Write both files. Without the lifecycle package's environment AWS's stays as it is."""
+    """Write both files. Without the lifecycle package's environment, the file of AWS is not changed."""
     write(azure.FILE, *describe_azure(), date.today())
     botocore = find_botocore()
     if botocore is None:
         print(
-            f"error: {_LIFECYCLE.relative_to(ROOT)} has no botocore, whose service models say what AWS accepts: run "
-            "`make constraints`, which creates it first.",
+            f"error: {_LIFECYCLE.relative_to(ROOT)} has no botocore, whose service models describe AWS's inputs: run "
+            "`make constraints`, which creates that environment first.",
             file=sys.stderr,
         )
         return 1

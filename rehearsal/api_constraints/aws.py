@@ -1,8 +1,8 @@
-"""Constraints of AWS's inputs: each property of a type, followed to the API's member that the provider sends.
+"""Constraints of AWS's inputs: each property of a type is mapped to the member of the API that the provider sends.
 
-Required is what the SDK requires: what the API requires beyond that, the provider fills in or has alternatives for.
-Names are matched by themselves where they are the same but for case, plural and the resource's own name, as in `name`
-and `TableName`. `aws_members.yaml` names the operations of each type, and the members of properties that the provider
+An input is required if the SDK requires it: if the API requires more, the provider fills it in or offers alternatives.
+Names match automatically if they differ only in case, plural and the resource's own name, such as `name` and
+`TableName`. `aws_members.yaml` names the operations of each type, and the members of properties that the provider
 renames.
 """
 
@@ -20,7 +20,7 @@ from rehearsal.api_constraints.service_models import Shape, get_operation
 from rehearsal.simulator.core.constraints import KEYS, compile_pattern
 
 MEMBERS = Path(__file__).with_name("aws_members.yaml")
-# A limit of length or number above it limits nothing in practice, and is left out.
+# A limit of length or number above this has no effect in practice, and is omitted.
 _MOST = 1_000_000
 _PAIRS = (("Key", "Value"), ("TagKey", "TagValue"), ("Name", "Value"))
 
@@ -29,13 +29,13 @@ Entries = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an API's structure: its shape, and what it is called."""
+    """A member of an API's structure: its shape, and its label."""
 
     shape: Shape
     label: str
 
     def get(self, name: str) -> Member | None:
-        """A member of this one: of a list's items, or of a map's values; None where it has none of that name."""
+        """A member of this one: of a list's items, or of a map's values; None if it has no member of that name."""
         shape = self.shape
         while shape.type == "list":
             shape = shape.item
@@ -53,7 +53,7 @@ class Member:
         return found
 
     def find(self, name: str, owner: str = "") -> Member | None:
-        """The member that a property's name means, perhaps behind the name of the resource that owns it."""
+        """The member that a property's name refers to, possibly prefixed with the name of the owning resource."""
         wanted = {_normalize(name), _normalize(owner + name)}
         names = list(self.shape.members)
         exact = [each for each in names if _normalize(each) in wanted]
@@ -70,9 +70,9 @@ class TypeReader:
     """Reads the constraints of one resource type.
 
     folder      botocore's `data`
-    operations  `eks.CreateCluster`, the first that has a member counts
-    members     members by the paths of the properties that are named otherwise, without `[*]`
-    entries     what was found, by the property's path
+    operations  such as `eks.CreateCluster`; the first one that has a member is used
+    members     members of the properties that have other names, keyed by path without `[*]`
+    entries     the constraints found, keyed by path of the property
     followed    paths of the properties that are members of the API
     """
 
@@ -119,8 +119,8 @@ class TypeReader:
         elif kind.owners:
             for each in list_inputs(kind.owners[0]):
                 inner = f"{path}.{each.name}"
-                given = self.members.get(inner.replace("[*]", ""))
-                self._follow(inner, each, member.descend(given) if given else member.find(each.name))
+                mapped = self.members.get(inner.replace("[*]", ""))
+                self._follow(inner, each, member.descend(mapped) if mapped else member.find(each.name))
 
     def _follow_list(self, path: str, item: InputType, member: Member) -> None:
         if member.shape.type == "list":
@@ -130,7 +130,7 @@ class TypeReader:
             self._follow_type(f"{path}[*]", item, member)
 
     def _follow_map(self, path: str, item: InputType, member: Member) -> None:
-        """A map, which the API may take as a list of pairs, such as tags."""
+        """Read a map, which the API may represent as a list of pairs, such as tags."""
         shape = member.shape
         if shape.type == "map":
             self._add(path, member, dict(_read_limits(shape, "shortest", "longest")))
@@ -150,7 +150,7 @@ class TypeReader:
 
 
 def read_aws(folder: Path) -> Mapping[str, TypeReader]:
-    """Readers of all types, which have read what `folder`, botocore's `data`, says of them."""
+    """Readers of all types, which have read their constraints from `folder`, botocore's `data`."""
     readers: dict[str, TypeReader] = {}
     for type_, content in sorted(read_mapping(MEMBERS).items()):
         readers[type_] = TypeReader(folder, content["operations"], content.get("members", {}))
@@ -159,7 +159,7 @@ def read_aws(folder: Path) -> Mapping[str, TypeReader]:
 
 
 def list_apart(type_: str) -> Mapping[str, str]:
-    """The properties of a type that are no member of its operations, and why."""
+    """The properties of a type that are not members of its operations, and why."""
     apart: Mapping[str, str] = read_mapping(MEMBERS)[type_].get("apart", {})
     return apart
 
@@ -179,7 +179,7 @@ def _read_text(shape: Shape) -> Iterator[tuple[str, Any]]:
 
 
 def _limits_something(pattern: str) -> bool:
-    """Whether a pattern is one of Python's too, and some text does not match it."""
+    """Whether a pattern is also valid in Python, and does not match every text."""
     try:
         compiled = compile_pattern(pattern)
     except re.error:

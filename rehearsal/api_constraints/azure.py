@@ -1,4 +1,4 @@
-"""Constraints of Azure's inputs: what the `azure-native` SDK requires, and the values of its enumerations.
+"""Constraints of Azure's inputs: the required inputs of the `azure-native` SDK, and the values of its enumerations.
 
 The SDK is generated from Azure's REST specifications, so its inputs are the API's own properties. Patterns and lengths
 of the specifications are not in it.
@@ -14,16 +14,16 @@ from rehearsal.api_constraints.sdk_inputs import InputType, find_inputs_class, l
 
 Entries = dict[str, dict[str, Any]]
 
-# Where the SDK is wrong, which gives two enumerations of a service the same name.
+# Inputs for which the SDK is wrong, since it gives two enumerations of a service the same name.
 _WRONG = {
-    # Its values are Equals, GreaterThan and others; the SDK has those of another type's ConditionOperator. Source:
+    # Its values are Equals, GreaterThan and others; the SDK has the values of another type's ConditionOperator. Source:
     # https://learn.microsoft.com/rest/api/monitor/scheduled-query-rules/create-or-update#conditionoperator
     ("azure-native:monitor:ScheduledQueryRule", "criteria.allOf[*].operator"),
 }
 
 
 def read_azure(types: Iterable[str]) -> Mapping[str, Entries]:
-    """The constraints of resource types, by the path of the input."""
+    """The constraints of resource types, keyed by type and by path of the input."""
     return {
         type_: {
             path: entry for path, entry in _read_owner("", find_inputs_class(type_), ()) if (type_, path) not in _WRONG
@@ -55,7 +55,7 @@ def _read_type(
 
 
 def _combine(forms: Sequence[Entries]) -> Entries:
-    """What holds for an object in whichever of its forms: the kind of its content is not followed."""
+    """Constraints that hold for an object in all of its forms, since their discriminator is not evaluated."""
     first, *others = forms
     combined: Entries = {}
     for path, entry in first.items():

@@ -1,4 +1,4 @@
-"""The inputs of a resource type as its SDK declares them: names on the wire, types, and which are required."""
+"""The inputs of a resource type that its SDK declares: names on the wire, types, and which are required."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pulumi._types import input_type_py_to_pulumi_names
 @dataclass(frozen=True)
 class InputType:
     """
-    kind    `text`, `number`, `flag`, `list`, `map`, `object`, or `any` where the SDK leaves it open
-    item    of a list or a map
+    kind    `text`, `number`, `flag`, `list`, `map`, `object`, or `any` if the SDK does not specify it
+    item    the type of the items of a list or map
     owners  the classes of an object's inputs, one for each form that it may have
-    values  of an enumeration; empty for any text
+    values  the values of an enumeration; empty if any text is valid
     """
 
     kind: str
@@ -42,11 +42,11 @@ _SCALARS = {str: "text", int: "number", float: "number", bool: "flag"}
 
 @cache
 def find_inputs_class(type_: str) -> type:
-    """The class of a type's arguments: `aws:s3/bucket:Bucket` has pulumi_aws.s3.BucketArgs."""
+    """The class of a type's arguments, such as pulumi_aws.s3.BucketArgs for `aws:s3/bucket:Bucket`."""
     package, module, name = type_.split(":")
     sdk = import_module(f"pulumi_{package.replace('-', '_')}.{module.split('/', 1)[0]}")
     declared = sys.modules[getattr(sdk, name).__module__]
-    # Where an input has the name of the type, the SDKs call it InitArgs.
+    # If an input has the name of the type, the SDKs use InitArgs instead.
     found: type = getattr(declared, f"{name}InitArgs", None) or getattr(declared, f"{name}Args")
     return found
 
@@ -66,7 +66,7 @@ def list_inputs(owner: type) -> tuple[Input, ...]:
 def _read_type(annotation: Any, module: Mapping[str, Any]) -> InputType:
     choices = list(_list_choices(annotation, module))
     enumerations = [each for each in choices if isinstance(each, type) and issubclass(each, Enum)]
-    # What Azure calls `known` values are examples: `Microsoft-KubeEvents` is none of KnownDataFlowStreams.
+    # Azure's `known` values are examples: `Microsoft-KubeEvents` is not one of KnownDataFlowStreams.
     closed = [each for each in enumerations if not each.__name__.startswith("Known")]
     values = tuple(str(member.value) for each in closed for member in each)
     first = next((each for each in choices if each not in enumerations), str if enumerations else None)
@@ -77,13 +77,13 @@ def _read_type(annotation: Any, module: Mapping[str, Any]) -> InputType:
         return InputType("map", item=_read_type(arguments[1], module))
     if origin is not None and issubclass(origin, Sequence):
         return InputType("list", item=_read_type(arguments[0], module))
-    # An object without inputs has no signature of its own.
+    # The class of an object without inputs has no signature.
     owners = tuple(each for each in choices if isinstance(each, type) and "__init__" in vars(each))
     return InputType("object", owners=owners) if owners and owners[0] is first else InputType("any")
 
 
 def _list_choices(annotation: Any, module: Mapping[str, Any]) -> Iterator[Any]:
-    """What a value may be, apart from nothing, an output, and something that is awaited."""
+    """The types that a value may have, except None, an output, and an awaitable."""
     if get_origin(annotation) is Union:
         for each in get_args(annotation):
             yield from _list_choices(each, module)

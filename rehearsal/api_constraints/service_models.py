@@ -1,6 +1,6 @@
-"""AWS's own models of its services' APIs, as botocore carries them: a JSON file for each service.
+"""AWS's own models of its services' APIs, which botocore contains: one JSON file per service.
 
-Only the files are read; botocore itself is not imported, since it is installed for the lifecycle package alone.
+Only the files are read; botocore itself is not imported, since it is installed only for the lifecycle package.
 Source of the format: https://smithy.io/2.0/aws/aws-core.html and botocore's model.py
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 class Shape:
     """A shape of a service's model, such as the input of an operation.
 
-    content  as the file has it: `type`, `members`, `pattern`, `min`, `max`, `enum` and others
+    content  the shape in the file, with `type`, `members`, `pattern`, `min`, `max`, `enum` and others
     """
 
     service: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Shape:
 
 
 def get_operation(folder: Path, operation: str) -> Shape:
-    """The input of an operation, `eks.CreateCluster`; `folder` is botocore's `data`."""
+    """The input of an operation, such as `eks.CreateCluster`; `folder` is botocore's `data`."""
     service, _, name = operation.partition(".")
     model = _read(folder, service)
     shape = model["operations"][name]["input"]["shape"]

@@ -1,8 +1,8 @@
-"""What a person typed after `pulumi`: the command, the folder that it is meant for, and the paths in it.
+"""The arguments that a user passes to `pulumi`: the command, the folder that it is meant for, and the paths in it.
 
-The engine runs in another folder than the person's, so relative paths become absolute. Source of the options:
-`pulumi <command> --help` of the pinned version, with which a test compares them; how cobra, the engine's library,
-finds the command word: https://github.com/spf13/cobra/blob/v1.10.1/command.go (Find and stripFlags).
+The engine runs in another folder than the user, so relative paths become absolute. Source of the options:
+`pulumi <command> --help` of the pinned version, with which a test compares them. How cobra, the engine's library, finds
+the command word: https://github.com/spf13/cobra/blob/v1.10.1/command.go (Find and stripFlags).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Options of every command that take no value. All others before the command word take one, unless with `=`.
+# Global options that take no value. Any other option before the command word takes one, unless written with `=`.
 _SWITCHES = frozenset(
     {
         "--disable-integrity-checking",
@@ -45,15 +45,15 @@ PATH_OPTIONS = frozenset(
         "--save-plan",
     }
 )
-"""Options whose value is a path, in every command of a project that has them."""
+"""Options whose value is a path in every command that has them."""
 
-# The same for options that mean something else in other commands.
+# The same for options that have another meaning in other commands.
 _PATH_OPTIONS_OF = {"import": ("-f", "-o"), "watch": ("--path",)}
 _PATH_ARGUMENT_AFTER = (("stack", "graph"), ("up",), ("update",))
 
 _WITH_POLICIES = frozenset({"preview", "pre", "up", "update", "watch"})
 
-# They make, check or show something else than the project, where the person is.
+# Commands about something other than the project, which run in the user's folder.
 _BESIDE_PROJECTS = frozenset(
     {
         "completion",
@@ -73,7 +73,7 @@ _BESIDE_PROJECTS = frozenset(
     }
 )
 
-# They exist to change a real backend or its encryption, Pulumi Cloud, or the project's own files.
+# Commands whose purpose is to change a real backend or its encryption, Pulumi Cloud, or the project's own files.
 _REFUSED = frozenset(
     {
         ("api",),
@@ -96,9 +96,9 @@ _REFUSED = frozenset(
 @dataclass(frozen=True)
 class CommandLine:
     """
-    words      the command and what else is neither an option nor an option's value before it
-    folder     where the person wants it to run
-    arguments  all, without the option that names the folder
+    words      the command, its subcommands and its arguments, without options
+    folder     where the user wants it to run
+    arguments  all arguments, without the option that names the folder
     """
 
     words: tuple[str, ...]
@@ -111,7 +111,7 @@ class CommandLine:
 
     @property
     def stack(self) -> str:
-        """The stack that an option names."""
+        """The stack named by an option; empty if there is none."""
         for previous, argument in zip(("", *self.arguments), self.arguments, strict=False):
             if previous in _STACK:
                 return argument
@@ -121,12 +121,12 @@ class CommandLine:
 
     @property
     def is_beside_projects(self) -> bool:
-        """Whether it concerns no project's state."""
+        """Whether it does not concern the state of a project."""
         return not self.command or self.command in _BESIDE_PROJECTS
 
     @property
     def refused(self) -> str:
-        """The command, if it has no place in a rehearsal."""
+        """The command, if it is not allowed in a rehearsal; otherwise empty."""
         return next((" ".join(words) for words in (self.words[:1], self.words[:2]) if words in _REFUSED), "")
 
     @property
@@ -134,7 +134,7 @@ class CommandLine:
         return bool({"--debug", "--debug=true", "-d"} & {*self.arguments})
 
     def needs_policies(self) -> bool:
-        """Whether policies are to be checked that the person did not name."""
+        """Whether the project's policies have to be added, since the user named none."""
         asks_for_help = any(argument in ("--help", "-h") for argument in self.arguments)
         return (
             self.command in _WITH_POLICIES
@@ -145,7 +145,7 @@ class CommandLine:
     def with_absolute_paths(self, copy_settings: Callable[[Path], Path]) -> list[str]:
         """The arguments for an engine that runs in another folder.
 
-        `copy_settings` gives the file to use in place of one that the person named for the stack's settings.
+        `copy_settings` returns the file to use in place of a settings file that the user named.
         """
         result: list[str] = []
         options = {*PATH_OPTIONS, *_PATH_OPTIONS_OF.get(self.command, ())}
@@ -168,7 +168,7 @@ class CommandLine:
         return result
 
     def _is_path_argument(self, argument: str, previous: str) -> bool:
-        """Whether an argument without an option is a path: what `stack graph` writes, or the folder of a template."""
+        """Whether a positional argument is a path: the output file of `stack graph`, or the folder of a template."""
         if argument.startswith("-") or previous.startswith("-") or not previous:
             return False
         commands = [words for words in _PATH_ARGUMENT_AFTER if self.words[: len(words)] == words]
@@ -176,13 +176,13 @@ class CommandLine:
         return not is_command and (self.command == "stack" or (self.folder / argument).is_dir())
 
     def _resolve(self, option: str, value: str, copy_settings: Callable[[Path], Path]) -> str:
-        """Absolute paths; several are separated by commas, `-` is standard output."""
+        """A value with absolute paths; several are separated by commas, `-` is standard output."""
         paths = [path if path in ("", "-") or "://" in path else str(self.folder / path) for path in value.split(",")]
         return ",".join(str(copy_settings(Path(path))) if option == "--config-file" else path for path in paths)
 
 
 def parse(arguments: Sequence[str], folder: Path) -> CommandLine:
-    """Read the arguments of somebody whose current folder is `folder`."""
+    """Parse the arguments of a user whose current folder is `folder`."""
     words: list[str] = []
     kept: list[str] = []
     remaining = list(arguments)

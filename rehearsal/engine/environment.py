@@ -1,7 +1,7 @@
-"""The environment of a rehearsal: what it sets, what it removes, and how a shell gets both.
+"""The environment of a rehearsal: the variables that it sets and removes, and how a shell evaluates both.
 
-Every variable goes that would lead a command to a real cloud, cluster or backend, and the files in which the clouds'
-tools look for credentials are replaced by none.
+Every variable that would point a command to a real cloud, cluster or backend is removed, and the clouds' tools find no
+credentials in files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from rehearsal.atomic_file import write_if_changed
 from rehearsal.toolchain import search_path
 
-# Prefixes of what leads the clouds' tools, kubectl, Helm, Pulumi or one of its secrets providers to something real.
+# Prefixes of variables that point the clouds' tools, kubectl, Helm, Pulumi or its secrets providers to real systems.
 _REAL = (
     "AWS_",
     "ARM_",
@@ -34,22 +34,22 @@ _REAL = (
     "PULUMI_CONFIG_PASSPHRASE",
     "VAULT_",
 )
-# What a shell runs on the rehearsal.
+# Programs that work on the rehearsal in a shell.
 PROGRAMS = ("pulumi", "kubectl", "helm")
 
-# Of the engine's options none comes along; in the shell people set what they like.
+# The engine's options are not inherited; in the shell, people may set them.
 _OPTIONS = "PULUMI_"
 
-# With it, every run compiles the clouds' SDKs again, which takes five seconds.
+# With this variable, every run compiles the clouds' SDKs again, which takes five seconds.
 _SLOW = "PYTHONDONTWRITEBYTECODE"
 
 
 @dataclass(frozen=True)
 class RehearsalEnvironment:
     """
-    stack      whose rehearsal it is
-    variables  what is set
-    path       folders that come first on PATH
+    stack      the stack that is rehearsed
+    variables  the variables to set
+    path       the first folders on PATH
     """
 
     stack: str
@@ -57,17 +57,17 @@ class RehearsalEnvironment:
     path: Sequence[str]
 
     def extend(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """An environment turned into the rehearsal's, without the engine's options in it."""
+        """An environment with the rehearsal's variables, and without the engine's options."""
         return self.correct({key: value for key, value in environment.items() if not key.startswith((_OPTIONS, _SLOW))})
 
     def correct(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The same for one that may have lost some of it; the engine's options in it stay."""
+        """An environment with all of the rehearsal's variables restored; the engine's options in it are retained."""
         kept = {key: value for key, value in environment.items() if not key.startswith(_REAL)}
         others = [folder for folder in search_path(environment).split(os.pathsep) if folder not in self.path]
         return {**kept, **self.variables, "PATH": os.pathsep.join([*self.path, *others])}
 
     def find_lost(self, environment: Mapping[str, str]) -> list[str]:
-        """The variables of an environment that are no longer the rehearsal's."""
+        """The variables of an environment that differ from the rehearsal's."""
         changed = {key for key, value in self.variables.items() if environment.get(key) != value}
         real = {key for key in environment if key.startswith(_REAL) and key not in self.variables}
         return sorted(changed | real)
@@ -80,14 +80,14 @@ class RehearsalEnvironment:
         return cls(**json.loads(file.read_text()))
 
     def sh_script(self) -> str:
-        """What a POSIX shell evaluates to get the environment, whatever it has set before."""
+        """A script that gives a POSIX shell this environment, regardless of the variables that it has set."""
         return "\n".join(
             [
                 f'for _name in $({_list_names((*_REAL, _OPTIONS))}); do unset "$_name"; done; unset _name',
                 # A user's alias or function would be found before the programs on PATH.
                 *(f"unalias {program} 2>/dev/null || :; unset -f {program} || :" for program in PROGRAMS),
                 *(f"export {key}={shlex.quote(value)}" for key, value in sorted(self.variables.items())),
-                # The folders come first, and once, however often this is evaluated.
+                # The folders are first on PATH, and only once, even if this is evaluated several times.
                 '_path=":$PATH:"',
                 f"for _folder in {shlex.join(self.path)}; do",
                 '  while case "$_path" in *":$_folder:"*) true ;; *) false ;; esac; do',
@@ -100,7 +100,7 @@ class RehearsalEnvironment:
         )
 
     def sh_check(self) -> str:
-        """What a POSIX shell evaluates to print the variables that it has lost, each after a blank."""
+        """A script with which a POSIX shell prints the variables that it has lost, each after a space."""
         ours = " ".join(self.variables)
         return "\n".join(
             [
@@ -116,7 +116,7 @@ class RehearsalEnvironment:
         )
 
     def fish_script(self) -> str:
-        """The same for fish. A variable that a universal one would bring back is hidden by one that is not exported."""
+        """The same for fish. A variable that a universal one would restore is hidden by one that is not exported."""
         names = f"(set --names --export | string match --regex '^(?:{'|'.join((*_REAL, _OPTIONS))}).*')"
         return "\n".join(
             [
@@ -134,7 +134,7 @@ class RehearsalEnvironment:
         )
 
     def fish_check(self) -> str:
-        """What fish evaluates to print the variables that it has lost, one a line."""
+        """A script with which fish prints the variables that it has lost, one per line."""
         lines = [
             f'test "${key}" = {_quote_fish(value)}; or echo {key}' for key, value in sorted(self.variables.items())
         ]

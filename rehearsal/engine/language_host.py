@@ -1,7 +1,7 @@
 """A Pulumi language host for Python, for machines without the official one.
 
 The engine starts it, reads its port from standard output, and requests runs of the program and of policy packs. Each
-runs in a process of its own under this interpreter, so that one host serves any number of runs.
+run is a separate process under this interpreter, so that one host serves any number of runs.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         )
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802, ARG002
-        text = f"Dependencies are those of {sys.executable}; `make setup` installs them.\n"
+        text = f"The dependencies are installed for {sys.executable}; `make setup` installs them.\n"
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -89,8 +89,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     @contextmanager
     def _child(self, command: list[str], context: Any, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-        """A process that ends with its request, in a session of its own: the engine sends SIGINT to this host's group,
-        and it must not print a traceback then."""
+        """A process that ends with its request. It has its own session, since the engine sends SIGINT to this host's
+        group, and the process must not print a traceback then."""
         with subprocess.Popen(command, start_new_session=True, **options) as process:
             self._children.add(process)
             context.add_callback(process.kill)
@@ -130,7 +130,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     print(port, flush=True)
-    # The engine ends its hosts with SIGINT, unless it is killed: then this process gets another parent.
+    # The engine ends its hosts with SIGINT. If the engine is killed, this process gets another parent.
     engine = os.getppid()
     while not stopped.wait(1) and os.getppid() == engine:
         pass

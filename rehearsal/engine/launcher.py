@@ -1,7 +1,7 @@
 """`pulumi` in a rehearsal's environment.
 
-Runs the engine on the project of the current folder as the rehearsal shows it: the rehearsed project with the
-rehearsal's state, any other with a state of its own. The environment is the rehearsal's even if the shell has lost it.
+Runs the engine on the rehearsal's copy of the project in the current folder: the rehearsed project with the rehearsal's
+state, any other project with a separate state. It uses the rehearsal's environment even if the shell has lost it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from rehearsal.engine.workspace import Workspace, find_project_file
 from rehearsal.folder import RehearsalFolder
 from rehearsal.process_environment import configure_process
 
-# Has programs send their debug messages; `program_runner`, which imports nothing of this project, has the name, too.
+# Makes programs send debug messages. `program_runner` repeats the name, since it imports nothing from this project.
 DEBUG = "GROUNDWORK_DEBUG"
 
 
 @dataclass(frozen=True)
 class _Target:
-    """The project that a command works on, and the stack where it is not another that was selected."""
+    """The project that a command works on, and its default stack."""
 
     workspace: Workspace
     stack: str
@@ -57,7 +57,7 @@ def run(root: Path, folder: RehearsalFolder, engine: str, arguments: Sequence[st
     environment = _read_environment(folder)
     if line.refused:
         raise UserError(
-            f"`pulumi {line.refused}` is about a real backend or the project's own files, and this is a rehearsal of "
+            f"`pulumi {line.refused}` changes a real backend or the project's own files, and this is a rehearsal of "
             f"{environment.stack}. Run it in another shell."
         )
     _warn_of_lost(environment, folder)
@@ -70,12 +70,12 @@ def run(root: Path, folder: RehearsalFolder, engine: str, arguments: Sequence[st
 
 
 def _read_environment(folder: RehearsalFolder) -> RehearsalEnvironment:
-    """Raises UserError when the rehearsal's clouds have ended."""
+    """The environment of the running rehearsal. Raises UserError if its clouds are no longer running."""
     stack = folder.path.name
     if not folder.is_locked() or not folder.environment.exists():
         raise UserError(
-            f"The simulated clouds of {stack} have ended, and this shell still has their environment. Start them again "
-            f'with `eval "$(make -s env STACK={stack})"` in the project\'s folder, or go on in a new shell.'
+            f"The simulated clouds of {stack} no longer run, but this shell still has their environment. Start them "
+            f'with `eval "$(make -s env STACK={stack})"` in the project\'s folder, or open a new shell.'
         )
     return RehearsalEnvironment.read(folder.environment)
 
@@ -85,7 +85,7 @@ def _warn_of_lost(environment: RehearsalEnvironment, folder: RehearsalFolder) ->
     if lost:
         warn(
             f"This shell is no longer in the rehearsal of {environment.stack}: {', '.join(lost)} changed. `pulumi` "
-            f"works on the rehearsal all the same, other programs may not. Return with `. {folder.shell_script}`."
+            f"still works on the rehearsal, other programs may not. Return to it with `. {folder.shell_script}`."
         )
 
 
@@ -123,7 +123,7 @@ def _run_in_workspace(engine: str, line: CommandLine, target: _Target) -> int:
 
 
 def _wait(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> int:
-    """Run the engine to its end; Ctrl-C reaches it as well, and it decides what to do."""
+    """Run the engine to its end; it receives Ctrl-C as well, and decides how to react."""
     received: list[int] = []
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda number, _: received.append(number))
@@ -135,7 +135,7 @@ def _wait(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> 
 
 
 def _offer_changes(workspace: Workspace, before: tuple[str, list[str]]) -> None:
-    """Print what the command changed in the rehearsal's settings, for those who mean to keep it."""
+    """Print the changes of the rehearsal's settings as a patch that the user can apply."""
     patch, secrets = workspace.patch(), workspace.secrets()
     file = workspace.folder / "settings.patch"
     file.write_text(patch)
@@ -145,7 +145,7 @@ def _offer_changes(workspace: Workspace, before: tuple[str, list[str]]) -> None:
         info(f"\nChanged in this rehearsal only. Keep it with `git {where}apply {shlex.quote(path)}`:\n\n{patch}")
     for key in sorted({*secrets} - {*before[1]}):
         info(
-            f"\n{key} is encrypted with this rehearsal's own passphrase, so it is of no use elsewhere. For the real "
+            f"\n{key} is encrypted with this rehearsal's own passphrase, so it cannot be used elsewhere. For the real "
             f"stack, run `pulumi config set --secret {key}` in another shell."
         )
 

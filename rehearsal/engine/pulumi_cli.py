@@ -1,4 +1,4 @@
-"""The Pulumi command line: from PATH when it is new enough, else downloaded or built at the pinned version."""
+"""The Pulumi command line: from PATH if it is new enough, else downloaded or built at the pinned version."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from rehearsal import toolchain
 from rehearsal.toolchain import GO_MODULES, Tool
 
-# An engine on PATH must not be older than the SDK, whose requests it might not know. What is built leaves out the
-# backends of clouds (`stubs` in the module's folder): a rehearsal keeps its state in files.
+# An engine on PATH must not be older than the SDK, since it might not know the SDK's requests. The engine that is built
+# has no cloud backends (`stubs` in the module's folder), since a rehearsal stores its state in files.
 TOOL = Tool(
     name="engine",
     title="the Pulumi engine",
@@ -29,8 +29,8 @@ def pinned_version() -> str:
 
 
 def engine() -> Path:
-    """The `pulumi` to use, downloaded or built first when there is none.
+    """The `pulumi` to use, downloaded or built if none is installed.
 
-    Raises UserError when it cannot be had.
+    Raises UserError if it is not available.
     """
     return toolchain.ensure(TOOL)

@@ -1,4 +1,4 @@
-"""Changes settings in the text of a stack's file, and leaves everything else as it is: comments, order, style."""
+"""Changes settings in the text of a stack's file, and preserves everything else: comments, order, style."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kernel.stack_file import StackFile
 _MERGE = "<<"
 _TEXT = "tag:yaml.org,2002:str"
 _INDENT = 2
-_WIDTH = 1 << 20  # no text is folded
+_WIDTH = 1 << 20  # so that no line is folded
 
 _Scalar = str | int | float | bool
 
@@ -22,11 +22,11 @@ _Edit = tuple[int, int, list[str]]
 
 
 def replace_config(text: str, file: StackFile, config: Mapping[str, Any], complete_key: Callable[[str], str]) -> str:
-    """The text of a stack's file with other settings.
+    """The text of a stack's file with new settings.
 
-    file          what `text` holds now
-    config        what it is to hold, by full key
-    complete_key  gives the full key for a key as the file spells it
+    file          the parsed content of `text`
+    config        the new settings, keyed by full key
+    complete_key  returns the full key for a key in the file
     """
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     node = _find_config(root)
@@ -49,7 +49,7 @@ class _Editor:
     def edit(
         self, node: yaml.MappingNode, old: Mapping[str, Any], new: Mapping[str, Any], complete_key: Callable[[str], str]
     ) -> list[_Edit]:
-        """The edits that make the mapping of a node hold `new`; it holds `old`."""
+        """The edits that change the mapping of a node from `old` to `new`."""
         edits: list[_Edit] = []
         own = [item for item in node.value if item[0].value != _MERGE]
         for key_node, value_node in own:
@@ -75,14 +75,14 @@ class _Editor:
         return edits
 
     def _replace_scalar(self, node: yaml.Node, value: _Scalar) -> str:
-        """The line of a scalar with another in its place; a comment behind it stays."""
+        """The line of a scalar with another value in its place; a comment after it is preserved."""
         line = self._lines[node.start_mark.line]
         [text] = _render({"key": value}, 0, "")
         return line[: node.start_mark.column] + text.partition(": ")[2] + line[node.end_mark.column :]
 
 
 def _find_config(root: yaml.Node | None) -> yaml.MappingNode | None:
-    """The mapping of the settings; None where it is not written one setting a line."""
+    """The mapping of the settings; None if it is not in block style."""
     if root is None or not _is_block(root):
         return None
     found = next((value for key, value in root.value if key.value == "config"), None)
@@ -94,7 +94,7 @@ def _is_block(node: yaml.Node) -> bool:
 
 
 def _is_on_line(node: yaml.Node, line: int) -> bool:
-    """Whether a node is a scalar that begins and ends on a line; an empty one has no place of its own."""
+    """Whether a node is a scalar that starts and ends on this line, and is not empty."""
     return isinstance(node, yaml.ScalarNode) and node.start_mark.line == node.end_mark.line == line and bool(node.value)
 
 
@@ -110,7 +110,7 @@ def _find_end(node: yaml.Node) -> int:
         if isinstance(node, yaml.MappingNode):
             return max(_find_last_line(*item) for item in node.value)
         return max(_find_end(item) for item in node.value)
-    # Text after `|` or `>` ends where the next line begins.
+    # A block scalar, after `|` or `>`, ends at the beginning of the next line.
     return int(node.end_mark.line) - (node.end_mark.column == 0 and node.end_mark.line > node.start_mark.line)
 
 
@@ -120,7 +120,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    """In quotes where the engine would read something else than this text."""
+    """A scalar with quotes if the engine would otherwise read a different value."""
     is_plain = "\n" not in value and yaml_scalars.resolve(yaml_scalars.PLAIN, value) == value
     return dumper.represent_scalar(_TEXT, value, style=None if is_plain else '"')
 

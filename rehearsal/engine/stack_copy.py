@@ -1,7 +1,7 @@
-"""A rehearsal's own copy of a stack's file, which the engine works on in place of the project's.
+"""A rehearsal's own copy of a stack's file, which the engine uses instead of the project's file.
 
-The copy has nothing of the real backend: no salt and no key of its encryption, and a placeholder for each encrypted
-value. What the engine and people write into it stays in it until the project's file changes at the same place.
+The copy contains nothing of the real backend: no salt or key of its encryption, and a placeholder for each encrypted
+value. Changes by the engine and by people remain in the copy until the project's file changes in the same place.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from kernel.yaml_document import Keys
 from rehearsal.atomic_file import write_if_changed
 from rehearsal.engine.settings_text import replace_config
 
-# What the engine writes beside the settings.
+# Keys that the engine writes beside the settings.
 _ENGINE_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
 _MISSING = object()
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What a copy has that the project's file has not.
+    """The differences of a copy from the project's file.
 
-    config   the settings that the project's file would have with the changes, by full key
+    config   the settings that the project's file would have with the changes, keyed by full key
     changed  keys of settings that were set or removed
     secrets  keys of settings that were encrypted, for this rehearsal only
     """
@@ -43,9 +43,9 @@ class StackCopy:
     """
     project  the project's name
     source   the project's file, which need not exist
-    name     the same, as messages name it
+    name     its name in messages
     path     the copy
-    base     what the project's file held when the copy was made, without encryption
+    base     the project's file at the time of the copy, without encryption
     """
 
     project: str
@@ -55,7 +55,7 @@ class StackCopy:
     base: Path
 
     def refresh(self) -> None:
-        """Bring the copy up to date with the project's file. Raises DocumentError when that cannot be read."""
+        """Update the copy from the project's file. Raises DocumentError if that file cannot be read."""
         content = self._read_source().without_encryption(name_placeholder)
         text = stack_file.format_content(content)
         if self.path.exists() and self.base.exists() and self.base.read_text() == text:
@@ -67,7 +67,7 @@ class StackCopy:
         write_if_changed(self.base, text)
 
     def placeholders(self) -> list[str]:
-        """Where the copy has placeholders: `namespace:name`, or `namespace:name.key` inside of an object."""
+        """Settings that have placeholders: `namespace:name`, or `namespace:name.key` inside an object."""
         copy = self._read_copy()
         return [
             ".".join(keys)
@@ -76,7 +76,7 @@ class StackCopy:
         ]
 
     def changes(self) -> Changes:
-        """What was changed in the copy."""
+        """The changes in the copy."""
         if not self.path.exists():
             return Changes(self._read_source().config, (), ())
         source, copy = self._read_source(), self._read_copy()
@@ -96,18 +96,18 @@ class StackCopy:
         return Changes(config, tuple(differing), tuple(sorted(secrets)))
 
     def settings_in_force(self) -> StackFile:
-        """What the engine gets: the project's file, or the copy where something was changed in it.
+        """The settings that the engine uses: the project's file, or the copy if something was changed in it.
 
-        Raises DocumentError when the project's file cannot be read.
+        Raises DocumentError if the project's file cannot be read.
         """
         self.refresh()
         changes = self.changes()
         if not changes.changed and not changes.secrets:
             return self._read_source()
-        return self._read(self.path, f"{self.name} as it was changed in this rehearsal")
+        return self._read(self.path, f"{self.name} with the changes of this rehearsal")
 
     def patch(self) -> str:
-        """The changes as a patch of the project's file, for `git apply`; empty when there are none."""
+        """The changes as a patch of the project's file, for `git apply`; empty if there are none."""
         changes = self.changes()
         if not changes.changed:
             return ""
@@ -122,7 +122,7 @@ class StackCopy:
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
     def _merge(self, content: dict[str, Any]) -> dict[str, Any]:
-        """The project's content with what was changed in the copy, where the project's file itself has not changed."""
+        """The project's content with the changes in the copy, except where the project's file has changed too."""
         base = self._read(self.base).config if self.base.exists() else {}
         copy = self._read_copy()
         config = dict(content.get("config", {}))
@@ -153,7 +153,7 @@ class StackCopy:
 
 
 def name_placeholder(keys: Keys) -> str:
-    """What stands in a rehearsal for an encrypted value: text that the usual rules for passwords accept."""
+    """The placeholder for an encrypted value: text that satisfies the usual rules for passwords."""
     return f"Placeholder-1-for-{re.sub(r'[^A-Za-z0-9]+', '-', '-'.join(keys))}"
 
 
@@ -169,7 +169,7 @@ def _find(value: Any, keys: Keys) -> Any:
 
 
 def _restore(value: Any, detached: Any, source: Any) -> Any:
-    """A changed value of the copy, with the encrypted values of the project's file where their placeholders stand."""
+    """A changed value of the copy, with the project's encrypted values in place of their placeholders."""
     if value == detached:
         return source
     if isinstance(value, Mapping) and isinstance(detached, Mapping):

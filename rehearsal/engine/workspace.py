@@ -1,7 +1,7 @@
-"""A Pulumi project as a rehearsal shows it to the engine: its own Pulumi.yaml and stack files, in a folder of its own.
+"""The rehearsal's copy of a Pulumi project for the engine: a Pulumi.yaml and stack files in a separate folder.
 
-Every command of the engine runs in that folder, so that whatever it writes, a salt or a setting, or deletes, stays in
-it. The program runs where it is: `main` names it. Source of what the engine reads where:
+Every command of the engine runs in that folder, so everything that it writes or deletes, such as a salt or a setting,
+is only there. The program is not copied: `main` names its folder. Source of the files that the engine reads:
 https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/go/common/workspace/paths.go and
 https://www.pulumi.com/docs/iac/concepts/projects/project-file/
 """
@@ -43,9 +43,9 @@ class Workspace:
         return self.project_file.parent
 
     def refresh(self) -> dict[str, str]:
-        """Bring the folder up to date with the project; returns what is wrong with stacks' files, which are left out.
+        """Update the folder from the project; returns the errors in stack files, which are skipped, keyed by stack.
 
-        Raises UserError when the project's file cannot be read.
+        Raises UserError if the project's file cannot be read.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         node = self._read_project()
@@ -63,7 +63,7 @@ class Workspace:
         return self._copy(self._read_project(), stack)
 
     def adopt(self, file: Path) -> Path:
-        """The copy of a file of settings that a person named. Raises DocumentError when it cannot be read."""
+        """The copy of a settings file that the user named. Raises DocumentError if it cannot be read."""
         node = self._read_project()
         copies = (self._copy(node, stack) for stack in self._stacks(node))
         own = next((copy for copy in copies if copy.source.resolve() == file.resolve()), None)
@@ -75,13 +75,13 @@ class Workspace:
         return copy.path
 
     def copies(self) -> list[StackCopy]:
-        """The copies of all stacks, also of those that exist in the rehearsal only."""
+        """The copies of all stacks, including those that exist only in the rehearsal."""
         node = self._read_project()
         here = {path.name.split(".", 1)[1].rsplit(".", 1)[0] for path in self.folder.glob("Pulumi.*.yaml")}
         return [self._copy(node, stack) for stack in sorted({*here, *self._stacks(node)})]
 
     def patch(self) -> str:
-        """What was changed in the copies and not in the project, as a patch for `git apply` in the project's folder."""
+        """The changes in the copies, as a patch for `git apply` in the project's folder."""
         return "".join(copy.patch() for copy in self._readable())
 
     def secrets(self) -> list[str]:
@@ -102,11 +102,11 @@ class Workspace:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"{self.project_file} cannot be read: {error}") from None
         if not isinstance(node, yaml.MappingNode):
-            raise UserError(f"{self.project_file} has to be a mapping.")
+            raise UserError(f"{self.project_file} has to be a mapping, such as `name: shop`.")
         return node
 
     def _detach(self, node: yaml.MappingNode) -> yaml.MappingNode:
-        """The project's file without its backend, and with paths that hold anywhere."""
+        """The project's file without its backend, and with absolute paths."""
         entries = {key.value: (key, value) for key, value in node.value}
         for key in ("backend", "main", "stackConfigDir"):
             entries.pop(key, None)
@@ -137,7 +137,7 @@ class Workspace:
 
 
 def find_project_file(folder: Path) -> Path | None:
-    """The project file that the engine finds from a folder, upwards; None without one."""
+    """The project file that the engine finds in a folder or above it; None if there is none."""
     for place in (folder, *folder.parents):
         for name in PROJECT_FILES:
             if (place / name).is_file():
@@ -159,7 +159,7 @@ def _text(value: str) -> yaml.ScalarNode:
 
 
 def _find_paths(node: yaml.MappingNode) -> Iterator[yaml.ScalarNode]:
-    """What is relative to the project's file: options of the runtime, plugins, and local packages."""
+    """Paths that are relative to the project's file: options of the runtime, plugins, and local packages."""
     runtime = _get(node, "runtime")
     options = _get(runtime, "options") if isinstance(runtime, yaml.MappingNode) else None
     for key in _PATH_OPTIONS:

@@ -1,7 +1,7 @@
 """Evaluates the policy pack's Kubernetes controls on the objects that charts render, which the engine never sees.
 
-The controls, with the stack's settings, and the reviewed exceptions are those for the program's own Kubernetes
-resources. Pods that an operator will create from a custom resource are not covered.
+Controls, the stack's settings and reviewed exceptions are the same as for the program's own Kubernetes resources. Pods
+that an operator will create from a custom resource are not covered.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class ChartEvaluation:
-    """A release's rendered chart, and how the controls evaluated it. A check is one control on one object."""
+    """A release's rendered chart, and the results of the controls on it. A check is one control on one object."""
 
     chart: Chart
     rendered: RenderedRelease
@@ -63,8 +63,8 @@ class ChartEvaluation:
 
 
 def list_problems(charts: Iterable[ChartEvaluation], *, strict: bool) -> list[str]:
-    """What fails a rehearsal: objects that the API server would reject, violations of mandatory controls and, if
-    `strict`, charts that were not rendered."""
+    """Problems that fail a rehearsal: objects that the API server would reject, violations of mandatory controls, and
+    charts that were not rendered if `strict`."""
     problems = []
     for evaluation in charts:
         chart, rendered = evaluation.chart, evaluation.rendered
@@ -86,7 +86,7 @@ def list_advisories(charts: Iterable[ChartEvaluation]) -> list[str]:
 def evaluate_releases(state: str, configuration: Mapping[str, str], *, has_controls: bool) -> list[ChartEvaluation]:
     """Evaluate every Helm release in the engine's exported state (JSON); without `has_controls`, only render it.
 
-    `configuration` is the stack's, as a program gets it.
+    `configuration` is the stack's configuration, in the form that a program receives.
     """
     exceptions = load_exceptions() if has_controls else None
     resources = json.loads(state)["deployment"].get("resources", [])

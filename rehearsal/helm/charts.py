@@ -1,8 +1,8 @@
-"""Helm chart packages: where they come from, and whether values satisfy their schemas.
+"""Helm chart packages: their sources, and validation of values against their schemas.
 
 A package is looked up in the folder named by GROUNDWORK_CHARTS (as `<chart>-<version>.tgz`), then in the cache, and is
-otherwise pulled from the chart's repository. A pulled package must have the digest that the project pins.
-Packages in the folder are trusted as they are: repackaging a chart changes its digest.
+otherwise pulled from the chart's repository. A pulled package must have the digest that the project pins. Packages in
+the folder are trusted without a digest, since repackaging a chart changes it.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from rehearsal.simulator.core.errors import CloudError
 FOLDER_VARIABLE = "GROUNDWORK_CHARTS"
 """The environment variable that names a folder of chart packages."""
 
-# How Helm says that a repository, or an OCI registry, answers and does not have the version.
+# Helm's message if a repository, or an OCI registry, answers but does not have the version.
 _NOT_FOUND = re.compile(r'version "[^"]*" not found in|: not found\s*$')
 
 _PULL_TIMEOUT = 20  # seconds: a network without a route must not delay a rehearsal for long
 
 
 class ChartUnavailableError(Exception):
-    """Why a chart's package is not available on this machine. It is no fault of the chart."""
+    """A chart's package is not available on this machine, which is not a fault of the chart; the message is why."""
 
 
 class DigestMismatchError(CloudError, UserError):
-    """A pulled package whose digest is not the pinned one: the release is refused, and a person has to find out why."""
+    """A pulled package does not have the pinned digest: the release is refused, and a person has to find out why."""
 
 
 class NoSuchVersionError(CloudError, UserError):
-    """A version that the chart's repository does not have: the release is refused, as Helm would refuse it."""
+    """The chart's repository does not have the version: the release is refused, as Helm would do."""
 
 
 _UNAVAILABLE = (ChartUnavailableError, DigestMismatchError, NoSuchVersionError)
@@ -83,7 +83,7 @@ class Chart:
 
 
 def pinned_charts() -> Mapping[str, Mapping[str, str]]:
-    """Version, repository and digest of the platform's charts, by name."""
+    """Version, repository and digest of the platform's charts, keyed by name."""
     path = project.current().charts
     pinned: Mapping[str, Mapping[str, str]] = yaml.safe_load(path.read_text()) if path else {}
     return pinned
@@ -104,11 +104,11 @@ def find_package(chart: Chart) -> Path | None:
 
 
 def fetch_package(chart: Chart) -> Path:
-    """The chart's package, pulled from its repository where it is not on this machine.
+    """The chart's package, pulled from its repository if it is not on this machine.
 
-    Raises ChartUnavailableError where it cannot be pulled, NoSuchVersionError where its repository lacks the version,
-    and DigestMismatchError where it serves another package than the pinned one. A pull that failed because the package
-    is unavailable is not repeated within a process: its cause rarely disappears that fast.
+    Raises ChartUnavailableError if it cannot be pulled, NoSuchVersionError if its repository does not have the version,
+    and DigestMismatchError if the repository serves another package than the pinned one. A pull that failed because the
+    package is unavailable is not repeated within a process, since the cause rarely disappears that fast.
     """
     package = find_package(chart)
     if package:
@@ -125,9 +125,9 @@ def available_charts() -> list[str]:
 
 
 def explain_none_available() -> str:
-    """Why not one of the project's charts can be had, with the first one's reason; empty where one can.
+    """Why none of the project's charts is available, with the reason for the first; empty if one is available.
 
-    Also empty where the project pins none.
+    Also empty if the project pins no charts.
     """
     pinned = [Chart.from_pin(name, pin) for name, pin in pinned_charts().items()]
     if not pinned or available_charts():
@@ -143,7 +143,7 @@ def explain_none_available() -> str:
 
 
 def list_unavailable() -> list[str]:
-    """The names of the project's charts that can neither be found on this machine nor be pulled."""
+    """The names of the project's charts that are not on this machine and cannot be pulled."""
     available = available_charts()
     return [name for name in pinned_charts() if name not in available]
 
@@ -185,7 +185,7 @@ def _pull(chart: Chart) -> str:
 
 
 def _describe_mismatch(chart: Chart, package: Path) -> str:
-    """How a pulled package differs from the pinned one; empty where its digest matches, or where none is pinned."""
+    """How a pulled package differs from the pinned one; empty if its digest matches, or if none is pinned."""
     pinned = pinned_charts().get(chart.short_name, {})
     if pinned.get("version") != chart.version or "digest" not in pinned:
         return ""
@@ -219,7 +219,7 @@ def _cache_folder() -> Path:
 def validate_values(path: Path, values: Mapping[str, Any]) -> list[str]:
     """Violations of the chart's values.schema.json by these values merged over its defaults, as Helm checks them.
 
-    Empty when the chart has no schema. Errors at an unknown value, or at an object that contains one, are left out.
+    Empty if the chart has no schema. Errors at an unknown value, or at an object that contains one, are omitted.
     """
     schema = _read_member(path, "values.schema.json")
     if schema is None:
@@ -257,9 +257,9 @@ def _merge_values(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dic
 
 @cache
 def _read_member(path: Path, name: str) -> Any:
-    """The parsed YAML or JSON file at the top level of a chart, or None. Those of subcharts lie deeper.
+    """The parsed YAML or JSON file at the top level of a chart, not of a subchart; None if it does not exist.
 
-    Do not change it: the engine has each release checked several times, and every caller gets the same object.
+    Read-only: the engine has each release checked several times, and every caller gets the same object.
     """
     with tarfile.open(path) as archive:
         for member in archive:

@@ -13,11 +13,11 @@ from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.toolchain import GO_MODULES, Tool
 
-# By itself Helm sends an API server 5 requests a second after the first 100. The rehearsal's has nobody else to serve,
-# and kube-prometheus-stack takes some 300 (https://helm.sh/docs/helm/helm/, HELM_QPS and HELM_BURST_LIMIT).
+# By default Helm sends an API server 5 requests a second after the first 100. The rehearsal's API server has few other
+# clients, and kube-prometheus-stack takes some 300 (https://helm.sh/docs/helm/helm/, HELM_QPS and HELM_BURST_LIMIT).
 _RATE_LIMITS = ("HELM_QPS=500", "HELM_BURST_LIMIT=1000")
 
-# Helm 4 renders and names things its own way, and the Release resource of pulumi-kubernetes has Helm 3 built in.
+# Helm 4 renders and names objects differently, and the Release resource of pulumi-kubernetes has Helm 3 built in.
 TOOL = Tool(
     name="helm",
     title="Helm",
@@ -35,13 +35,13 @@ TOOL = Tool(
 
 
 class HelmUnavailableError(Exception):
-    """Why there is no Helm on this machine, in one line."""
+    """Helm is not available on this machine; the message is the reason, in one line."""
 
 
 def ensure_helm() -> Path:
-    """The path of the `helm` binary, built first where none is installed.
+    """The path of the `helm` binary, built first if none is installed.
 
-    Raises UserError when it can neither be found nor built.
+    Raises UserError if it can be neither found nor built.
     """
     return toolchain.ensure(TOOL)
 
@@ -55,7 +55,7 @@ def is_available() -> bool:
 def run(arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
     """Run Helm, isolated from the user's own Helm configuration.
 
-    Raises HelmUnavailableError where there is no Helm, and subprocess.TimeoutExpired after `timeout` seconds.
+    Raises HelmUnavailableError if there is no Helm, and subprocess.TimeoutExpired after `timeout` seconds.
     """
     return subprocess.run(
         build_command(arguments),
@@ -68,9 +68,9 @@ def run(arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess
 
 
 def build_command(arguments: Sequence[str]) -> list[str]:
-    """The command line of a Helm that is isolated from the user's repositories, plugins, credentials and clusters.
+    """The command line of Helm, isolated from the user's repositories, plugins, credentials and clusters.
 
-    Raises HelmUnavailableError where there is no Helm.
+    Raises HelmUnavailableError if there is no Helm.
     """
     path, reason = _locate()
     if path is None:
@@ -88,7 +88,7 @@ def last_line(output: str) -> str:
 
 
 def error_message(output: str, max_length: int) -> str:
-    """Helm's error message on one line, shortened to `max_length` characters; empty when it printed no error."""
+    """Helm's error message on one line, shortened to `max_length` characters; empty if it printed no error."""
     text = " ".join(re.split(r"^Error: ", output, maxsplit=1, flags=re.MULTILINE)[1:])
     return shorten(text, max_length)
 
@@ -101,7 +101,7 @@ def shorten(text: str, max_length: int) -> str:
 
 @cache
 def _locate() -> tuple[Path | None, str]:
-    """The binary, or why there is none. Cached: a failed build would fail again, after minutes."""
+    """The binary, or the reason why there is none. Cached, since a failed build would fail again after minutes."""
     try:
         return ensure_helm(), ""
     except UserError as error:

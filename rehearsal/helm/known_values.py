@@ -1,8 +1,8 @@
-"""Which values a chart knows. Helm ignores every other one without a word, so that a misspelt value does nothing.
+"""The values that a chart knows. Helm silently ignores every other value, so a misspelt one has no effect.
 
-A chart does not declare its values. Known are those in its values.yaml, also as comments, in its values.schema.json and
-in expressions of its templates, and those of its subcharts under their names. What a map accepts whose content the
-templates render as a whole is not known: labels, resources, configuration files. Its keys are not judged.
+A chart does not declare its values. Known values are those in its values.yaml, including its comments, in its
+values.schema.json and in expressions of its templates, and those of its subcharts under their names. Keys of maps that
+templates render as a whole, such as labels, resources and configuration files, are not checked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _INDEX = re.compile(rf'(?:index|get|hasKey|dig)\s+\(?\$?\w*\.Values((?:\.{_IDENT
 _ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(rf"\$(\w+)\s*:?=\s*\(?\$?\w*\.Values((?:\.{_IDENTIFIER})+)")
 _VARIABLE_PATH = re.compile(rf"\$(\w+)((?:\.{_IDENTIFIER})*)")
-# Functions that render a map as a whole, and those that pass it on, to a named template or a block.
+# Functions that render a map as a whole, and functions that pass it on to a named template or a block.
 _RENDERS = r"(?<![.$\w])(?:toYaml|toYamlPretty|toJson|toPrettyJson|toToml|tpl|range|omit|concat)\b"
 _RENDERED = re.compile(_RENDERS)
 _BLOCK_RENDERED = re.compile(rf"{_RENDERS}[^}}]*[\s(]\.[\s)}}]")  # the map that `with` made the context
@@ -44,10 +44,10 @@ _KEY = re.compile(r"^(\s*)([\w./\"'-]+):(?:\s|$)")
 
 @dataclass
 class KnownValue:
-    """A value that a chart knows, and those inside it.
+    """A value that a chart knows, and the values inside it.
 
-    accepts_any  whether its content is free, or not known
-    fields       where templates pass the map on: all names that they read of any map
+    accepts_any  whether its content is arbitrary, or not known
+    fields       if templates pass the map on: all names that they read from any map
     """
 
     children: dict[str, KnownValue] = field(default_factory=dict)
@@ -58,14 +58,14 @@ class KnownValue:
         return self.children.setdefault(key, KnownValue())
 
     def at(self, path: Sequence[str]) -> KnownValue:
-        """The value at a path, known from now on."""
+        """The value at a path, which becomes known."""
         found = self
         for key in path:
             found = found.child(key)
         return found
 
     def merge(self, other: KnownValue) -> None:
-        """Know what the other knows."""
+        """Add the other's known values."""
         self.accepts_any |= other.accepts_any
         self.fields |= other.fields
         for key, value in other.children.items():
@@ -77,7 +77,7 @@ class KnownValue:
 
 @dataclass(frozen=True)
 class UnknownValue:
-    """A value that a chart does not know, and the nearest that it does; empty where none is near."""
+    """A value that a chart does not know, and the nearest known one; empty if none is similar."""
 
     path: str
     nearest: str
@@ -88,7 +88,7 @@ class UnknownValue:
 
 
 def find_unknown_values(package: Path, values: Mapping[str, Any]) -> list[UnknownValue]:
-    """The values that the chart in a package does not know, each at the first key that is unknown."""
+    """The values that the chart in a package does not know, each with the path up to the first unknown key."""
     known = _read_known_values(package)
     places = dict(_list_keys(known))
     return [
@@ -100,7 +100,7 @@ def find_unknown_values(package: Path, values: Mapping[str, Any]) -> list[Unknow
 def _walk(
     known: KnownValue, values: Mapping[str, Any], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
-    """Paths of unknown values, each with the keys that are known in its place."""
+    """Paths of unknown values, each with the known keys of the same map."""
     for key, value in values.items():
         place = (*path, str(key))
         if not known.accepts(key):
@@ -112,7 +112,7 @@ def _walk(
 
 
 def _find_nearest(path: tuple[str, ...], siblings: Sequence[str], places: Mapping[str, str]) -> str:
-    """The nearest known value: one with a similar key in the same place, else the same key in another place."""
+    """The nearest known value: one with a similar key in the same map, else the same key in another map."""
     key = path[-1]
     similar = difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
     if similar:
@@ -121,7 +121,7 @@ def _find_nearest(path: tuple[str, ...], siblings: Sequence[str], places: Mappin
 
 
 def _list_keys(known: KnownValue, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Every key with one path that it is known at; the shortest comes last."""
+    """Every known key with its paths, the shortest last."""
     for key, value in known.children.items():
         yield from _list_keys(value, (*path, key))
     yield from ((key, ".".join((*path, key))) for key in known.children)
@@ -129,7 +129,7 @@ def _list_keys(known: KnownValue, path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 @cache
 def _read_known_values(package: Path) -> KnownValue:
-    """Raises tarfile.TarError where the package cannot be read."""
+    """The known values of the chart in a package. Raises tarfile.TarError if the package cannot be read."""
     with tarfile.open(package) as archive:
         files = {
             member.name.partition("/")[2]: file.read().decode(errors="replace")
@@ -146,11 +146,11 @@ def _is_relevant(name: str) -> bool:
 
 
 def _know_chart(files: Mapping[str, str]) -> KnownValue:
-    """What a chart with these files knows, by their paths in the chart."""
+    """The known values of a chart with these files, keyed by path in the chart."""
     own = {name: text for name, text in files.items() if not name.startswith("charts/")}
     text = own.get("values.yaml", "")
     known = _know_defaults(yaml.load(text, Loader=yaml.CSafeLoader) or {})
-    # Charts such as KServe's render what is in `files` by the function tpl.
+    # Charts such as KServe's render the content of `files` with the function tpl.
     templates = [
         text for name, text in own.items() if name.startswith(("templates/", "files/")) or name.endswith(".tpl")
     ]
@@ -167,11 +167,11 @@ def _know_chart(files: Mapping[str, str]) -> KnownValue:
 def _know_defaults(default: Any) -> KnownValue:
     if isinstance(default, Mapping) and default:
         return KnownValue({str(key): _know_defaults(value) for key, value in default.items()})
-    return KnownValue(accepts_any=True)  # empty, or no map: whatever a user makes of it is not known
+    return KnownValue(accepts_any=True)  # empty, or not a map: its possible content is not known
 
 
 def _add_references(known: KnownValue, templates: Sequence[str]) -> None:
-    """Know every value that an expression of a template names, and what templates make of the maps among them."""
+    """Add every value that an expression of a template names, and whether templates render or pass on its content."""
     fields = frozenset(name for text in templates for pair in _FIELD.findall(text) for name in pair if name)
     seen: set[str] = set()
     for template in templates:
@@ -179,7 +179,7 @@ def _add_references(known: KnownValue, templates: Sequence[str]) -> None:
         for match in _ACTION.finditer(template):
             action = match[1]
             is_block = "with" in action
-            if action in seen and not is_block and not variables:  # dashboards repeat a few of them many times
+            if action in seen and not is_block and not variables:  # dashboards repeat a few actions many times
                 continue
             seen.add(action)
             block = _follow_block(template, match) if is_block else ""
@@ -192,7 +192,7 @@ def _add_references(known: KnownValue, templates: Sequence[str]) -> None:
 
 
 def _list_paths(action: str, variables: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
-    """The paths of values that an expression names, also by variables."""
+    """The paths of values that an expression names, directly or through variables."""
     if "Values" in action:
         yield from (_split(match[1]) for match in _PATH.finditer(action))
         for match in _INDEX.finditer(action):
@@ -213,7 +213,7 @@ def _split(steps: str) -> list[str]:
 
 
 def _add_comments(known: KnownValue, text: str) -> None:
-    """Know the keys that the comments of a values.yaml show, where their indentation puts them."""
+    """Add the keys in the comments of a values.yaml, at the depth of their indentation."""
     parents: list[tuple[int, str]] = []
     for line in text.splitlines():
         commented = _COMMENTED_KEY.match(line)
@@ -229,7 +229,7 @@ def _add_comments(known: KnownValue, text: str) -> None:
 
 
 def _know_schema(schema: Any, root: Mapping[str, Any], depth: int) -> KnownValue:
-    """What a JSON schema of values describes; a schema that refers to itself is followed to some depth."""
+    """The known values of a JSON schema; a schema that refers to itself is followed to a maximum depth."""
     if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
         return KnownValue(accepts_any=True)
     known = KnownValue()

@@ -1,6 +1,6 @@
 """Renders releases with the real Helm, without a cluster, and validates the rendered objects.
 
-Rendered objects are kept in memory only. A chart may generate keys and passwords at each rendering (genCA,
+Rendered objects are only held in memory. A chart may generate keys and passwords at each rendering (genCA,
 randAlphaNum): they protect nothing, but they look like secrets, so they are never written to disk.
 """
 
@@ -23,19 +23,19 @@ from rehearsal.helm import charts, cli
 from rehearsal.helm.charts import Chart, ChartUnavailableError
 from rehearsal.kubernetes import schemas
 
-# API versions that the cluster serves beside the built-in ones, with their kinds, as Helm lists both: charts test for
+# API versions that the cluster serves beside the built-in ones, and their kinds. Helm lists both, since charts test for
 # one or the other before they add a monitor.
 _MONITORING = "monitoring.coreos.com/v1"
 _API_VERSIONS = (_MONITORING, *(f"{_MONITORING}/{kind}" for kind in ("PodMonitor", "PrometheusRule", "ServiceMonitor")))
 
-_TIMEOUT = 60  # seconds; the largest chart takes a few
+_TIMEOUT = 60  # seconds; the largest chart takes a few seconds
 _MAX_MESSAGE = 600  # characters of an error message: Helm may quote whole documents
 
 _Manifest = Mapping[str, Any]
 
 
 class RenderError(Exception):
-    """Why a chart does not render with these values, or renders to something other than Kubernetes objects."""
+    """A chart does not render with these values, or renders something other than Kubernetes objects."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RenderedRelease:
 
     custom_objects  those of `objects` whose kind is not built into Kubernetes: there is no schema to validate them with
     problems        what the API server would reject in the others
-    skip_reason     why the release was not rendered; empty when it was
+    skip_reason     why the release was not rendered; empty if it was
     """
 
     objects: Sequence[_Manifest] = ()
@@ -75,8 +75,8 @@ _lock = threading.Lock()  # rendering two releases at the same time would only s
 def render(release: Release) -> RenderedRelease:
     """Render and validate every object of a release, with its CRDs and hooks.
 
-    Cached per process for equal values, but not where the chart was missing, which may come. Raises RenderError where
-    the chart is available and does not render.
+    Cached per process for equal values, unless the chart was missing, since it may become available. Raises RenderError
+    if the chart is available and does not render.
     """
     key = json.dumps([repr(release.chart), release.name, release.namespace, release.values], sort_keys=True)
     with _lock:
@@ -163,7 +163,7 @@ def _flatten(document: Any) -> Iterator[_Manifest]:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: dates and `=` are strings, where PyYAML gives them a type of their own."""
+    """Reads YAML as Kubernetes does: dates and `=` are strings, for which PyYAML has separate types."""
 
 
 _STRING_TAGS = frozenset("tag:yaml.org,2002:" + name for name in ("timestamp", "value"))
@@ -174,7 +174,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _shorten_error(output: str) -> str:
-    """Helm's last error message without its warnings and its advice, on one line."""
+    """Helm's last error message without warnings and advice, on one line."""
     _, error, message = output.rpartition("Error: ")
     text = (message if error else output).replace("Use --debug flag to render out invalid YAML", "")
     return cli.shorten(text, _MAX_MESSAGE)

@@ -1,7 +1,7 @@
-"""Whether what is connected by names really is: identities, grants, keys, routes, alerts, logs, references, order.
+"""Checks of connections by name: identities, grants, keys, routes, alerts, logs, references, order of creation.
 
-Every rule relates two things that exist, each by itself without fault: an account and the identity that trusts it, an
-alarm and who sends its metric. Nothing refuses a connection that is missing; what needs it fails later, or is silent.
+Every rule relates two things that exist and are valid by themselves: a service account and the identity that trusts it,
+an alarm and the sender of its metric. No cloud rejects a missing connection; what needs it fails later, or silently.
 """
 
 from rehearsal.wiring.graph import StackResources, Wiring

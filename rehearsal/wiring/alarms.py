@@ -1,6 +1,6 @@
-"""Whether the clouds' own alerts can fire, and whether somebody hears them.
+"""Checks that the clouds' own alerts can fire, and that they notify somebody.
 
-An alarm on a metric that nothing sends stays silent for ever, and so does one without a receiver; neither is an error.
+An alarm on a metric that nothing sends never fires, and one without a receiver is never noticed; neither is an error.
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html,
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/aws-services-cloudwatch-metrics.html,
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html and
@@ -22,7 +22,7 @@ _ALARM, _FILTER = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:cloudwatch/logM
 _TOPIC, _SUBSCRIPTION = "aws:sns/topic:Topic", "aws:sns/topicSubscription:TopicSubscription"
 _METRIC_ALERT, _LOG_ALERT = "azure-native:monitor:MetricAlert", "azure-native:monitor:ScheduledQueryRule"
 _GROUP = "azure-native:monitor:ActionGroup"
-# The dimension without which a namespace has no metric of a single resource, the type that it names, and the name.
+# For each namespace: the dimension that its metrics of single resources require, the type of those, and their name.
 _DIMENSIONS: Mapping[str, tuple[str, str, str]] = {
     "AWS/RDS": ("DBInstanceIdentifier", "aws:rds/instance:Instance", "identifier"),
     "AWS/NATGateway": ("NatGatewayId", "aws:ec2/natGateway:NatGateway", ""),
@@ -49,7 +49,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
 def _check_alarm(wiring: Wiring, alarm: Resource) -> Iterator[Problem]:
     name = describe(alarm)
     if not as_list(alarm.inputs.get("alarmActions")) or alarm.inputs.get("actionsEnabled") is False:
-        yield Problem(name, "nobody hears it", "set alarmActions")
+        yield Problem(name, "it notifies nobody", "set alarmActions")
     for metric in _list_metrics(alarm):
         namespace, dimensions = str(metric.get("namespace")), metric.get("dimensions") or {}
         if namespace in _DIMENSIONS:
@@ -87,14 +87,14 @@ def _check_filter(wiring: Wiring, filter_: Resource) -> Iterator[Problem]:
         for metric in _list_metrics(alarm)
     }
     if (sent.get("namespace"), sent.get("name")) not in wanted:
-        reason = f"no alarm is on its metric {sent.get('namespace')} {sent.get('name')}"
+        reason = f"no alarm uses its metric {sent.get('namespace')} {sent.get('name')}"
         yield Problem(describe(filter_), reason, "create an alarm, or delete the filter")
 
 
 def _check_topic(wiring: Wiring, topic: Resource) -> Iterator[Problem]:
     arn = str(topic.outputs.get("arn"))
     if wiring.find_one(_SUBSCRIPTION, "topic", arn) is None:
-        yield Problem(describe(topic), "it has no subscription: nobody gets what is sent to it", "subscribe to it")
+        yield Problem(describe(topic), "it has no subscription, so it notifies nobody", "add a subscription")
     key = wiring.clouds.find(str(topic.inputs.get("kmsMasterKeyId")))
     alarms = [alarm for alarm in wiring.clouds.all(_ALARM) if arn in as_list(alarm.inputs.get("alarmActions"))]
     if key is None or not alarms:
@@ -106,7 +106,7 @@ def _check_topic(wiring: Wiring, topic: Resource) -> Iterator[Problem]:
             and statement.names_action(action)
             for statement in statements(key.inputs.get("policy"))
         ):
-            reason = f"alarms are sent to it, and the policy of its key {key.id} does not allow them {action}"
+            reason = f"alarms are sent to it, but the policy of its key {key.id} does not allow them {action}"
             yield Problem(describe(topic), reason, "allow cloudwatch.amazonaws.com to use the key")
 
 
@@ -118,14 +118,14 @@ def _check_alert(wiring: Wiring, alert: Resource) -> Iterator[Problem]:
         else [each.get("actionGroupId") for each in as_list(actions)]
     )
     if alert.inputs.get("enabled") is False:
-        yield Problem(describe(alert), "it is switched off", "set enabled")
+        yield Problem(describe(alert), "it is disabled", "set enabled")
     if not groups or not any(wiring.clouds.find(str(group)) for group in groups):
-        yield Problem(describe(alert), "nobody hears it", "name an action group in its actions")
+        yield Problem(describe(alert), "it notifies nobody", "name an action group in its actions")
     if not as_list(alert.inputs.get("scopes")):
-        yield Problem(describe(alert), "it watches nothing", "set scopes")
+        yield Problem(describe(alert), "it has no scope, so it evaluates nothing", "set scopes")
 
 
 def _check_group(group: Resource) -> Iterator[Problem]:
     receivers = [name for name, value in group.inputs.items() if name.endswith("Receivers") and as_list(value)]
     if not receivers or group.inputs.get("enabled") is False:
-        yield Problem(describe(group), "nobody gets what is sent to it", "enable it, and give it a receiver")
+        yield Problem(describe(group), "it notifies nobody", "enable it, and add a receiver")

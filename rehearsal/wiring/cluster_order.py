@@ -1,8 +1,8 @@
-"""Whether each object and release waits for what it needs in the cluster: kinds, webhooks, configuration, identities.
+"""Checks that each object and release waits for what it needs in the cluster: kinds, webhooks, Secrets, identities.
 
-The engine creates what does not depend on each other at the same time. An object of a custom kind is refused while the
-release with its definition is not there; a pod stays unready while a Secret that it mounts, or its service account, is
-not; and a pod that starts before its account has an identity in the cloud has no credentials.
+The engine creates resources that do not depend on each other at the same time. An object of a custom kind is rejected
+if the release with its definition does not exist yet. A pod is not ready until its service account and the Secrets that
+it mounts exist, and it has no credentials if it starts before its account has an identity in the cloud.
 Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html
 """
 
@@ -27,7 +27,7 @@ from rehearsal.wiring.graph import Wiring
 from rehearsal.wiring.pod_identities import find_identity
 
 _WAITED_FOR = ("Deployment", "StatefulSet", "DaemonSet", "Job")  # the provider waits until their pods are ready
-# Of Kubernetes itself, as far as programs declare them.
+# Namespaced kinds of Kubernetes itself that programs declare.
 _NAMESPACED = frozenset(
     """
     ConfigMap CronJob DaemonSet Deployment Ingress Job LimitRange NetworkPolicy PersistentVolumeClaim Pod
@@ -42,7 +42,7 @@ _KINDS = {
     "StorageClass": "kubernetes:storage.k8s.io/v1:StorageClass",
 }
 _WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
-# Grants of an identity: the type, and the input that names who has it.
+# Types of grants, each with the input that names the identity.
 _GRANTS = {
     "azure-native:authorization:RoleAssignment": "principalId",
     "azure-native:cosmosdb:SqlResourceSqlRoleAssignment": "principalId",
@@ -54,7 +54,7 @@ _GRANTS = {
 
 
 def find_problems(graph: Graph, wiring: Wiring) -> Iterator[Problem]:
-    """What is created in the cluster before something that it needs."""
+    """Objects and releases that may be created before something that they need."""
     return _Order(graph, wiring).find_problems()
 
 
@@ -76,9 +76,11 @@ class _Order:
                 if needed.urn != declared.urn and needed.urn not in before:
                     found.setdefault(needed.urn, f"{why} {needed.label}")
             for why in found.values():
-                yield Problem(declared.label, f"it may be created before what it needs: {why}", "let it depend on it")
+                yield Problem(
+                    declared.label, f"it may be created before what it needs: {why}", "make it depend on that"
+                )
             if declared.type != RELEASE and self._lacks_namespace(declared.inputs):
-                yield Problem(declared.label, "it names no namespace, so that it goes to `default`", "name one")
+                yield Problem(declared.label, "it has no namespace, so it goes to `default`", "set its namespace")
 
     def _lacks_namespace(self, manifest: Object) -> bool:
         group, _, _ = str(manifest.get("apiVersion")).rpartition("/")
@@ -87,7 +89,7 @@ class _Order:
 
     @cached_property
     def _namespaced_kinds(self) -> set[tuple[str, str]]:
-        """Groups and names of the custom kinds that charts define, of which each object is in a namespace."""
+        """Groups and names of the namespaced custom kinds that charts define."""
         return {
             (manifest["spec"]["group"], manifest["spec"]["names"]["kind"])
             for objects in self._objects.values()
@@ -96,7 +98,7 @@ class _Order:
         }
 
     def _list_needs(self, declared: Declared) -> Iterator[tuple[Declared, str]]:
-        """Declared resources that have to exist before one, each with the reason."""
+        """Declared resources that have to exist before this one, each with the reason."""
         for manifest in self._objects[declared.urn]:
             namespace = look_up(manifest, "metadata.namespace", declared.inputs.get("namespace"))
             yield from self._find(_NAMESPACE, "", namespace, "its namespace is")
@@ -110,7 +112,7 @@ class _Order:
 
     @cached_property
     def _by_name(self) -> Mapping[tuple[str, str, str], list[Declared]]:
-        """What the program itself declares; the Secret that an ExternalSecret makes counts as a Secret."""
+        """Resources of the program; an ExternalSecret also counts as the Secret that it creates."""
         found: dict[tuple[str, str, str], list[Declared]] = defaultdict(list)
         for declared in self._graph:
             name = str(look_up(declared.inputs, "metadata.name", ""))
@@ -121,7 +123,7 @@ class _Order:
         return found
 
     def _list_definitions(self, manifest: Object) -> Iterator[tuple[Declared, str]]:
-        """Releases with the definition of a custom kind, and with a webhook that judges it."""
+        """Releases with the definition of a custom kind, and with a webhook for it."""
         group = str(manifest["apiVersion"]).rpartition("/")[0]
         yield from self._by_kind.get((group, str(manifest["kind"])), ())
 
@@ -139,9 +141,9 @@ class _Order:
         for urn, objects in self._objects.items():
             release = self._graph.get(urn)
             for manifest in objects if release and release.type == RELEASE else ():
-                for group, plural in _list_judged(manifest):
+                for group, plural in _list_admitted(manifest):
                     if (group, plural) in plurals and release:
-                        found[plurals[group, plural]].append((release, "it is judged by a webhook of"))
+                        found[plurals[group, plural]].append((release, "it is admitted by a webhook of"))
         return found
 
     def _list_needs_of_pods(self, manifest: Object, namespace: str) -> Iterator[tuple[Declared, str]]:
@@ -152,10 +154,10 @@ class _Order:
             yield from self._find(_KINDS[kind], namespace, name, "its pods use")
         for claim in look_up(manifest, "spec.volumeClaimTemplates", None) or ():
             name = look_up(claim, "spec.storageClassName", "")
-            yield from self._find(_KINDS["StorageClass"], "", name, "its volumes have")
+            yield from self._find(_KINDS["StorageClass"], "", name, "its volumes use")
         operated = look_up(manifest, "spec.storage.volumeClaimTemplate.spec.storageClassName", None)
         if operated:
-            yield from self._find(_KINDS["StorageClass"], "", operated, "its volumes have")
+            yield from self._find(_KINDS["StorageClass"], "", operated, "its volumes use")
         account = spec.get("serviceAccountName")
         identity = find_identity(self._wiring, namespace, str(account)) if account else None
         if identity is not None:
@@ -167,11 +169,11 @@ class _Order:
             for found in self._wiring.clouds.all(type_):
                 declared = self._graph.get(str(getattr(found, "urn", "")))
                 if declared is not None and found.inputs.get(path) in own:
-                    yield declared, "its pods act by"
+                    yield declared, "its pods get access from"
 
 
 def _render(declared: Declared) -> Iterator[Object]:
-    """The objects that a resource puts into the cluster; none of a chart that is not available."""
+    """The objects that a resource creates in the cluster; none if its chart is not available."""
     if declared.type != RELEASE:
         if {"apiVersion", "kind"} <= declared.inputs.keys():
             yield declared.inputs
@@ -184,8 +186,8 @@ def _render(declared: Declared) -> Iterator[Object]:
         return  # reported elsewhere
 
 
-def _list_judged(manifest: Object) -> Iterator[tuple[str, str]]:
-    """Groups and plurals of what a webhook judges, without which nothing of these kinds is accepted."""
+def _list_admitted(manifest: Object) -> Iterator[tuple[str, str]]:
+    """Groups and plurals of the kinds whose objects are rejected while the webhook does not answer."""
     if manifest["kind"] not in _WEBHOOKS:
         return
     for webhook in manifest.get("webhooks") or ():
@@ -196,7 +198,7 @@ def _list_judged(manifest: Object) -> Iterator[tuple[str, str]]:
 
 
 def _list_mentioned(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Secrets, ConfigMaps and the service account that a pod cannot start without."""
+    """Secrets, ConfigMaps and the service account without which a pod cannot start."""
     if spec.get("serviceAccountName"):
         yield "ServiceAccount", str(spec["serviceAccountName"])
     for reference in _list_references(spec):
@@ -210,7 +212,7 @@ _FIELDS = {"secret": "Secret", "configMap": "ConfigMap"}
 
 
 def _list_references(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What may name Secrets and ConfigMaps: volumes, and where variables come from."""
+    """Parts of a pod that may name Secrets and ConfigMaps: volumes, and sources of variables."""
     for volume in spec.get("volumes") or ():
         yield from (volume, *(look_up(volume, "projected.sources", None) or ()))
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):

@@ -1,8 +1,8 @@
-"""Whether pods may use the stores of the cloud that their configuration names.
+"""Checks that pods may use the stores of the cloud that their configuration names.
 
-What a pod is going to read and write follows from its arguments, variables and ConfigMaps, which name buckets,
-accounts, tables, queues and servers of the stack. Its identity needs a grant on each, and the store has to admit the
-addresses of pods. How much it does there, reading or writing, is not known.
+A pod's arguments, variables and ConfigMaps name the buckets, accounts, tables, queues and servers of the stack that it
+uses. Its identity needs a grant on each, and the store has to accept connections from pods. Whether the pod reads or
+writes there is not known.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BLOB_ROLES = ("Storage Blob Data Contributor", "Storage Blob Data Reader", "Sto
 
 @dataclass(frozen=True)
 class _Use:
-    """A store that a text of a pod names."""
+    """A store that is named in a text of a pod's configuration."""
 
     pod: PodUse
     store: Resource
@@ -45,7 +45,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
             continue
         identity = find_identity(wiring, use.pod.namespace, use.pod.account)
         if identity is None:
-            reason = f"{use.origin} names {describe(use.store)}, and its service account has no identity in the cloud"
+            reason = f"{use.origin} names {describe(use.store)}, but its service account has no identity in the cloud"
             yield Problem(use.pod.owner, reason, "use a service account with an identity that may access it")
         elif not _is_granted(wiring, use, identity):
             reason = f"{use.origin} names {describe(use.store)}, which its identity {get_name(identity)} may not use"
@@ -71,7 +71,7 @@ def _list_stores(wiring: Wiring) -> Iterator[Resource]:
 
 
 def _list_names(store: Resource) -> Iterator[str]:
-    """By which a text can mean a store, each long enough to be nothing else."""
+    """Names that identify a store in a text, each long enough to be unambiguous."""
     if store.type == _DATABASE:
         yield str(store.outputs.get("address"))
     elif store.type == _QUEUE:
@@ -83,12 +83,12 @@ def _list_names(store: Resource) -> Iterator[str]:
 
 
 def _is_granted(wiring: Wiring, use: _Use, identity: Resource) -> bool:
-    """Whether an identity may use a store in the way that is known: at all."""
+    """Whether an identity may use a store at all."""
     return _GRANTED[use.store.type](wiring, use, identity)
 
 
 def _may_use_bucket(wiring: Wiring, use: _Use, role: Resource) -> bool:
-    """List it, and read or write below the folder that the text names."""
+    """Whether a role may list the bucket, and read or write in the folder that the text names."""
     name = str(use.store.inputs.get("bucket"))
     path = use.text.partition(f"s3://{name}/")[2].split()[:1]
     folder = path[0].strip("\"'").rstrip("/") if path else ""
@@ -102,7 +102,7 @@ def _may_use_queue(wiring: Wiring, use: _Use, role: Resource) -> bool:
 
 
 def _may_use_table(wiring: Wiring, use: _Use, role: Resource) -> bool:
-    """One of those that have the name's start in common."""
+    """Whether a role may query one of the tables with the same prefix."""
     prefix = use.store.id.rpartition("-")[0]
     tables = [table for table in wiring.clouds.all(_TABLE) if table.id.startswith(f"{prefix}-")]
     return any(role_allows(wiring, role, "dynamodb:Query", str(table.outputs.get("arn"))) for table in tables)
@@ -127,7 +127,7 @@ _GRANTED: Mapping[str, Callable[[Wiring, _Use, Resource], bool]] = {
 
 
 def _list_blobs(wiring: Wiring, use: _Use) -> Iterator[str]:
-    """The containers of an account that a text may mean: the one that it names, otherwise any."""
+    """IDs of the containers of an account that a text may refer to: the one that it names, otherwise all."""
     containers = [
         container
         for container in wiring.clouds.all(_CONTAINER)
@@ -138,7 +138,7 @@ def _list_blobs(wiring: Wiring, use: _Use) -> Iterator[str]:
 
 
 def _check_database(wiring: Wiring, use: _Use) -> Iterator[Problem]:
-    """Its security groups admit the subnets of the nodes, of which pods have addresses too.
+    """Check that its security groups admit the nodes' subnets, in which pods have their addresses.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-networking-use-cases.html
     """
@@ -155,7 +155,7 @@ def _check_database(wiring: Wiring, use: _Use) -> Iterator[Problem]:
         block = IPv4Network(str(subnet.inputs.get("cidrBlock")))
         if not any(block.subnet_of(each) for each in admitted):
             reason = (
-                f"{use.origin} names {describe(use.store)}, which admits no connections to port {port} from {block}"
+                f"{use.origin} names {describe(use.store)}, which accepts no connections to port {port} from {block}"
             )
             yield Problem(use.pod.owner, reason, "add the block of the nodes' subnet to a security group of the server")
 

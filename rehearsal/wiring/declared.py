@@ -1,4 +1,4 @@
-"""What a program declares, as the graph by which the engine creates it."""
+"""The resources that a program declares, as the dependency graph that the engine creates them by."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 class Declared:
     """One resource.
 
-    needs         URNs of what exists before it: its dependencies, its parent and its provider
+    needs         URNs of the resources created before it: its dependencies, its parent and its provider
     provider      URN of its provider; empty for Pulumi's default
     is_protected  whether the engine refuses to delete it
     """
@@ -43,7 +43,7 @@ class Declared:
 
 
 class Graph:
-    """Resources by URN, and what exists before each."""
+    """Resources, keyed by URN, and the resources that exist before each."""
 
     def __init__(self, resources: Iterable[Declared]) -> None:
         self._resources = {resource.urn: resource for resource in resources}
@@ -51,7 +51,7 @@ class Graph:
 
     @property
     def stack(self) -> str:
-        """The stack's name, as in the resources' URNs; empty where there are none."""
+        """The stack's name, from the resources' URNs; empty if there are none."""
         return next((urn.split(":")[2] for urn in self._resources), "")
 
     def __iter__(self) -> Iterator[Declared]:
@@ -61,7 +61,7 @@ class Graph:
         return self._resources.get(urn)
 
     def list_before(self, urn: str) -> frozenset[str]:
-        """URNs of all that exists before a resource, because it depends on it in the end."""
+        """URNs of all resources that exist before this one, since it depends on them directly or indirectly."""
         if urn not in self._before:
             found: set[str] = set()
             remaining = [urn]
@@ -75,7 +75,7 @@ class Graph:
 
 
 def read_graph(state: str) -> Graph:
-    """The graph in the engine's export, JSON; empty for the empty text."""
+    """The graph in the engine's export, which is JSON; an empty graph for an empty text."""
     resources = json.loads(state)["deployment"].get("resources", []) if state else []
     return Graph(_read(resource) for resource in resources if not resource.get("delete"))
 
@@ -89,7 +89,7 @@ def _read(resource: Mapping[str, Any]) -> Declared:
 
 
 class WholeState:
-    """All records of a state, to take parts of it."""
+    """All records of a state, from which parts can be selected."""
 
     def __init__(self, state: StateStore) -> None:
         self.by_type: dict[str, list[ResourceRecord]] = defaultdict(list)
@@ -99,13 +99,13 @@ class WholeState:
             for reference in {record.id, str(record.outputs.get("arn", record.id))}:
                 self.by_reference[_normalize(reference)].append(record)
 
-    def take(self, urns: Collection[str]) -> StateReader:
-        """What of it exists when only some resources have been created."""
+    def select(self, urns: Collection[str]) -> StateReader:
+        """The part that exists when only these resources have been created."""
         return _PartOfState(self, urns)
 
 
 class _PartOfState:
-    """What services make themselves has no URN, and is always there."""
+    """A state with some of its resources. Those that services create themselves have no URN, and always exist."""
 
     def __init__(self, whole: WholeState, urns: Collection[str]) -> None:
         self._whole = whole
@@ -123,5 +123,5 @@ class _PartOfState:
 
 
 def _normalize(reference: str) -> str:
-    """Case does not count in Azure's IDs."""
+    """Azure's IDs are not case-sensitive."""
     return reference.lower() if reference.startswith("/") else reference

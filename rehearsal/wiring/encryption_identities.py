@@ -1,6 +1,6 @@
-"""Whether what is encrypted with a key of a vault has an identity that may use the key.
+"""Checks that resources encrypted with a key in a vault have an identity that may use the key.
 
-Source: https://learn.microsoft.com/azure/storage/common/customer-managed-keys-overview; the other services alike.
+Source: https://learn.microsoft.com/azure/storage/common/customer-managed-keys-overview, and likewise for others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rehearsal.wiring.graph import Wiring, describe, is_same
 
 _VAULT = "azure-native:keyvault:Vault"
 _KEY_ROLES = ("Key Vault Crypto Service Encryption User", "Key Vault Crypto User", "Key Vault Administrator")
-# Where each type names the key, or its vault, and the identity that uses it: an ID, or a client ID.
+# For each type: the paths of the key or its vault, and of the identity that uses it (an ID or a client ID).
 _ENCRYPTED = {
     "azure-native:storage:StorageAccount": (
         "encryption.keyVaultProperties.keyVaultUri",
@@ -48,7 +48,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
 
 
 def check_resource(wiring: Wiring, resource: Resource) -> Iterator[Problem]:
-    """Of one resource, which may be of any type."""
+    """Check one resource of any type."""
     if resource.type not in _ENCRYPTED:
         return
     key_path, identity_path = _ENCRYPTED[resource.type]
@@ -65,17 +65,19 @@ def _check(wiring: Wiring, resource: Resource, key: str, named: list[object]) ->
         if host and host in str(look_up(vault.outputs, "properties.vaultUri", ""))
     ]
     if not named:
-        yield Problem(describe(resource), f"no identity of it uses the key in {host}", "name one that may")
+        yield Problem(describe(resource), f"it names no identity that uses the key in {host}", "name one that may")
     attached = {text.lower() for text in find_strings(resource.inputs.get("identity", {}))}
     attached |= {str(id_).lower() for id_ in as_list(look_up(resource.inputs, "identity.userAssignedIdentities", ()))}
     attached |= {str(id_).lower() for id_ in look_up(resource.inputs, "identity.userAssignedIdentities", {}) or ()}
     for reference in named:
         identity = _find_identity(wiring, str(reference))
         if identity is None:
-            yield Problem(describe(resource), f"there is no identity {reference} to use its key", "name one that may")
+            yield Problem(
+                describe(resource), f"identity {reference}, which uses its key, does not exist", "name one that may"
+            )
             continue
         if attached and identity.id.lower() not in attached:
-            reason = f"it uses its key as {describe(identity)}, which is none of its own identities"
+            reason = f"it uses its key as {describe(identity)}, which is not attached to it"
             yield Problem(describe(resource), reason, "attach the identity")
         principal = str(identity.outputs.get("principalId"))
         if vaults and not any(has_azure_role(wiring, principal, _KEY_ROLES, vault.id) for vault in vaults):
@@ -84,7 +86,7 @@ def _check(wiring: Wiring, resource: Resource, key: str, named: list[object]) ->
 
 
 def _find_identity(wiring: Wiring, reference: str) -> Resource | None:
-    """By an ID, which Cosmos DB writes behind `UserAssignedIdentity=`, or by a client ID."""
+    """An identity, found by its ID, which Cosmos DB prefixes with `UserAssignedIdentity=`, or by its client ID."""
     reference = reference.removeprefix("UserAssignedIdentity=")
     return next(
         (

@@ -1,4 +1,4 @@
-"""What an identity may do: IAM's policies of a role, and Azure's and Cosmos DB's role assignments of a principal."""
+"""Permissions of an identity: IAM policies of a role, and role assignments of a principal in Azure and Cosmos DB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COSMOS_ASSIGNMENT = "azure-native:cosmosdb:SqlResourceSqlRoleAssignment"
 
 
 def find_role(wiring: Wiring, reference: Any) -> Resource | None:
-    """A role by its ARN, or by its name, which an instance profile may have too."""
+    """A role, found by its ARN or by its name."""
     roles = wiring.clouds.all(ROLE)
     return next((role for role in roles if reference in (role.id, role.outputs.get("arn"))), None)
 
@@ -51,7 +51,7 @@ def _covers(pattern: Any, resource: str) -> bool:
 
 
 def list_azure_roles(wiring: Wiring, principal: str, target: str) -> Iterator[str]:
-    """Names of the roles that a principal has on a resource, or on what contains it."""
+    """Names of the roles that a principal has on a resource, or on a scope that contains it."""
     for assignment in wiring.find_all(_ASSIGNMENT, "principalId", principal):
         if _contains(str(assignment.inputs.get("scope")), target):
             role = str(assignment.inputs.get("roleDefinitionId")).rpartition("/")[2]
@@ -69,7 +69,7 @@ def has_cosmos_role(wiring: Wiring, principal: str, account: str) -> bool:
 
 
 def has_any_grant(wiring: Wiring, principal: str) -> bool:
-    """Whether a principal of Azure may do anything."""
+    """Whether a principal of Azure has any role assignment."""
     return any(
         True for type_ in (_ASSIGNMENT, _COSMOS_ASSIGNMENT) for _ in wiring.find_all(type_, "principalId", principal)
     )

@@ -1,4 +1,4 @@
-"""What wiring is judged on: what exists in the clouds, and what is in the cluster."""
+"""The input of the wiring rules: resources in the clouds, and objects in the cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RULE_API = "monitoring.coreos.com/v1"
 
 @dataclass(frozen=True)
 class StackResources:
-    """What a stack has in an account that others may share; by a reference, all of the account is found."""
+    """A stack's resources in an account that other stacks may share; `find` covers the whole account."""
 
     account: StateStore
     stack: str
@@ -34,7 +34,7 @@ class StackResources:
         return [record for record in self.account.all(type_) if self._has(record.urn)]
 
     def _has(self, urn: str) -> bool:
-        """What services make themselves has no URN, and is everybody's."""
+        """Resources that services create themselves have no URN, and belong to every stack."""
         return not urn or urn.startswith(f"urn:pulumi:{self.stack}::")
 
 
@@ -42,8 +42,8 @@ class StackResources:
 class Wiring:
     """Both sides of every connection.
 
-    clouds   what the stack has in the simulated clouds
-    cluster  the objects in the cluster; none without one
+    clouds   the stack's resources in the simulated clouds
+    cluster  the objects in the cluster; empty without a cluster
     """
 
     clouds: StateReader
@@ -69,11 +69,11 @@ class Wiring:
 
 
 Rule = Callable[[Wiring], Iterable[Problem]]
-"""Reports what does not lead to what it is meant for."""
+"""Reports missing connections."""
 
 
 def describe(resource: Resource) -> str:
-    """A resource in messages: its kind and its name."""
+    """A resource's kind and name, for messages."""
     kind = resource.type.rpartition(":")[2]
     return f"{kind} {get_name(resource)}"
 
@@ -83,7 +83,7 @@ def get_name(resource: Resource) -> str:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether two of Azure's IDs are equal: case does not count."""
+    """Whether two of Azure's IDs are equal, ignoring case."""
     return str(one).lower() == str(other).lower()
 
 

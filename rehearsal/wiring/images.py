@@ -1,4 +1,4 @@
-"""Whether nodes may pull the images that pods name from the stack's own registries.
+"""Checks that nodes may pull the images that pods use from the stack's own registries.
 
 Sources: https://learn.microsoft.com/azure/aks/cluster-container-registry-integration and
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/ECR_on_EKS.html
@@ -38,7 +38,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
 def _check_acr(wiring: Wiring, host: str, owner: str) -> Iterator[Problem]:
     registry = wiring.find_one(_REGISTRY, "loginServer", host)
     if registry is None:
-        yield Problem(owner, f"there is no registry {host}", "take the server from the stack's registry")
+        yield Problem(owner, f"registry {host} does not exist", "use the login server of the stack's registry")
         return
     for cluster in wiring.clouds.all(AKS):
         kubelet = look_up(cluster.inputs, "identityProfile.kubeletidentity.objectId", None)
@@ -50,19 +50,19 @@ def _check_acr(wiring: Wiring, host: str, owner: str) -> Iterator[Problem]:
 def _check_ecr(wiring: Wiring, host: str, name: str, owner: str) -> Iterator[Problem]:
     urls = {str(found.outputs.get("repositoryUrl")) for found in wiring.clouds.all(_REPOSITORY)}
     if not any(url.startswith(f"{host}/") for url in urls):
-        return  # of another account, as EKS's own are
+        return  # in another account, like EKS's own images
     if f"{host}/{name}" not in urls:
-        yield Problem(owner, f"there is no repository {host}/{name}", "create it: ECR creates none on push")
+        yield Problem(owner, f"repository {host}/{name} does not exist", "create it: ECR does not create one on push")
     for role in list_node_roles(wiring):
         if not has_managed_policy(wiring, role, _PULL_POLICIES) and not role_allows(
             wiring, role, "ecr:BatchGetImage", "*"
         ):
-            reason = f"nodes with it cannot pull the image of {owner}: it lacks the policy {_PULL_POLICIES[0]}"
+            reason = f"nodes with this role cannot pull the image of {owner}: it lacks policy {_PULL_POLICIES[0]}"
             yield Problem(describe(role), reason, "attach the policy")
 
 
 def list_node_roles(wiring: Wiring) -> list[Resource]:
-    """The roles of node groups, and those of instance profiles."""
+    """The roles of node groups and of instance profiles."""
     arns = [group.inputs.get("nodeRoleArn") for group in wiring.clouds.all(_NODE_GROUP)]
     names = [name for profile in wiring.clouds.all(_PROFILE) for name in as_list(profile.inputs.get("role"))]
     found = [find_role(wiring, reference) for reference in dict.fromkeys([*arns, *names])]

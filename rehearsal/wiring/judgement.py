@@ -1,4 +1,4 @@
-"""All rules of wiring together."""
+"""Runs all wiring rules."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ RULES: Sequence[Rule] = (
 
 
 def find_problems(wiring: Wiring, catalogue: Sequence[Component] = ()) -> Iterator[Problem]:
-    """What does not lead to what it is meant for, by every rule. `catalogue` is what exposes which metrics."""
+    """Missing connections, by every rule. `catalogue` lists which components expose which metrics."""
     for rule in RULES:
         yield from rule(wiring)
     yield from metrics.find_problems(wiring, catalogue)
 
 
 def judge_graph(graph: Graph, state: StateStore, wiring: Wiring, caller: Caller) -> list[Problem]:
-    """What does not wait for what it needs, or does not use the stack's own provider."""
+    """Resources that do not wait for what they need, or do not use the stack's own provider."""
     return [
         *order.find_problems(graph, state, wiring.cluster, caller),
         *cluster_order.find_problems(graph, wiring),

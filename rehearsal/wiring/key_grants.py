@@ -1,4 +1,4 @@
-"""Whether who reads an encrypted store may use its key: on AWS stores use the key as whoever reads them.
+"""Checks that readers of an encrypted store may use its key: on AWS, stores use the key with the reader's permissions.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms,
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html and
@@ -20,7 +20,7 @@ from rehearsal.wiring.graph import Wiring, describe
 
 _ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 _TABLE, _SECRET = "aws:dynamodb/table:Table", "aws:secretsmanager/secret:Secret"
-# What reading and writing need of the key, by the action on the store.
+# The actions on the key that reading and writing need, keyed by the action on the store.
 _NEEDS = {
     "s3:GetObject": ("kms:Decrypt",),
     "s3:PutObject": ("kms:GenerateDataKey",),
@@ -48,7 +48,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
 
 
 def _list_encrypted(wiring: Wiring) -> Iterator[tuple[str, str, str]]:
-    """ARN of something in a store, ARN of its key, and the store's name."""
+    """For each encrypted store: the ARN of something in it, the ARN of its key, and its name."""
     for configuration in wiring.clouds.all(_ENCRYPTION):
         bucket = str(configuration.inputs.get("bucket"))
         for rule in as_list(configuration.inputs.get("rules")):
@@ -75,5 +75,5 @@ def _grants(statement: Statement, action: str, arn: str) -> bool:
     if not statement.is_allow or statement.names_action(action) is not True:
         return False
     patterns = [str(pattern) for pattern in statement.resources]
-    # Of a bucket's objects, those below any prefix.
+    # For a bucket, a grant on objects under any prefix counts.
     return any(pattern.startswith(arn) if arn.endswith("/") else fnmatchcase(arn, pattern) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""Whether logs arrive: from who writes them to where they are kept, and from there to queries.
+"""Checks that logs arrive: from the writer to the place where they are stored, and from there to queries.
 
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/control-plane-logs.html,
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Procedural.UploadtoCloudWatch.html,
@@ -26,10 +26,10 @@ _COLLECTION = "azure-native:monitor:DataCollectionRule"
 _COLLECTION_ASSOCIATION = "azure-native:monitor:DataCollectionRuleAssociation"
 _AZURE_FLOW_LOG = "azure-native:network:FlowLog"
 _WRITE_ROLES = ("Storage Blob Data Contributor", "Storage Blob Data Owner")
-# Of those that are modelled.
+# Prefixes of the log groups of modelled services.
 _NAMES_OF_SERVICES = ("/aws/eks/", "/aws/rds/")
 _CATEGORY = re.compile(r'Category\s*==\s*"([^"]+)"')
-# The stream of Container Insights from which each table is filled.
+# The stream of Container Insights that fills each table.
 # Source: https://learn.microsoft.com/azure/azure-monitor/containers/container-insights-data-collection-configure
 _STREAMS = {
     "KubeNodeInventory": "Microsoft-KubeNodeInventory",
@@ -44,7 +44,7 @@ _STREAMS = {
 def find_problems(wiring: Wiring) -> Iterator[Problem]:
     for group in wiring.clouds.all(_LOG_GROUP):
         if _is_of_a_service(group) and not _has_writer(wiring, group):
-            yield Problem(describe(group), "nothing writes to it", "have something write to it, or delete it")
+            yield Problem(describe(group), "nothing writes to it", "enable the service's logs, or delete it")
     for resource, group_arn, role_arn in _list_writing_services(wiring):
         yield from _check_writer(wiring, resource, group_arn, role_arn)
     for flow_log in wiring.clouds.all(_AZURE_FLOW_LOG):
@@ -56,7 +56,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
 
 
 def _is_of_a_service(group: Resource) -> bool:
-    """Whether its name says which service writes to it: whatever runs elsewhere may write to any other."""
+    """Whether its name tells which service writes to it; any program elsewhere may write to other groups."""
     return str(group.inputs.get("name")).startswith(_NAMES_OF_SERVICES)
 
 
@@ -84,7 +84,7 @@ def _has_writer(wiring: Wiring, group: Resource) -> bool:
 
 
 def _list_writing_services(wiring: Wiring) -> Iterator[tuple[Resource, str, str]]:
-    """Services that write with a role, the ARN of their log group and that of the role."""
+    """Services that write with a role, each with the ARNs of its log group and of the role."""
     for flow_log in wiring.clouds.all(_FLOW_LOG):
         if flow_log.inputs.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs":
             yield flow_log, str(flow_log.inputs.get("logDestination")), str(flow_log.inputs.get("iamRoleArn"))
@@ -101,30 +101,30 @@ def _strip(arn: str) -> str:
 def _check_writer(wiring: Wiring, resource: Resource, group: str, role_arn: str) -> Iterator[Problem]:
     role = wiring.clouds.find(role_arn)
     if role is None:
-        yield Problem(describe(resource), f"it has no role to write to {group}", "name a role that may")
+        yield Problem(describe(resource), f"it has no role to write to {group}", "set a role that may")
         return
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
         if not role_allows(wiring, role, action, f"{_strip(group)}:log-stream:x"):
-            reason = f"{describe(resource)} writes to {_strip(group)} with it, and it does not allow {action} there"
+            reason = f"{describe(resource)} writes to {_strip(group)} with it, but it does not allow {action} there"
             yield Problem(describe(role), reason, "allow the action on the log group's streams")
 
 
 def check_resource(wiring: Wiring, flow_log: Resource) -> Iterator[Problem]:
-    """Of one resource, which may be of any type: that a flow log of Azure may write to its account."""
+    """Check one resource of any type: a flow log of Azure may write to its storage account."""
     if flow_log.type != _AZURE_FLOW_LOG:
         return
     storage = str(flow_log.inputs.get("storageId"))
     if flow_log.inputs.get("enabled") is not True:
-        yield Problem(describe(flow_log), "it is switched off", "set enabled")
+        yield Problem(describe(flow_log), "it is disabled", "set enabled")
     for id_ in as_list(look_up(flow_log.inputs, "identity.userAssignedIdentities", None)):
         identity = wiring.clouds.find(str(id_))
         if identity and not has_azure_role(wiring, str(identity.outputs.get("principalId")), _WRITE_ROLES, storage):
-            reason = f"it writes flow logs to {storage.rpartition('/')[2]}, and may not"
+            reason = f"flow logs are written to {storage.rpartition('/')[2]} as this identity, which may not"
             yield Problem(describe(identity), reason, f"assign {_WRITE_ROLES[0]} on the account")
 
 
 def _check_query(wiring: Wiring, alert: Resource) -> Iterator[Problem]:
-    """Something sends what the query of an alert reads to the workspace that it is run on."""
+    """Check that the logs that an alert's query reads are sent to its workspace."""
     scopes = {str(scope).lower() for scope in as_list(alert.inputs.get("scopes"))}
     for condition in as_list(look_up(alert.inputs, "criteria.allOf", None)):
         query = str(condition.get("query"))
@@ -147,7 +147,7 @@ def _check_query(wiring: Wiring, alert: Resource) -> Iterator[Problem]:
 
 
 def _list_collections(wiring: Wiring, workspaces: set[str]) -> Iterator[Resource]:
-    """The rules that something is associated with, and that send to one of some workspaces."""
+    """Rules that are associated with a resource and send to one of these workspaces."""
     for rule in wiring.clouds.all(_COLLECTION):
         targets = {
             str(each.get("workspaceResourceId")).lower()
@@ -158,7 +158,7 @@ def _list_collections(wiring: Wiring, workspaces: set[str]) -> Iterator[Resource
 
 
 def _list_streams(rule: Resource) -> Iterator[str]:
-    """What is collected and sent on."""
+    """Streams that a rule both collects and sends to a destination."""
     collected = {
         str(stream)
         for sources in (rule.inputs.get("dataSources") or {}).values()
@@ -172,6 +172,6 @@ def _list_streams(rule: Resource) -> Iterator[str]:
 
 def _check_collection(wiring: Wiring, rule: Resource) -> Iterator[Problem]:
     if wiring.find_one(_COLLECTION_ASSOCIATION, "dataCollectionRuleId", rule.id) is None:
-        yield Problem(describe(rule), "nothing collects by it", "associate it with a resource")
+        yield Problem(describe(rule), "no resource is associated with it", "associate it with a resource")
     if not list(_list_streams(rule)):
-        yield Problem(describe(rule), "nothing that it collects is sent anywhere", "set dataFlows")
+        yield Problem(describe(rule), "nothing that it collects is sent to a destination", "set dataFlows")

@@ -1,8 +1,7 @@
-"""Whether something scrapes the metrics that alerts are on.
+"""Checks that the metrics that alerts use are scraped.
 
-A project lists which metrics a component exposes, and which workloads these are. An alert on a metric of a workload
-that runs and that no monitor selects never fires. What metrics an expression names is found by their names, and not
-parsed.
+A project lists the metrics of each component, and the workloads that expose them. An alert on a metric never fires if
+the workload runs and no monitor selects it. Metrics in an expression are found by their names, without parsing it.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ from rehearsal.kubernetes.readiness.monitors import API, list_scrapes, list_sele
 from rehearsal.kubernetes.readiness.problem import Problem, describe_object
 from rehearsal.wiring.graph import Wiring
 
-NODES = "nodes"  # where kubelets are scraped, which are no pods
+NODES = "nodes"  # stands for kubelets, which are scraped on nodes and are not pods
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_PARTS = ("bucket", "count", "sum")  # of a histogram
+_PARTS = ("bucket", "count", "sum")  # suffixes of a histogram's metrics
 
 
 @dataclass(frozen=True)
 class Component:
-    """What exposes metrics.
+    """A component that exposes metrics.
 
-    workloads  by the start of the metrics' names, patterns of `Deployment <namespace>/<name>`, or NODES
+    workloads  patterns of `Deployment <namespace>/<name>`, or NODES, keyed by prefix of the metrics' names
     """
 
     metrics: Collection[str]
     workloads: Mapping[str, Sequence[str]]
 
     def find_workloads(self, metric: str) -> Sequence[str]:
-        """Patterns of the workloads that expose a metric; none where they are not listed."""
+        """Patterns of the workloads that expose a metric; empty if they are not listed."""
         starts = [start for start in self.workloads if metric.startswith(start)]
         return self.workloads[max(starts, key=len)] if starts else ()
 
 
 def read_catalogue(folder: Path | None) -> Sequence[Component]:
-    """The components that files of a folder list; none without a folder."""
+    """The components listed in the files of a folder; empty without a folder."""
     return [_read(path) for path in sorted(folder.glob("*.yaml"))] if folder else []
 
 
@@ -64,8 +63,8 @@ def find_problems(wiring: Wiring, catalogue: Sequence[Component]) -> Iterator[Pr
             if exposing and not scraped & {*exposing}:
                 silent.setdefault(min(exposing), []).append(f"{alert} ({metric})")
     for workload, alerts in silent.items():
-        reason = f"nothing scrapes its metrics, so that alerts never fire: {', '.join(sorted({*alerts}))}"
-        yield Problem(workload, reason, "create a monitor of it")
+        reason = f"nothing scrapes its metrics, so these alerts never fire: {', '.join(sorted({*alerts}))}"
+        yield Problem(workload, reason, "create a monitor for it")
 
 
 def _list_scraped(wiring: Wiring) -> Iterator[str]:
@@ -77,7 +76,7 @@ def _list_scraped(wiring: Wiring) -> Iterator[str]:
 
 
 def _list_alerts(wiring: Wiring) -> Iterator[tuple[str, str]]:
-    """Names and expressions of the alerts, with those of the rules that they name."""
+    """Names and expressions of the alerts, including the expressions of recording rules that they use."""
     rules = [
         rule
         for found in wiring.cluster.list(API, "PrometheusRule")
@@ -92,11 +91,11 @@ def _list_alerts(wiring: Wiring) -> Iterator[tuple[str, str]]:
 
 
 def _expand(expression: str, recorded: Mapping[str, str]) -> Iterator[str]:
-    """The expressions of recorded metrics, and of those in them."""
-    open_ends, seen = _NAME.findall(expression), set()
-    while open_ends:
-        name = open_ends.pop()
+    """The expressions of the recorded metrics in an expression, recursively."""
+    remaining, seen = _NAME.findall(expression), set()
+    while remaining:
+        name = remaining.pop()
         if name in recorded and name not in seen:
             seen.add(name)
             yield recorded[name]
-            open_ends += _NAME.findall(recorded[name])
+            remaining += _NAME.findall(recorded[name])

@@ -1,6 +1,6 @@
-"""Whether volumes of pods are worth having: each is mounted, and has something to mount.
+"""Checks that each volume of a pod is mounted, and that it has content.
 
-The API server accepts either. Source: https://kubernetes.io/docs/concepts/storage/projected-volumes/
+The API server accepts volumes without either. Source: https://kubernetes.io/docs/concepts/storage/projected-volumes/
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rehearsal.wiring.graph import Wiring
 
 def find_problems(wiring: Wiring) -> Iterator[Problem]:
     found = {problem.message: problem for pod in wiring.cluster.list("v1", "Pod") for problem in _check(wiring, pod)}
-    yield from found.values()  # the replicas of a workload have the same
+    yield from found.values()  # once for all replicas of a workload
 
 
 def _check(wiring: Wiring, pod: Object) -> Iterator[Problem]:
@@ -25,9 +25,9 @@ def _check(wiring: Wiring, pod: Object) -> Iterator[Problem]:
     for volume in as_list(look_up(pod, "spec.volumes", None)):
         name = str(volume["name"])
         if name not in mounted:
-            yield Problem(owner, f"no container mounts its volume {name}", "mount it, or leave it out")
+            yield Problem(owner, f"no container mounts its volume {name}", "mount it, or remove it")
         if "projected" in volume and not as_list(look_up(volume, "projected.sources", None)):
-            yield Problem(owner, f"its volume {name} projects nothing: the folder is empty", "name the sources")
+            yield Problem(owner, f"its volume {name} projects nothing: the folder is empty", "set its sources")
 
 
 def _list_mounted(pod: Object) -> Iterator[str]:

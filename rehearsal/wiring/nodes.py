@@ -1,4 +1,4 @@
-"""Whether nodes that Karpenter starts join the cluster, and whether it hears of their end.
+"""Checks that nodes that Karpenter starts can join the cluster, and that it is notified of their interruption.
 
 Sources: https://karpenter.sh/docs/concepts/nodeclasses/, https://karpenter.sh/docs/concepts/disruption/#interruption,
 https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html and
@@ -34,7 +34,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
     for rule in wiring.clouds.all(_RULE):
         targets = list(wiring.find_all(_TARGET, "rule", rule.id))
         if not targets:
-            yield Problem(describe(rule), "its events go nowhere", "give it a target")
+            yield Problem(describe(rule), "it has no target for its events", "add a target")
         for target in targets:
             yield from _check_target(wiring, rule, target)
 
@@ -45,28 +45,28 @@ def _check_node_class(wiring: Wiring, node_class: Object) -> Iterator[Problem]:
     if profile is not None:
         yield from _check_profile(wiring, profile, name)
     elif not spec.get("role"):
-        yield Problem(name, f"there is no instance profile {spec.get('instanceProfile')}", "name one of the stack")
+        yield Problem(name, f"instance profile {spec.get('instanceProfile')} does not exist", "name one of the stack")
     for terms, type_ in (("subnetSelectorTerms", "subnet"), ("securityGroupSelectorTerms", "security group")):
         if not as_list(spec.get(terms)):
             yield Problem(name, f"it names no {type_}", f"set {terms}")
         for id_ in (str(term["id"]) for term in as_list(spec.get(terms)) if term.get("id")):
             if wiring.clouds.find(id_) is None and not _is_made_by_eks(wiring, id_):
-                yield Problem(name, f"there is no {type_} {id_}", f"correct {terms}")
+                yield Problem(name, f"{type_} {id_} does not exist", f"correct {terms}")
     for mapping in as_list(spec.get("blockDeviceMappings")):
         key = look_up(mapping, "ebs.kmsKeyID", None)
         if key and wiring.clouds.find(str(key)) is None:
-            yield Problem(name, f"there is no key {key}", "correct blockDeviceMappings")
+            yield Problem(name, f"key {key} does not exist", "correct blockDeviceMappings")
 
 
 def _check_profile(wiring: Wiring, profile: Resource, node_class: str) -> Iterator[Problem]:
     role = find_role(wiring, profile.inputs.get("role"))
     if role is None:
-        yield Problem(describe(profile), "it has no role, so that nodes may do nothing", "set role")
+        yield Problem(describe(profile), "it has no role, so nodes have no permissions", "set role")
         return
     entries = [entry for entry in wiring.clouds.all(_ENTRY) if entry.inputs.get("principalArn") == _arn(role)]
     if not any(entry.inputs.get("type") == "EC2_LINUX" for entry in entries):
-        reason = f"nodes of {node_class} cannot join: no access entry of the type EC2_LINUX has their role"
-        yield Problem(describe(role), reason, "create the entry: only EKS's own node groups have one by themselves")
+        reason = f"nodes of {node_class} cannot join: there is no access entry of type EC2_LINUX for their role"
+        yield Problem(describe(role), reason, "create the entry: EKS creates it only for its own node groups")
     if not has_managed_policy(wiring, role, ("AmazonEKSWorkerNodePolicy",)):
         reason = f"nodes of {node_class} cannot join: it lacks AmazonEKSWorkerNodePolicy"
         yield Problem(describe(role), reason, "attach the policy")
@@ -88,11 +88,9 @@ def _check_controller(wiring: Wiring) -> Iterator[Problem]:
         variables = {each["name"]: each.get("value") for part in pod.containers for each in part.get("env") or ()}
         cluster, queue = str(variables.get("CLUSTER_NAME")), str(variables.get("INTERRUPTION_QUEUE"))
         if not any(found.id == cluster for found in wiring.clouds.all(EKS)):
-            yield Problem(pod.owner, f"there is no cluster {cluster}", "correct settings.clusterName")
+            yield Problem(pod.owner, f"cluster {cluster} does not exist", "correct settings.clusterName")
         if wiring.find_one(_QUEUE, "name", queue) is None:
-            yield Problem(
-                pod.owner, f"there is no queue {queue} of interruptions", "correct settings.interruptionQueue"
-            )
+            yield Problem(pod.owner, f"interruption queue {queue} does not exist", "correct settings.interruptionQueue")
         role = find_identity(wiring, pod.namespace, pod.account)
         if role is None:
             yield Problem(pod.owner, "it has no identity in the cloud", "associate its service account with a role")
@@ -107,26 +105,26 @@ def _check_controller(wiring: Wiring) -> Iterator[Problem]:
         ]
         if own:
             yield Problem(
-                describe(role), f"{pod.owner} starts nodes with it, and may not: {', '.join(own)}", "allow it"
+                describe(role), f"{pod.owner} starts nodes with it, but may not: {', '.join(own)}", "allow the actions"
             )
 
 
 def _check_target(wiring: Wiring, rule: Resource, target: Resource) -> Iterator[Problem]:
-    """A queue lets EventBridge send what the rule matches."""
+    """Check that a target queue allows EventBridge to send the events that the rule matches."""
     queue = wiring.find_one(_QUEUE, "arn", target.inputs.get("arn"))
     if queue is None:
         return
     for policy in wiring.clouds.all(_QUEUE_POLICY):
-        own = policy.inputs.get("queueUrl") in (queue.id, queue.outputs.get("url"))
+        is_own = policy.inputs.get("queueUrl") in (queue.id, queue.outputs.get("url"))
         for statement in statements(policy.inputs.get("policy")):
             sources = [value for each in statement.conditions if each.key == "aws:SourceArn" for value in each.values]
             if (
-                own
+                is_own
                 and statement.is_allow
                 and "events.amazonaws.com" in statement.principals("Service")
                 and statement.names_action("sqs:SendMessage")
                 and (not sources or _arn(rule) in sources)
             ):
                 return
-    reason = f"its queue {queue.inputs.get('name')} does not let it send messages"
+    reason = f"its queue {queue.inputs.get('name')} does not allow it to send messages"
     yield Problem(describe(rule), reason, "allow events.amazonaws.com sqs:SendMessage in the queue's policy")

@@ -1,8 +1,9 @@
-"""Whether each resource of a cloud waits for what it needs, judged by the graph and not by what happened to be quicker.
+"""Checks that each cloud resource waits for what it needs, by the graph and not by the order of one deployment.
 
-A dependency that is missing goes unnoticed as long as what is needed is created first by chance. So each resource is
-judged as if only what it depends on existed: the rules of its model, and the references in its inputs, must still hold.
-A grant acts some minutes after it was created: it counts only where a resource also waits for a pause as long as that.
+A missing dependency goes unnoticed as long as the needed resource happens to be created first. Each resource is
+therefore evaluated as if only its dependencies existed: the rules of its model and the references in its inputs must
+still hold. A grant takes effect some minutes after its creation, so it counts only if the resource also waits for a
+pause of that length.
 """
 
 from __future__ import annotations
@@ -22,33 +23,33 @@ from rehearsal.wiring.declared import Declared, Graph, WholeState
 from rehearsal.wiring.graph import Wiring
 
 _CLOUDS = ("aws", "azure-native")
-# What is used as soon as the resource exists.
+# Rules about what a resource uses as soon as it exists.
 _CHECKS = (encryption_identities, log_destinations)
-_REMEDY = "let it depend on what the message names"
+_REMEDY = "make it depend on what the message names"
 
 
 def find_problems(graph: Graph, state: StateStore, cluster: Snapshot, caller: Caller) -> Iterator[Problem]:
-    """What is created before something that it needs."""
+    """Resources that may be created before something that they need."""
     records = {record.urn: record for record in state.all() if record.urn}
     whole, simulations = WholeState(state), _configure(graph, state)
     for declared in graph:
         before = _list_acting(graph, declared)
         if declared.package in _CLOUDS and (record := records.get(declared.urn)):
-            part = whole.take(before)
+            part = whole.select(before)
             refusals = simulations[declared.package].find_refusals(record, part)
             yield from (_describe(declared, refusal) for refusal in refusals)
             for check in _CHECKS:
                 found = check.check_resource(Wiring(part, cluster), record)
                 yield from (_describe(declared, problem.reason) for problem in found)
-        # Others than the first person have access by what need not exist before.
+        # Only the first operator needs a grant from this stack; others have access independently of it.
         elif declared.type == "pulumi:providers:kubernetes" and caller.person is Person.DEPLOYER:
-            refusal = find_cluster_refusal(whole.take(before), caller)
+            refusal = find_cluster_refusal(whole.select(before), caller)
             if refusal:
                 yield _describe(declared, refusal)
 
 
 def find_early_uses(acting: StateReader, resource: Resource) -> Iterator[str]:
-    """What a resource uses as soon as it exists, and may not with what acts then."""
+    """What a resource uses as soon as it exists, but may not use with the grants in effect at that time."""
     for check in _CHECKS:
         problems = check.check_resource(Wiring(acting, EmptySnapshot()), resource)
         yield from (f"{problem.workload}: {problem.reason}" for problem in problems)
@@ -64,7 +65,7 @@ def _configure(graph: Graph, state: StateStore) -> Mapping[str, Simulation]:
 
 
 def _list_acting(graph: Graph, declared: Declared) -> Collection[str]:
-    """What exists and acts when a resource is created."""
+    """URNs of the resources that exist, and of the grants in effect, when a resource is created."""
     before = graph.list_before(declared.urn)
     found = [each for each in map(graph.get, before) if each is not None]
     pauses = [each for each in found if each.type == PAUSE]
@@ -73,7 +74,7 @@ def _list_acting(graph: Graph, declared: Declared) -> Collection[str]:
 
 
 def _is_late(graph: Graph, declared: Declared, pauses: Iterable[Declared]) -> bool:
-    """Whether it is a grant that none of some pauses waits for as long as it may take."""
+    """Whether a resource is a grant that may not be in effect yet, since none of the pauses is long enough."""
     delay = find_delay(declared.type, declared.inputs)
     if delay is None:
         return False
@@ -82,5 +83,5 @@ def _is_late(graph: Graph, declared: Declared, pauses: Iterable[Declared]) -> bo
 
 
 def _describe(declared: Declared, refusal: str) -> Problem:
-    reason = f"it may be created before what it needs. What the cloud says then: {refusal}"
+    reason = f"it may be created before what it needs. The cloud's error is then: {refusal}"
     return Problem(declared.label, reason, _REMEDY)

@@ -1,4 +1,4 @@
-"""Whose identity in the cloud pods get: federated credentials, associations and trust policies against accounts.
+"""Checks of pods' cloud identities: federated credentials, associations and trust policies match service accounts.
 
 Sources: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations,
 https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html,
@@ -26,13 +26,13 @@ _CLIENT_ID, _ROLE_ARN = "azure.workload.identity/client-id", "eks.amazonaws.com/
 _AUDIENCE = "api://AzureADTokenExchange"
 _PODS = "pods.eks.amazonaws.com"
 _ACTIONS = ("sts:AssumeRole", "sts:TagSession")
-# Session tags that EKS sets, by which a trust policy can be limited.
+# Session tags that EKS sets, which a trust policy can require.
 _TAGS = ("eks-cluster-name", "kubernetes-namespace", "kubernetes-service-account")
 _SUBJECT = "system:serviceaccount:"
 
 
 def find_identity(wiring: Wiring, namespace: str, account: str) -> Resource | None:
-    """The identity that pods with a service account act as: a managed identity or a role; None where they have none."""
+    """The identity of pods with a service account: a managed identity or a role; None if they have none."""
     found = wiring.find_account(namespace, account)
     annotations = get_annotations(found) if found else {}
     if _CLIENT_ID in annotations:
@@ -55,24 +55,26 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
 
 
 def _check_credential(wiring: Wiring, credential: Resource) -> Iterator[Problem]:
-    """Of Azure: its subject is an account of the cluster, which names this very identity."""
+    """Check, on Azure, that its subject is a service account of the cluster that names this identity."""
     inputs = credential.inputs
     subject = str(inputs.get("subject"))
     name = f"{describe(credential)} of {inputs.get('resourceName')}"
     if not subject.startswith(_SUBJECT):
         return
     if "*" in subject:
-        yield Problem(name, f"its subject {subject} has a wildcard", "name one service account: subjects are compared")
+        yield Problem(
+            name, f"its subject {subject} has a wildcard", "name one service account: subjects are compared literally"
+        )
         return
     namespace, _, account = subject.removeprefix(_SUBJECT).partition(":")
     issuers = {look_up(cluster.outputs, "oidcIssuerProfile.issuerURL", "") for cluster in wiring.clouds.all(AKS)}
     if issuers and str(inputs.get("issuer")) not in issuers:
-        yield Problem(name, "its issuer is that of no cluster here", "take it from the cluster's oidcIssuerProfile")
+        yield Problem(name, "its issuer is not that of the stack's cluster", "use the cluster's oidcIssuerProfile")
     if as_list(inputs.get("audiences")) != [_AUDIENCE]:
         yield Problem(name, f"its audience is not {_AUDIENCE}, for which the webhook requests tokens", "set audiences")
     found = wiring.find_account(namespace, account)
     if _is_awaited(wiring, namespace) and found is None:
-        yield Problem(name, f"there is no service account {namespace}/{account}", "correct the subject")
+        yield Problem(name, f"service account {namespace}/{account} does not exist", "correct the subject")
     identity = _find_owner(wiring, credential)
     if found is None or identity is None:
         return
@@ -80,7 +82,9 @@ def _check_credential(wiring: Wiring, credential: Resource) -> Iterator[Problem]
         remedy = f"annotate it with {_CLIENT_ID}"
         yield Problem(describe_object(found), f"it does not name the identity {identity.id} that trusts it", remedy)
     if not has_any_grant(wiring, str(identity.outputs.get("principalId"))) and _is_used(wiring, namespace, account):
-        yield Problem(describe(identity), f"pods act as it by {namespace}/{account}, and it has no role", "assign one")
+        yield Problem(
+            describe(identity), f"pods use it through {namespace}/{account}, but it has no role", "assign one"
+        )
 
 
 def _find_owner(wiring: Wiring, credential: Resource) -> Resource | None:
@@ -88,7 +92,7 @@ def _find_owner(wiring: Wiring, credential: Resource) -> Resource | None:
 
 
 def _is_awaited(wiring: Wiring, namespace: str) -> bool:
-    """Whether a namespace exists: what is to be in it should be there too."""
+    """Whether a namespace exists, so that the objects in it are expected to exist too."""
     return wiring.cluster.get("v1", "Namespace", namespace) is not None
 
 
@@ -97,19 +101,19 @@ def _is_used(wiring: Wiring, namespace: str, account: str) -> bool:
 
 
 def _check_account(wiring: Wiring, account: Object) -> Iterator[Problem]:
-    """An account that names an identity is trusted by it."""
+    """Check that the identity that a service account names trusts that account."""
     namespace, name = account["metadata"].get("namespace", ""), account["metadata"]["name"]
     annotations = get_annotations(account)
     subject = f"{_SUBJECT}{namespace}:{name}"
     if client := annotations.get(_CLIENT_ID):
         identity = wiring.find_one(IDENTITY, "clientId", client)
         if identity is None:
-            yield Problem(describe_object(account), f"no identity has the client ID {client}", "correct the annotation")
+            yield Problem(describe_object(account), f"no identity has client ID {client}", "correct the annotation")
         elif not any(
             _find_owner(wiring, credential) == identity and credential.inputs.get("subject") == subject
             for credential in wiring.clouds.all(_CREDENTIAL)
         ):
-            remedy = f"give it a federated credential with the subject {subject}"
+            remedy = f"add a federated credential with the subject {subject}"
             yield Problem(describe(identity), f"it does not trust the service account {namespace}/{name}", remedy)
     if arn := annotations.get(_ROLE_ARN):
         role = wiring.clouds.find(arn)
@@ -124,12 +128,12 @@ def _check_account(wiring: Wiring, account: Object) -> Iterator[Problem]:
 
 
 def _check_association(wiring: Wiring, association: Resource) -> Iterator[Problem]:
-    """Of EKS: its account exists in its cluster, its role trusts it and no other, and may do something."""
+    """Check, on EKS, that the service account exists, and that the role trusts only it and has permissions."""
     inputs = association.inputs
     namespace, account = str(inputs.get("namespace")), str(inputs.get("serviceAccount"))
     name = f"{describe(association)} of {namespace}/{account}"
     if _is_awaited(wiring, namespace) and wiring.find_account(namespace, account) is None:
-        yield Problem(name, "there is no such service account", "correct the association")
+        yield Problem(name, "its service account does not exist", "correct the association")
     role = wiring.clouds.find(str(inputs.get("roleArn")))
     if role is not None:
         expected = (str(inputs.get("clusterName")), namespace, account)
@@ -149,7 +153,7 @@ def _check_addon(wiring: Wiring, addon: Resource) -> Iterator[Problem]:
 def _check_permissions(wiring: Wiring, role: Resource, user: str) -> Iterator[Problem]:
     attached = wiring.find_one("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "role", role.id)
     if attached is None and not any(list_statements(wiring, role)):
-        yield Problem(describe(role), f"pods act as it by {user}, and it has no permissions", "give it a policy")
+        yield Problem(describe(role), f"pods use it through {user}, but it has no permissions", "attach a policy")
 
 
 def _list_trust(role: Resource | None) -> list[Statement]:
@@ -157,9 +161,9 @@ def _list_trust(role: Resource | None) -> list[Statement]:
 
 
 def _check_trust(role: Resource, expected: tuple[str, str, str]) -> Iterator[Problem]:
-    """Pods may assume it and tag the session; who limits it to pods limits it to these.
+    """Check that pods may assume the role and tag the session, and that its conditions match the expected names.
 
-    The role is found by others in `find_problems` of the simulated EKS. An empty name is not compared.
+    Whether the role exists is checked by the simulated EKS. An empty expected name is not compared.
     """
     trusting = [each for each in _list_trust(role) if _PODS in each.principals("Service")]
     for action in _ACTIONS:
@@ -169,12 +173,12 @@ def _check_trust(role: Resource, expected: tuple[str, str, str]) -> Iterator[Pro
         tags = {each.key.rpartition("/")[2]: each for each in statement.conditions if each.key.startswith("aws:Req")}
         missing = [tag for tag in _TAGS if tag not in tags]
         if tags and missing:
-            reason = f"its trust policy limits who assumes it, but not by {', '.join(missing)}"
-            yield Problem(describe(role), reason, "add aws:RequestTag conditions of EKS's session tags")
+            reason = f"its trust policy restricts session tags, but not {', '.join(missing)}"
+            yield Problem(describe(role), reason, "add aws:RequestTag conditions for EKS's session tags")
         for tag, wanted in zip(_TAGS, expected, strict=True):
             values = [str(value) for value in tags[tag].values] if tag in tags else []
             if any("*" in value for value in values) and "Like" in tags[tag].operator:
                 yield Problem(describe(role), f"its trust policy has a wildcard in {tag}: {values}", "name one")
             elif values and wanted and wanted not in values:
-                reason = f"its trust policy wants {tag} to be {values}, and its association has {wanted}"
-                yield Problem(describe(role), reason, "make both the same")
+                reason = f"its trust policy requires {tag} to be one of {values}, but its association has {wanted}"
+                yield Problem(describe(role), reason, "use the same value in both")

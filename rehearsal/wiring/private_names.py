@@ -1,4 +1,4 @@
-"""Whether public names of Azure's services lead to their private endpoints: from an endpoint to its zone and network.
+"""Checks that names of Azure's services resolve to their private endpoints: from an endpoint to its zone and network.
 
 Source: https://learn.microsoft.com/azure/private-link/private-endpoint-dns
 """
@@ -16,7 +16,7 @@ from rehearsal.wiring.graph import Wiring, describe, get_name, is_same
 _ENDPOINT, _GROUP = "azure-native:network:PrivateEndpoint", "azure-native:network:PrivateDnsZoneGroup"
 _ZONE, _LINK = "azure-native:privatedns:PrivateZone", "azure-native:privatedns:VirtualNetworkLink"
 _SERVER = "azure-native:dbforpostgresql:Server"
-# The zones of each group ID, from the page above.
+# The zones of each group ID, according to that page.
 _ZONES: Mapping[str, Sequence[str]] = {
     "vault": ("privatelink.vaultcore.azure.net",),
     "registry": ("privatelink.azurecr.io",),
@@ -41,7 +41,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
     linked = {str(link.inputs.get("privateZoneName")) for link in wiring.clouds.all(_LINK)}
     for zone in wiring.clouds.all(_ZONE):
         if get_name(zone) not in linked:
-            yield Problem(describe(zone), "no network is linked to it: nobody looks names up in it", "link it")
+            yield Problem(describe(zone), "no network is linked to it, so it is not used", "link it")
 
 
 def _check_endpoint(wiring: Wiring, endpoint: Resource) -> Iterator[Problem]:
@@ -51,10 +51,10 @@ def _check_endpoint(wiring: Wiring, endpoint: Resource) -> Iterator[Problem]:
     for connection in as_list(endpoint.inputs.get("privateLinkServiceConnections")):
         groups = [str(group).lower() for group in as_list(connection.get("groupIds"))]
         if not groups:
-            yield Problem(describe(endpoint), "it names no part of its target", "set groupIds")
+            yield Problem(describe(endpoint), "it has no group IDs for its target", "set groupIds")
         for zone in (zone for group in groups for zone in _ZONES.get(group, ())):
             if zone not in names:
-                reason = f"the zone {zone} has no record of it, so that its target's name leads outside"
+                reason = f"zone {zone} has no record of it, so its target's name resolves to the public address"
                 yield Problem(describe(endpoint), reason, "add the zone to a PrivateDnsZoneGroup of the endpoint")
     for found in zones:
         yield from _check_link(wiring, found, network, describe(endpoint))
@@ -72,5 +72,5 @@ def _list_zones(wiring: Wiring, endpoint: Resource) -> Iterator[Resource]:
 def _check_link(wiring: Wiring, zone: Resource, network: str, user: str) -> Iterator[Problem]:
     links = [link for link in wiring.clouds.all(_LINK) if link.id.lower().startswith(f"{zone.id.lower()}/")]
     if not any(is_same(look_up(link.inputs, "virtualNetwork.id", ""), network) for link in links):
-        reason = f"it is not linked to {network.rpartition('/')[2]}, in which {user} is"
+        reason = f"it is not linked to {network.rpartition('/')[2]}, the network of {user}"
         yield Problem(describe(zone), reason, "link the zone to the network")

@@ -1,6 +1,7 @@
-"""Whether resources use the stack's own providers.
+"""Checks that resources use the stack's own providers.
 
-A resource without a provider goes where the machine of whoever deploys points to: another account, region or cluster.
+A resource without a provider is created wherever the environment of the deploying machine points to, which may be
+another account, region or cluster.
 Source: https://www.pulumi.com/docs/iac/concepts/resources/providers/#default-providers
 """
 
@@ -17,7 +18,7 @@ _NO_CONFIGURATION = {"version", "pluginDownloadURL"}
 
 
 def find_problems(graph: Graph) -> Iterator[Problem]:
-    """What uses a default provider that nothing configures, where the stack has one of its own."""
+    """Resources that use a default provider without configuration although the stack has its own provider."""
     own = {declared.package for declared in graph if declared.provider}
     configured = {
         declared.type.removeprefix(_PROVIDER)
@@ -28,5 +29,5 @@ def find_problems(graph: Graph) -> Iterator[Problem]:
     }
     for declared in graph:
         if declared.package in own - configured and not declared.provider:
-            reason = f"it has Pulumi's default provider of {declared.package}, and others have the stack's own"
+            reason = f"it uses Pulumi's default provider of {declared.package}, while others use the stack's own"
             yield Problem(declared.label, reason, "pass it the options of its parent")

@@ -1,7 +1,7 @@
-"""Whether objects in the cluster name objects that exist: routes and gateways, roles and accounts, issuers, classes.
+"""Checks that objects in the cluster reference objects that exist: gateways, roles and accounts, issuers, classes.
 
-The API server accepts every reference, and whoever reads it waits for what it names without an error that anybody
-sees. Each row of the table says where a kind names another, by the documentation of its API.
+The API server accepts every reference, and a controller waits for a missing object without a visible error. Each row of
+the table is a property in which one kind names another, according to the documentation of its API.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RBAC, _GATEWAY, _ENVOY = (
 )
 _CERTS, _SECRETS, _ARGO = "cert-manager.io/v1", "external-secrets.io/v1", "argoproj.io/v1alpha1"
 _KARPENTER, _POLICY = "karpenter.sh/v1", "admissionregistration.k8s.io/v1"
-# The API version of the kinds that references name by kind alone.
+# The API versions of kinds, for references that name only the kind.
 _VERSIONS: Mapping[str, str] = {
     "Role": _RBAC,
     "ClusterRole": _RBAC,
@@ -54,7 +54,7 @@ _OF_THE_CLUSTER = {"ClusterRole", "GatewayClass", "ClusterIssuer", "ClusterSecre
 
 @dataclass(frozen=True)
 class _Row:
-    """At `path` a kind names another by `{"name": ...}`, or by a text; `target` where it does not say the kind."""
+    """A kind that names another at `path`, by `{"name": ...}` or by a text; `target` if the kind is not included."""
 
     api_version: str
     kind: str
@@ -84,7 +84,7 @@ _ROWS = (
     _Row(_POLICY, "ValidatingAdmissionPolicyBinding", "spec.policyName", "ValidatingAdmissionPolicy"),
     _Row("autoscaling/v2", "HorizontalPodAutoscaler", "spec.scaleTargetRef"),
 )
-# Where cert-manager looks for the Secrets of issuers of the cluster: in its own namespace.
+# Cluster-scoped kinds whose Secrets are in another namespace: for cert-manager's issuers, its own.
 # Source: https://cert-manager.io/docs/configuration/#cluster-resource-namespace
 _ELSEWHERE = {"ClusterIssuer"}
 _BUILT_IN_ROLES = ("cluster-admin", "admin", "edit", "view")
@@ -97,7 +97,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
             for path, reference in each_value(found, row.path):
                 if reference is not ABSENT and not _exists(wiring, expected, found, row, reference):
                     reason = f"{path} names {_describe(row, reference)}, which does not exist"
-                    yield Problem(describe_object(found), reason, "correct the name, or declare what it names")
+                    yield Problem(describe_object(found), reason, "correct the name, or declare the object")
     yield from _find_accounts(wiring)
     yield from _find_idle_budgets(wiring)
 
@@ -123,22 +123,22 @@ def _exists(wiring: Wiring, expected: ExpectedObjects, found: Object, row: _Row,
     if kind in ("Secret", "ConfigMap") and expected.includes(namespace, name):
         return True
     if kind in ("Service", "ServiceAccount", "Role") and namespace in ("kube-system", "kube-public"):
-        return True  # of the cloud
+        return True  # created by the cloud
     if kind == "ServiceAccount" and not any(pod.namespace == namespace for pod in wiring.pods):
-        return True  # nothing is there yet: it comes from git
+        return True  # the namespace has no pods yet: its objects are deployed from git
     return wiring.cluster.get(_VERSIONS[kind], kind, name, namespace) is not None
 
 
 def _find_accounts(wiring: Wiring) -> Iterator[Problem]:
-    """Service accounts of pods exist: admission refuses pods without, one by one, when they are created."""
+    """Check that service accounts of pods exist: otherwise admission rejects each pod when it is created."""
     for pod in wiring.pods:
         if pod.account != "default" and wiring.find_account(pod.namespace, pod.account) is None:
-            reason = f"there is no service account {pod.namespace}/{pod.account}"
+            reason = f"service account {pod.namespace}/{pod.account} does not exist"
             yield Problem(pod.owner, reason, "create it, or name another one")
 
 
 def _find_idle_budgets(wiring: Wiring) -> Iterator[Problem]:
-    """Disruption budgets select pods."""
+    """Check that disruption budgets select pods."""
     pods = wiring.cluster.list("v1", "Pod")
     for budget in wiring.cluster.list("policy/v1", "PodDisruptionBudget"):
         namespace, selector = budget["metadata"].get("namespace", ""), budget["spec"].get("selector")

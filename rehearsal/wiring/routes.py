@@ -1,4 +1,4 @@
-"""Whether what is in a VPC gets to where it has to: routes of nodes' subnets, and endpoints of AWS's services.
+"""Checks of connectivity in a VPC: routes of the nodes' subnets, and endpoints of AWS's services.
 
 Sources: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html,
 https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html,
@@ -29,7 +29,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
     associated = {str(found.inputs.get("subnetId")) for found in wiring.clouds.all(_ASSOCIATION)}
     for subnet in wiring.clouds.all(_SUBNET) if associated else ():
         if subnet.id not in associated:
-            yield Problem(describe(subnet), "it has no route table of its own", "associate one with it")
+            yield Problem(describe(subnet), "it has no route table", "associate one with it")
     for table in wiring.clouds.all(_TABLE):
         if wiring.find_one(_ASSOCIATION, "routeTableId", table.id) is None:
             yield Problem(describe(table), "no subnet uses it", "associate it with a subnet")
@@ -37,7 +37,7 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
         public = wiring.clouds.find(str(gateway.inputs.get("subnetId")))
         if public and not any(route.get("gatewayId") for route in _list_routes(wiring, public)):
             reason = f"its subnet {public.id} has no route to an internet gateway"
-            yield Problem(describe(gateway), reason, "put it into a public subnet")
+            yield Problem(describe(gateway), reason, "place it in a public subnet")
     for endpoint in wiring.clouds.all(_ENDPOINT):
         if endpoint.inputs.get("vpcEndpointType", "Gateway") == "Gateway":
             yield from _check_gateway_endpoint(wiring, endpoint, nodes)
@@ -55,25 +55,25 @@ def _list_routes(wiring: Wiring, subnet: Resource) -> list[Any]:
 
 
 def _check_gateway_endpoint(wiring: Wiring, endpoint: Resource, nodes: list[Resource]) -> Iterator[Problem]:
-    """Without a route in their table, nodes go by the NAT gateway, which is billed and which policies may not allow."""
+    """Check that nodes have a route to it: without one they use the NAT gateway, which costs and may be forbidden."""
     tables = {str(id_) for id_ in as_list(endpoint.inputs.get("routeTableIds"))}
     service = endpoint.inputs.get("serviceName")
     for subnet in nodes:
         own = [table.id for table in _list_tables(wiring, subnet)]
         if own and not tables & {*own}:
-            reason = f"the nodes' subnet {subnet.id} has no route to it, the endpoint of {service}"
+            reason = f"the nodes' subnet {subnet.id} has no route to this endpoint of {service}"
             yield Problem(describe(endpoint), reason, f"add the route table {own[0]} to routeTableIds")
 
 
 def _check_interface_endpoint(wiring: Wiring, endpoint: Resource, nodes: list[Resource]) -> Iterator[Problem]:
     service, name = endpoint.inputs.get("serviceName"), describe(endpoint)
     if endpoint.inputs.get("privateDnsEnabled") is not True:
-        yield Problem(name, f"the public name of {service} does not lead to it", "set privateDnsEnabled")
+        yield Problem(name, f"the public name of {service} does not resolve to it", "set privateDnsEnabled")
     if not as_list(endpoint.inputs.get("subnetIds")):
-        yield Problem(name, f"it has no address in the network: {service} is not reached by it", "set subnetIds")
+        yield Problem(name, f"it has no address in the network, so it does not reach {service}", "set subnetIds")
     groups = [wiring.clouds.find(str(id_)) for id_ in as_list(endpoint.inputs.get("securityGroupIds"))]
     if not groups:
-        reason = f"it has the network's default security group, which may admit nobody to {service}"
+        reason = f"it uses the network's default security group, which may not allow access to {service}"
         yield Problem(name, reason, "set securityGroupIds")
         return
     admitted = [

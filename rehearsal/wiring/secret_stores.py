@@ -1,4 +1,4 @@
-"""Whether External Secrets can bring what ExternalSecrets name: from a store to its service, identity and grant.
+"""Checks that External Secrets can read what ExternalSecrets name: from a store to its service, identity and grant.
 
 Sources: https://external-secrets.io/latest/provider/azure-key-vault/ and
 https://external-secrets.io/latest/provider/aws-secrets-manager/
@@ -58,15 +58,15 @@ def _check_vault(wiring: Wiring, store: Object, provider: Mapping[str, Any]) -> 
         if str(look_up(vault.outputs, "properties.vaultUri", "")).rstrip("/") == url.rstrip("/")
     ]
     if not vaults:
-        yield Problem(name, f"there is no vault {url}", "correct vaultUrl")
+        yield Problem(name, f"vault {url} does not exist", "correct vaultUrl")
         return
     if provider.get("authType") != "WorkloadIdentity":
-        reason = f"it signs in by {provider.get('authType', 'ServicePrincipal')}, for which it names no credentials"
+        reason = f"it authenticates by {provider.get('authType', 'ServicePrincipal')}, but names no credentials for it"
         if not provider.get("authSecretRef"):
             yield Problem(name, reason, "set authType to WorkloadIdentity")
         return
     if not provider.get("tenantId"):
-        yield Problem(name, "it names no tenant", "set tenantId")
+        yield Problem(name, "it has no tenant", "set tenantId")
     identity = yield from _find_reader(wiring, name, provider.get("serviceAccountRef"))
     if identity and not has_azure_role(wiring, str(identity.outputs.get("principalId")), _READ_ROLES, vaults[0].id):
         yield Problem(name, f"{describe(identity)} may not read secrets of {url}", f"assign {_READ_ROLES[0]}")
@@ -79,7 +79,7 @@ def _check_secrets_manager(
     arns = [str(cluster.outputs.get("arn")) for cluster in wiring.clouds.all(EKS)]
     here = {arn.split(":")[3]: arn.split(":")[4] for arn in arns if arn.count(":") > 4}
     if here and region not in here:
-        yield Problem(name, f"its secrets are in {region}, and the stack is in {', '.join(here)}", "correct region")
+        yield Problem(name, f"its secrets are in {region}, but the stack is in {', '.join(here)}", "correct region")
         return
     identity = yield from _find_reader(wiring, name, look_up(provider, "auth.jwt.serviceAccountRef", None))
     for key in dict.fromkeys(keys) if identity else ():
@@ -89,7 +89,7 @@ def _check_secrets_manager(
 
 
 def _find_reader(wiring: Wiring, name: str, reference: Any) -> Generator[Problem, None, Resource | None]:
-    """The identity that a store reads as: of the account that it names, otherwise of the operator."""
+    """The identity that a store reads with: that of the service account it names, otherwise that of the operator."""
     operators = [pod for pod in wiring.pods if _OPERATOR.items() <= pod.labels.items()]
     accounts = (
         [(str(reference.get("namespace")), str(reference.get("name")))]
@@ -98,13 +98,11 @@ def _find_reader(wiring: Wiring, name: str, reference: Any) -> Generator[Problem
     )
     for namespace, account in accounts:
         if wiring.find_account(namespace, account) is None:
-            yield Problem(name, f"it reads as the service account {namespace}/{account}, which does not exist", "")
+            yield Problem(name, f"it reads as service account {namespace}/{account}, which does not exist", "")
             continue
         identity = find_identity(wiring, namespace, account)
         if identity is None:
-            yield Problem(
-                name, f"its service account {namespace}/{account} has no identity in the cloud", "give it one"
-            )
+            yield Problem(name, f"its service account {namespace}/{account} has no identity in the cloud", "assign one")
         return identity
     return None
 

@@ -1,4 +1,4 @@
-"""Whether disks of volumes can be made: from a claim to its class, the driver, the key and the grants on it.
+"""Checks that disks for volumes can be created: from a claim to its class, the driver, the key and the grants on it.
 
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html and
 https://learn.microsoft.com/azure/aks/azure-disk-customer-managed-keys
@@ -29,11 +29,15 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
     classes = {found["metadata"]["name"]: found for found in wiring.cluster.list(_CLASS_API, "StorageClass")}
     used = list(_list_claims(wiring))
     if not classes:
-        # Nothing is known of the classes of a cluster that names none.
+        # Without any class, nothing is known about the classes of the cluster.
         return
     for owner, name in used:
         if name not in classes and (name or not any(map(_is_default, classes.values()))):
-            reason = f"its volume wants the StorageClass {name!r}, which does not exist" if name else "no default class"
+            reason = (
+                f"its volume names the StorageClass {name!r}, which does not exist"
+                if name
+                else "its volume names no StorageClass, and the cluster has no default one"
+            )
             yield Problem(owner, reason, "name a StorageClass of the cluster")
     for found in classes.values():
         parameters = {str(key).lower(): value for key, value in (found.get("parameters") or {}).items()}
@@ -48,7 +52,7 @@ def _is_default(found: Object) -> bool:
 
 
 def _list_claims(wiring: Wiring) -> Iterator[tuple[str, str]]:
-    """What claims volumes, and the class that it names."""
+    """Objects that claim volumes, each with the class that it names."""
     templates = (
         ("apps/v1", "StatefulSet", "spec.volumeClaimTemplates"),
         ("monitoring.coreos.com/v1", "Prometheus", "spec.storage.volumeClaimTemplate"),
@@ -65,15 +69,17 @@ def _list_claims(wiring: Wiring) -> Iterator[tuple[str, str]]:
 def _check_ebs(wiring: Wiring, found: Object, key: str) -> Iterator[Problem]:
     name = describe_object(found)
     if wiring.clouds.find(key) is None:
-        yield Problem(name, f"there is no key {key}", "name a key of the stack")
+        yield Problem(name, f"its key {key} does not exist", "name a key of the stack")
         return
     roles = [role for addon in wiring.clouds.all(_ADDON) if _is_driver(addon) for role in _list_roles(wiring, addon)]
     if not roles:
-        yield Problem(name, "its driver has no role, so that it cannot create disks", "give the add-on an association")
+        yield Problem(
+            name, "its driver has no role, so it cannot create disks", "set podIdentityAssociations of the add-on"
+        )
     for role in roles:
         missing = [action for action in _KEY_ACTIONS if not role_allows(wiring, role, action, key)]
         if missing:
-            reason = f"the driver creates disks with the key {key}, and may not: {', '.join(missing)}"
+            reason = f"the driver creates disks with the key {key}, but may not: {', '.join(missing)}"
             yield Problem(describe(role), reason, "allow the role to use the key")
 
 
@@ -91,12 +97,12 @@ def _list_roles(wiring: Wiring, addon: Resource) -> Iterator[Resource]:
 def _check_azure_disk(wiring: Wiring, found: Object, key: str) -> Iterator[Problem]:
     disks = wiring.clouds.find(key)
     if disks is None or disks.type != _DISKS:
-        yield Problem(describe_object(found), f"there is no disk encryption set {key}", "name one of the stack")
+        yield Problem(describe_object(found), f"its disk encryption set {key} does not exist", "name one of the stack")
         return
     for cluster in wiring.clouds.all(AKS):
         for id_ in as_list(look_up(cluster.inputs, "identity.userAssignedIdentities", None)):
             identity = wiring.clouds.find(str(id_))
             principal = str(identity.outputs.get("principalId")) if identity else ""
             if identity and not has_azure_role(wiring, principal, _SET_ROLES, disks.id):
-                reason = f"disks are created with {describe(disks)}, which the cluster's identity may not read"
+                reason = f"disks are encrypted with {describe(disks)}, which the cluster's identity may not read"
                 yield Problem(describe(identity), reason, f"assign it {_SET_ROLES[0]} on the set")

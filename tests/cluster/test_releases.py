@@ -251,7 +251,7 @@ def test_an_option_that_is_not_simulated_is_rejected_by_name(
     inputs = chart(SETTINGS, atomic=True, maxHistory=3, lint=False)
     assert find_problems(releases, inputs) == []
     (reason,) = find_problems(releases, {**inputs, "postrender": "./mine"})
-    assert reason == "'postrender' of a Helm release is not simulated: leave it out"
+    assert reason == "'postrender' of a Helm release is not simulated: remove it"
     (reason,) = find_problems(
         releases, {**inputs, "repositoryOpts": {"repo": "https://charts.example", "password": "made-up"}}
     )

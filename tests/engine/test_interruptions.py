@@ -77,7 +77,7 @@ def test_an_ended_run_leaves_no_process_and_the_next_one_continues(
 
     assert {tool.command for tool in programs.PROCESSES} <= programs_at_work
     assert run.returncode == 130, output
-    assert "the same command goes on from here" in output
+    assert "run the same command again to continue from here" in output
     assert "Traceback" not in output
     eventually(lambda: list_programs(folder) == set())
 

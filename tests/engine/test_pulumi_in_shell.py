@@ -200,7 +200,7 @@ def test_stopped_clouds_are_reported_and_the_shell_can_still_destroy(folder: Pat
     assert "This shell still has the environment of the rehearsal" in stopped.output
     reply = pulumi(folder, exports, "preview")
     assert reply.returncode == 1
-    assert "The simulated clouds of test have ended" in reply.output
+    assert "The simulated clouds of test no longer run" in reply.output
     destroyed = run_in_shell(folder, exports, *rehearsal_command("destroy", "test"))
     assert destroyed.returncode == 0, destroyed.output
     assert changed_files(folder) == []

@@ -115,7 +115,7 @@ def read_row(folder: Path, name: str) -> str:
 def test_a_protected_stack_is_destroyed_and_brought_up_again(folder: Path) -> None:
     taken = take(folder, "a", "destroy then up")
     assert taken.returncode == 0, taken.output
-    assert list_steps(taken) == ["up without protection", "destroy", "up again, with the names that are taken"]
+    assert list_steps(taken) == ["up without protection", "destroy", "up again, with reserved names"]
     assert read_row(folder, "destroy-then-up").endswith(f"| passed {TODAY} | not run | not run | not run |")
     rehearsals = folder / ".groundwork" / "rehearsals"
     assert [path.name for path in rehearsals.iterdir() if path.is_dir()] == ["a-scenario-destroy-then-up"]
@@ -170,5 +170,5 @@ def test_a_size_that_is_sold_out_is_named_and_another_one_works(cellar: Path) ->
 def test_an_unknown_scenario_has_one_message(folder: Path) -> None:
     taken = take(folder, "a", "destroy-than-up")
     assert taken.returncode == 1
-    assert taken.output.startswith("error: NAME='destroy-than-up' is no scenario. Did you mean destroy-then-up?")
+    assert taken.output.startswith("error: NAME='destroy-than-up' is not a scenario. Did you mean destroy-then-up?")
     assert taken.output.count("\n") == 1

@@ -1,8 +1,8 @@
 """Finds what the API server would reject in a release, by creating each object that does not exist yet as a dry run.
 
-A dry run passes validation, defaulting and admission, and persists nothing. Objects that exist already are left to the
-upgrade, since only Helm knows what it would change in them. The largest chart, of 113 objects, takes less than a second
-on two cores.
+A dry run goes through validation, defaulting and admission, and persists nothing. Existing objects are left to the
+upgrade, since only Helm knows what it would change in them. The largest chart, with 113 objects, takes less than a
+second on two cores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DRY_RUN_UNSUPPORTED = "does not support dry run"
 
 
 def find_rejections(api: ApiClient, release: Release, objects: Sequence[Object]) -> list[str]:
-    """What the API server rejects in a release, each with the object's label.
+    """The API server's rejections of objects in a release, each with the object's label.
 
     Objects whose kind or namespace does not exist yet are skipped. Raises ApiUnreachableError.
     """
@@ -44,7 +44,7 @@ def find_rejections(api: ApiClient, release: Release, objects: Sequence[Object])
 
 
 def _with_namespace(api: ApiClient, manifest: Object, namespace: str) -> Object | None:
-    """The object in the namespace that Helm would create it in; None where a dry run cannot tell anything."""
+    """The object in the namespace that Helm would create it in; None if a dry run would prove nothing."""
     if manifest["kind"] in _DEPENDENT_KINDS:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Runs Helm against the rehearsal's API server and watches what it waits for.
+"""Runs Helm against the rehearsal's API server, and observes the objects that it waits for.
 
-When a wait times out, Helm itself reports only `context deadline exceeded`. What was not ready has to be collected
-while Helm waits: afterwards an atomic release is gone or rolled back.
+When a wait times out, Helm itself reports only `context deadline exceeded`. Objects that are not ready have to be
+collected while Helm waits: afterwards an atomic release is deleted or rolled back.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from rehearsal.kubernetes.readiness import workloads
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.polling import WaitTimeoutError, wait_until
 
-# Seconds before the first readiness check, when most releases are done, and at most between two. Each waits twice as
-# long as the one before, since it lists all that is in the cluster.
+# Seconds before the first readiness check, when most releases are done, and at most between two checks. The interval
+# doubles each time, since a check lists all objects in the cluster.
 _FIRST_CHECK, _MAX_INTERVAL = 3.0, 24.0
 _POLL_INTERVAL = 0.05  # seconds between two checks whether Helm has exited
 _MAX_MESSAGE = 1200  # characters of an error message: Helm may quote whole documents
@@ -28,10 +28,10 @@ _MAX_MESSAGE = 1200  # characters of an error message: Helm may quote whole docu
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """The outcome of a run.
 
-    error    why it failed; empty when it succeeded
-    unready  what was not ready when Helm was last seen waiting
+    error    why it failed; empty if it succeeded
+    unready  objects that were not ready when Helm was last observed waiting
     """
 
     error: str
@@ -47,12 +47,12 @@ class HelmRunner:
         self._numbers = itertools.count(1)
 
     def run(self, namespace: str, name: str, arguments: Sequence[str], timeout: float) -> Outcome:
-        """Run Helm on a release for at most `timeout` seconds. It ends with the rehearsal, however that ends.
+        """Run Helm on a release for at most `timeout` seconds. It ends with the rehearsal, even if that is killed.
 
-        Raises HelmUnavailableError where there is no Helm, and ApiUnreachableError when the control plane is gone.
+        Raises HelmUnavailableError if there is no Helm, and ApiUnreachableError if the control plane has ended.
         """
         process = f"helm-{next(self._numbers)}"
-        # Unlike servers' logs this one is deleted once read, since Helm may quote secret values.
+        # Unlike the servers' logs, this one is deleted after it was read, since Helm may quote secret values.
         log = self._plane.folder / "logs" / f"{process}.log"
         target = ["--namespace", namespace, "--kubeconfig", str(self._plane.kubeconfig)]
         command = cli.build_command([*arguments, *target])
@@ -76,7 +76,7 @@ class HelmRunner:
             self._plane.supervisor.stop(process)
 
     def _watch(self, process: str, namespace: str, name: str, end: float) -> tuple[Sequence[Problem], str]:
-        """What was last seen not ready, and why Helm had to be stopped, if it had to."""
+        """The objects last observed not ready, and why Helm had to be stopped; empty if it ended by itself."""
         unready: Sequence[Problem] = ()
         interval = _FIRST_CHECK
         next_check = time.monotonic() + interval
@@ -102,7 +102,7 @@ class HelmRunner:
         return unready, ""
 
     def _find_unready(self, namespace: str, name: str) -> Sequence[Problem] | None:
-        """What of a release is not ready; None when Helm no longer waits for that."""
+        """The objects of a release that are not ready; None if Helm is no longer waiting for them."""
         api = self._plane.api
         try:
             problems = workloads.find_problems(api, release=name)

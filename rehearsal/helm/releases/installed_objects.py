@@ -11,7 +11,7 @@ from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.readiness.presence import DeclaredObjects
 
 _SEPARATOR = re.compile(r"^---[ \t]*$", re.MULTILINE)
-# Definitions are megabytes of YAML, of which the name is enough.
+# CRDs are megabytes of YAML, of which only the name is needed.
 _DEFINITION = re.compile(r"^kind: CustomResourceDefinition\s*$", re.MULTILINE)
 _VERSION = re.compile(r"^apiVersion: (\S+)\s*$", re.MULTILINE)
 # One space, since a line that can match in several ways makes the time exponential in the number of lines.
@@ -25,8 +25,8 @@ def list_installed(api: ApiClient) -> Iterator[DeclaredObjects]:
         name, namespace = record["name"], record["namespace"]
         yield DeclaredObjects(
             declarer=f"release {name}",
-            remedy=f"The engine does not compare what is inside a release. In `make shell`, "
-            f"`helm rollback {name} {revision.number} --namespace {namespace}` makes it again as it was.",
+            remedy=f"The engine does not compare the objects inside a release. In `make shell`, "
+            f"`helm rollback {name} {revision.number} --namespace {namespace}` restores them.",
             objects=list(_parse(record.get("manifest", ""))),
             namespace=namespace,
         )

@@ -41,7 +41,7 @@ _SWITCHES: Mapping[str, Mapping[str, str]] = {
     UNINSTALL: {},
 }
 
-# Inputs without a switch: what is installed where, those that `build_arguments` reads, and those that have no effect,
+# Inputs without a switch: chart, name and namespace, those that `build_arguments` reads, and those that have no effect,
 # in the real provider either, on a release whose version is set.
 _OTHERS = frozenset(
     "allowNullValues chart compat description devel maxHistory name namespace repositoryOpts skipAwait timeout values "
@@ -51,14 +51,14 @@ _KNOWN = _OTHERS.union(*_SWITCHES.values())
 
 
 def find_unsupported_inputs(inputs: Mapping[str, Any]) -> list[str]:
-    """Inputs that change what the real provider does and that the rehearsal does not support."""
+    """Inputs that affect the real provider and that the rehearsal does not support."""
     unsupported = {name for name, value in inputs.items() if _is_set(value)} - _KNOWN
     options = inputs.get("repositoryOpts")
     if isinstance(options, Mapping):
         unsupported |= {
             f"repositoryOpts.{name}" for name, value in options.items() if name != "repo" and _is_set(value)
         }
-    return [f"'{name}' of a Helm release is not simulated: leave it out" for name in sorted(unsupported)]
+    return [f"'{name}' of a Helm release is not simulated: remove it" for name in sorted(unsupported)]
 
 
 def build_arguments(action: str, inputs: Mapping[str, Any], seconds: int) -> Iterator[str]:
@@ -70,7 +70,7 @@ def build_arguments(action: str, inputs: Mapping[str, Any], seconds: int) -> Ite
             yield "--wait-for-jobs"
     yield from (switch for name, switch in _SWITCHES[action].items() if inputs.get(name))
     if action == UPGRADE:
-        yield from ("--history-max", str(inputs.get("maxHistory") or 0))  # 0 is no limit
+        yield from ("--history-max", str(inputs.get("maxHistory") or 0))  # 0 means no limit
     if action != UNINSTALL and inputs.get("description"):
         yield from ("--description", str(inputs["description"]))
 

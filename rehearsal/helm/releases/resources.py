@@ -46,7 +46,7 @@ _Outputs = Mapping[str, Any]
 
 
 class PartialReleaseError(CloudError):
-    """A failed operation that left a release behind, as a non-atomic one does; `outputs` belong into the state."""
+    """A failed operation that left a release behind, as a non-atomic one does; `outputs` belong in the state."""
 
     def __init__(self, message: str, outputs: _Outputs) -> None:
         super().__init__(message)
@@ -56,8 +56,8 @@ class PartialReleaseError(CloudError):
 class Releases:
     """The Helm releases of one cluster.
 
-    Inputs are those of a Release resource; a refusal is raised as CloudError. Where the API server does not answer, all
-    methods but `check` raise ApiUnreachableError.
+    Inputs are those of a Release resource; a refusal is raised as CloudError. If the API server does not answer, all
+    methods except `check` raise ApiUnreachableError.
     """
 
     def __init__(self, plane: ControlPlane) -> None:
@@ -73,8 +73,8 @@ class Releases:
         return complete, problems + release_options.find_unsupported_inputs(complete.plain)
 
     def diff(self, old_inputs: _Inputs, new_inputs: _Inputs) -> Difference:
-        """What an update would change. A release that is missing because its chart was not available is to be installed
-        as soon as the chart is."""
+        """What an update would change. A release that is missing because its chart was not available is installed as
+        soon as the chart is available."""
         old, new = Values(dict(old_inputs)), Values(dict(new_inputs))
         difference = self._offline.diff("", RELEASE, release_id(old_inputs), old, new)
         installable = cli.is_available() and charts.find_package(Chart.from_inputs(new_inputs))
@@ -83,8 +83,8 @@ class Releases:
         return difference
 
     def preview(self, inputs: _Inputs) -> _Outputs:
-        """The outputs that a preview knows. Fails where the release does not render, or the API server would reject its
-        objects; neither is checked while an input is unknown."""
+        """The outputs that a preview knows. Raises CloudError if the release does not render, or the API server would
+        reject its objects; neither is checked while an input is unknown."""
         if not has_unknown(inputs):
             release = Release.from_inputs(inputs)
             rendered = _render(release)
@@ -98,7 +98,7 @@ class Releases:
         return self._apply(INSTALL, inputs, timeout)
 
     def upgrade(self, inputs: _Inputs, old_inputs: _Inputs, timeout: float | None) -> _Outputs:  # noqa: ARG002 Helm knows
-        """Upgrade a release, or install it where it does not exist."""
+        """Upgrade a release, or install it if it does not exist."""
         return self._apply(INSTALL if self._latest(inputs) is None else UPGRADE, inputs, timeout)
 
     def uninstall(self, inputs: _Inputs, timeout: float | None) -> None:
@@ -112,7 +112,7 @@ class Releases:
                 raise CloudError(_join_sentences(outcome.error, waited, remaining, lock))
 
     def read(self, inputs: _Inputs) -> _Outputs | None:
-        """The current outputs of a release, None when it is gone."""
+        """The current outputs of a release; None if it no longer exists."""
         revision = self._latest(inputs)
         outputs = self._outputs(inputs, revision)
         return outputs if revision or outputs["rendered"]["reason"] else None
@@ -145,7 +145,7 @@ class Releases:
             raise CloudError(str(error)) from None
 
     def _describe_failure(self, inputs: _Inputs, outcome: Outcome, created: Revision | None, timeout: int) -> str:
-        """What failed, what Helm did, what it waited for, and the remedy; `created` is the revision that it left."""
+        """The error, Helm's reaction, what it waited for, and the remedy; `created` is the revision that it left."""
         restored = created.rolled_back_to if created else None
         unready = [problem.message for problem in outcome.unready[:_MAX_LISTED]]
         more = len(outcome.unready) - len(unready)
@@ -158,7 +158,7 @@ class Releases:
         )
 
     def _describe_lock(self, inputs: _Inputs) -> str:
-        """That an interrupted operation has locked the release, with the remedy; empty where it is not locked."""
+        """A message that an interrupted operation has locked the release, with the remedy; empty if it has not."""
         revisions = self._revisions(inputs)
         if not revisions or not revisions[-1].is_pending:
             return ""
@@ -185,7 +185,7 @@ class Releases:
         )
 
     def _outputs(self, inputs: _Inputs, revision: Revision | None) -> _Outputs:
-        """The offline model's outputs, with Helm's own status where the release is installed."""
+        """The offline model's outputs, with Helm's own status if the release is installed."""
         model = CLOUD.get_model(RELEASE)
         assert model is not None  # noqa: S101 the offline model includes releases
         request = ResourceRequest(RELEASE, "", inputs, self._state, {})
@@ -207,8 +207,8 @@ def release_id(inputs: _Inputs) -> str:
 
 
 def _render(release: Release) -> RenderedRelease:
-    """Render a release. Problems of the offline validation are refused here too, because Helm lets some pass: it drops
-    unknown fields silently."""
+    """Render a release. Problems that the offline validation finds are errors here too, since Helm accepts some: it
+    drops unknown fields silently."""
     with _render_errors_refused(release.name):
         rendered = rendering.render(release)
     if rendered.problems:
@@ -230,7 +230,7 @@ def _timeout_seconds(inputs: _Inputs, timeout: float | None) -> int:
 
 
 def _describe_wait(outcome: Outcome, timeout: int) -> str:
-    """How long Helm waited, where that wait timed out."""
+    """How long Helm waited, if that wait timed out; otherwise empty."""
     if not _TIMED_OUT.search(outcome.error):
         return ""
     if timeout <= MAX_WAIT:

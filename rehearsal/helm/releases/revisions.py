@@ -76,7 +76,7 @@ class Revision:
 
 
 def list_revisions(api: ApiClient, namespace: str, name: str) -> Sequence[Revision]:
-    """All revisions of a release, the latest last; empty where there is no such release."""
+    """All revisions of a release, the latest last; empty if there is no such release."""
     found = [
         Revision(int(labels["version"]), labels["status"], secret)
         for secret in api.list("v1", "Secret", namespace, label_selector=f"owner=helm,name={name}")
@@ -86,7 +86,7 @@ def list_revisions(api: ApiClient, namespace: str, name: str) -> Sequence[Revisi
 
 
 def list_deployed(api: ApiClient) -> Sequence[Revision]:
-    """The revision of each release that is deployed."""
+    """The deployed revision of each release."""
     secrets = api.list("v1", "Secret", label_selector="owner=helm,status=deployed")
     return [Revision(int(found["metadata"]["labels"]["version"]), "deployed", found) for found in secrets]
 

@@ -1,4 +1,4 @@
-"""What has to be built is announced once, and each build says which of how many it is."""
+"""Programs that have to be built are announced once, and each build has its position among all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_programs_that_share_an_executable_count_once(capsys: pytest.CaptureFixt
     assert [plan.start(tool) for tool in (pulumi_cli.TOOL, cli.TOOL, programs.ETCD)] == ["1 of 3", "2 of 3", "3 of 3"]
 
 
-def test_nothing_is_announced_twice_or_where_nothing_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_announced_twice_or_if_nothing_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     plan = BuildPlan()
     plan.announce([])
     plan.announce([cli.TOOL])
@@ -28,5 +28,5 @@ def test_nothing_is_announced_twice_or_where_nothing_is_missing(capsys: pytest.C
     assert capsys.readouterr().err.count("To be built") == 1
 
 
-def test_a_build_that_was_not_announced_has_no_number() -> None:
+def test_a_build_that_was_not_announced_has_no_position() -> None:
     assert BuildPlan().start(cli.TOOL) == ""

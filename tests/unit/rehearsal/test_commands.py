@@ -1,7 +1,7 @@
-"""What the commands say where there is nothing to work on, and that they touch nothing then.
+"""The messages of commands that have nothing to work on, and that these commands change nothing.
 
-Proves the messages on a rehearsal that never was, and on one that was destroyed. Does not start clouds or an engine:
-tests/engine does.
+Proves the messages for a rehearsal that never existed, and for one that was destroyed. Does not start clouds or an
+engine: tests/engine does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rehearsal.session import Rehearsal, RunningRehearsal
 from rehearsal.shell import ShellStart
 
 ARGUMENTS = Namespace(stack="test", purpose="", port=0)
-NOTHING = "Nothing of test stands"
+NOTHING = "Nothing of test is deployed"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def write_state(rehearsal: Rehearsal, *resources: object) -> None:
 
 
 @pytest.mark.usefixtures("rehearsal")
-def test_a_rehearsal_that_never_was_is_neither_destroyed_nor_discarded(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rehearsal_that_never_existed_is_neither_destroyed_nor_discarded(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=r"There is no rehearsal of test to destroy. `make rehearse STACK=test` begins"):
         commands.destroy(ARGUMENTS)
     assert commands.reset(ARGUMENTS) == 0
@@ -56,10 +56,10 @@ def test_a_rehearsal_that_was_destroyed_is_not_destroyed_again(
 ) -> None:
     write_state(rehearsal)
     assert commands.destroy(ARGUMENTS) == 0
-    assert f"{NOTHING}, so that there is nothing to destroy." in capsys.readouterr().err
+    assert f"{NOTHING}, so there is nothing to destroy." in capsys.readouterr().err
 
 
-def test_a_shell_says_when_nothing_stands_and_how_to_begin(
+def test_a_shell_reports_that_nothing_is_deployed_and_how_to_begin(
     rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands.shell(ARGUMENTS)

@@ -1,7 +1,7 @@
-"""How the engine is run in sight of a person, with a shell command in its place.
+"""Runs of the engine whose output is shown, with a shell command in place of the engine.
 
-Proves which options it gets without a terminal, and when its output is shown. That the engine knows the options,
-tests/engine proves.
+Proves which options it gets without a terminal, and when its output is shown. That the engine accepts the options is
+proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
-    """One whose engine is a shell that says which arguments it has, and ends with the first of them."""
+    """A rehearsal whose engine is a shell that prints its arguments, and exits with the first of them."""
 
     def run(
         _: Rehearsal, arguments: Sequence[str], environment: Mapping[str, str], *, quiet: bool = False
@@ -46,7 +46,7 @@ def test_without_a_terminal_the_engine_prints_no_dots_and_writes_its_log(
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_what_is_of_use_only_on_failure_is_shown_only_then(
+def test_output_for_failures_is_shown_only_on_failure(
     rehearsal: Rehearsal, tmp_path: Path, capfd: pytest.CaptureFixture[str], code: int
 ) -> None:
     assert run_engine(rehearsal, [str(code)], {}, tmp_path / "log", shown_on_failure=True) == code

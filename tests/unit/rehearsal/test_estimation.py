@@ -1,6 +1,6 @@
-"""Estimates on the command line and in a rehearsal's verdict: of resources by hand, with the project's own settings.
+"""Estimates on the command line and in a rehearsal's outcome, for resources by hand and with the project's settings.
 
-Proves formats, comparison, budget and bad input. That a preview gives the resources is proven in
+Proves formats, comparison, budget and invalid input. That the resources come from a preview is proven in
 tests/engine/test_estimates.py.
 """
 
@@ -76,7 +76,7 @@ def test_markdown_and_json_have_the_same_figures(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("stack_file")
-def test_another_stack_can_be_compared_with(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stack_is_compared_with_another_stack(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(print_cost(capsys, "json", diff="aws-prod"))
     assert document["difference"]["against"] == "aws-prod"
     assert document["difference"]["totalUsd"] == 73.0
@@ -93,7 +93,7 @@ def commit(folder: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_commit_is_compared_with_by_the_files_that_it_has(
+def test_a_stack_is_compared_with_the_files_of_a_commit(
     stack_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commit(stack_file.parents[1])
@@ -113,7 +113,7 @@ def test_a_commit_is_compared_with_by_the_files_that_it_has(
 
 @pytest.mark.process
 @pytest.mark.parametrize("base", ["nothing-like-that", "--output=/tmp/x"])
-def test_what_is_neither_stack_nor_commit_is_one_message(stack_file: Path, base: str) -> None:
+def test_a_base_that_is_neither_stack_nor_commit_is_one_message(stack_file: Path, base: str) -> None:
     commit(stack_file.parents[1])
     with pytest.raises(UserError, match="is neither a stack nor a commit"):
         estimation.print_cost(Namespace(stack=STACK, port=0, format="text", diff=base))
@@ -139,13 +139,13 @@ def test_assumptions_are_settings_of_the_stack(stack_file: Path) -> None:
 
 
 @pytest.mark.usefixtures("stack_file")
-def test_the_summary_says_cost_parts_and_the_critical_path() -> None:
+def test_the_summary_has_cost_parts_and_critical_path() -> None:
     lines = estimation.estimate_resources(Rehearsal(STACK), AFTER).summary_lines()
     assert lines[0].startswith("cost            112.84 USD a month in eu-west-1")
     assert lines[2] == "deployment      about 10 min, most of them for cluster 10 min"
 
 
-def test_a_project_without_settings_of_cost_is_rehearsed_without_an_estimate(stack_file: Path) -> None:
+def test_a_project_without_cost_settings_is_rehearsed_without_an_estimate(stack_file: Path) -> None:
     plain = replace(project.load(ROOT), root=stack_file.parents[1], stacks=stack_file.parent, cost="")
     rehearsal = Rehearsal(STACK, project=plain)
     assert estimation.estimate_state(rehearsal, json.dumps({"deployment": {"resources": []}})) is None

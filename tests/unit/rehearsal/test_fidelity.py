@@ -1,7 +1,7 @@
-"""docs/fidelity.md is what the models say today, and no rule of a model is missing in it.
+"""docs/fidelity.md matches the models, and no rule of a model is missing in it.
 
-Proves the page against the models, and the reading of sources on a module of its own. Not proven: that a source says
-what the rule does.
+Proves the page against the models, and the reading of sources with an example module. Not proven: that a source
+supports the rule.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def test_every_rule_of_a_model_is_on_the_page() -> None:
     for type_, model in MODELS.items():
         shared = 4 if type_ in azure.MODELS else 0
         declared = len(model.rules) + len(model.state_rules) + len(model.delete_rules)
-        # Rules that a loop makes are one entry.
+        # Rules that a loop creates are one entry.
         assert declared <= shared or counts[type_] > 0, type_
     assert sum(counts.values()) > 480
 

@@ -1,6 +1,6 @@
-"""Runs that are ended on the way: when, how, and what is looked for in what they leave.
+"""Runs that are interrupted: when, how, and which faults are found in the state that they leave.
 
-Proves it with a small process in the place of `rehearsal up`; tests/soak/test_scenarios.py ends real ones.
+Proves it with a small process in place of `rehearsal up`; tests/soak/test_scenarios.py interrupts real runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 pytestmark = pytest.mark.process
 
 TYPE = "aws:s3/bucket:Bucket"
-# Creates resources until it is ended, as `up` does.
+# Creates resources until it is terminated, as `up` does.
 UP = """
 import signal, sys, time
 from rehearsal.simulator.core.state_store import StateStore
@@ -55,7 +55,7 @@ def start(rehearsal: Rehearsal, count: int = 10_000, code: int = 130) -> subproc
     return subprocess.Popen([sys.executable, "-c", script, str(rehearsal.files.state)])
 
 
-def test_a_run_is_ended_at_a_share_of_what_is_planned(rehearsal: Rehearsal) -> None:
+def test_a_run_is_interrupted_at_a_share_of_the_plan(rehearsal: Rehearsal) -> None:
     plan(rehearsal, 40)
     reached = interrupt_at(start(rehearsal), rehearsal, 0, 0.5)
     assert reached >= 20
@@ -66,11 +66,11 @@ def test_a_run_that_ends_by_itself_or_badly_is_a_failure(rehearsal: Rehearsal) -
     plan(rehearsal, 40)
     with pytest.raises(UserError, match="ended before it was interrupted"):
         interrupt_at(start(rehearsal, count=1), rehearsal, 0, 0.9)
-    with pytest.raises(UserError, match="ended with 3, not 130"):
+    with pytest.raises(UserError, match="ended with exit code 3, not 130"):
         interrupt_at(start(rehearsal, code=3), rehearsal, 1, 0.1)
 
 
-def test_what_was_created_twice_is_found_and_what_was_deleted_between_is_not(rehearsal: Rehearsal) -> None:
+def test_resources_created_twice_are_found_unless_they_were_deleted_in_between(rehearsal: Rehearsal) -> None:
     with closing(StateStore(rehearsal.files.state)) as state:
         for operation, name, outcome in (
             ("create", "once", "done"), ("create", "twice", "done"), ("create", "twice", "done"),
@@ -81,7 +81,7 @@ def test_what_was_created_twice_is_found_and_what_was_deleted_between_is_not(reh
     assert list(list_created_twice(rehearsal)) == [f"{TYPE}::twice was created twice"]
 
 
-def test_what_the_engine_does_not_know_is_orphaned(rehearsal: Rehearsal) -> None:
+def test_a_resource_that_the_engine_does_not_know_is_orphaned(rehearsal: Rehearsal) -> None:
     with closing(StateStore(rehearsal.files.state)) as state:
         for urn, id_ in (("urn:known", "a"), ("urn:lost", "b"), ("", "made-by-the-service")):
             state.put(ResourceRecord(TYPE, id_, urn, 0, {}, {}))

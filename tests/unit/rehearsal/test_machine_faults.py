@@ -1,7 +1,7 @@
 """Faults of the machine are reported as one message; others are not hidden.
 
-Proves the messages on errors of the operating system's own. Which of them a full disk or another user's files cause
-at which place is not proven here.
+Proves the messages for errors of the operating system. Which of them a full disk or another user's files cause, and
+where, is not proven here.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ def test_a_file_of_ones_own_names_no_owner(tmp_path: Path) -> None:
     assert "correct its permissions" in message
 
 
-def test_other_errors_are_left_alone() -> None:
+def test_other_errors_have_no_message() -> None:
     assert describe_os_error(FileNotFoundError(errno.ENOENT, "", "/nowhere")) == ""

@@ -1,6 +1,6 @@
-"""`make rehearse-move`: what is wrong with what a person asks for is one message, before anything starts.
+"""`make rehearse-move`: an invalid request is one message, before anything starts.
 
-What actors do is proven by tests/unit/rehearsal/simulator/test_movement.py. Not proven: the engine's part of it.
+tests/unit/rehearsal/simulator/test_movement.py proves what actors do. Not proven: the engine's part.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def test_an_unknown_actor_is_one_message() -> None:
         movement.move(Namespace(stack="aws-dev", actor="autoscalr", purpose="", port=0))
 
 
-def test_no_actor_is_one_message() -> None:
+def test_a_missing_actor_is_one_message() -> None:
     with pytest.raises(UserError, match=r"ACTOR='' is unknown\. Use one of autoscaler, end-of-support, failover"):
         movement.move(Namespace(stack="aws-dev", actor="", purpose="", port=0))
 
 
-def test_nothing_moves_where_nothing_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_moves_if_nothing_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Rehearsal, "read_resources", lambda _: [])
-    with pytest.raises(UserError, match="Nothing of aws-dev stands: `make rehearse STACK=aws-dev` brings it up"):
+    with pytest.raises(UserError, match="Nothing of aws-dev is deployed: `make rehearse STACK=aws-dev` brings it up"):
         movement.move(Namespace(stack="aws-dev", actor="autoscaler", purpose="", port=0))

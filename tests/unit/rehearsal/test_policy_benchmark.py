@@ -1,7 +1,7 @@
-"""The benchmark of the policy pack compares it with a pack that has no control.
+"""The benchmark of the policy pack compares it with a pack without controls.
 
-Proves that such a pack starts, answers what the engine asks without a finding, loads no control, and what the page
-says of it. Does not measure anything.
+Proves that such a pack starts, answers the engine's requests without findings and loads no controls, and how the page
+shows it. Does not measure anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def empty(tmp_path: Path) -> Path:
     return write_empty_pack(tmp_path / "pack", project.current().require("policy_pack"))
 
 
-def test_a_pack_without_a_control_answers_without_a_finding(empty: Path) -> None:
+def test_a_pack_without_controls_answers_without_findings(empty: Path) -> None:
     command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(empty)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -47,7 +47,7 @@ def test_a_pack_without_a_control_answers_without_a_finding(empty: Path) -> None
     assert names == ["exceptions"]
 
 
-def test_a_pack_without_a_control_loads_none(empty: Path) -> None:
+def test_a_pack_without_controls_loads_none(empty: Path) -> None:
     main = (empty / "__main__.py").read_text().replace("pulumi_policy.PolicyPack(", "print(*sys.modules, [")
     code = main.rstrip().removesuffix(")") + "])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ TIMEOUT = 60.0  # seconds; generous, since no test that passes waits for it
 
 
 def sequence(*outcomes: Any) -> Callable[[], Any]:
-    """A check with these outcomes, one a call; exceptions are raised."""
+    """A check with these outcomes, one per call; exceptions are raised."""
     remaining = iter(outcomes)
 
     def check() -> Any:
@@ -55,7 +55,7 @@ def test_listed_exceptions_mean_not_yet() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-def test_other_exceptions_are_passed_on() -> None:
+def test_other_exceptions_are_raised() -> None:
     with pytest.raises(ValueError, match="broken"):
         wait_until(sequence(ValueError("broken"), True), timeout=TIMEOUT, retry_on=KeyError)
 

@@ -1,7 +1,7 @@
 """Downloads of published programs, from a local server.
 
-Proves that only the pinned bytes are ever used, and that whatever else happens the program is built instead. Whether
-the vendors' hosts answer is not tested.
+Proves that only the pinned bytes are used, and that the program is built instead in every other case. Whether the
+vendors' hosts answer is not tested.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def downloaded(folder: Path, pins: Path, command: str = "tool", version: str = "
     target = folder / "cache" / "tool"
     target.parent.mkdir()
     found = prebuilt.download(pins, command, version, target)
-    assert found == target.exists(), "a program is there as a whole, or not at all"
+    assert found == target.exists(), "a program exists as a whole, or not at all"
     assert list(target.parent.iterdir()) == ([target] if found else []), "nothing else is left"
     return found
 
@@ -75,7 +75,7 @@ def test_an_archive_with_another_digest_is_not_used(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/tool.tar.gz", "{server}.missing"])
-def test_an_archive_that_cannot_be_fetched_is_no_error(tmp_path: Path, server: str, url: str) -> None:
+def test_an_archive_that_cannot_be_fetched_is_not_an_error(tmp_path: Path, server: str, url: str) -> None:
     assert not downloaded(tmp_path, catalogue(tmp_path, url.format(server=server)))
 
 

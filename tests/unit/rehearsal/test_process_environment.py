@@ -1,4 +1,4 @@
-"""Proves which variables a rehearsal sets for all that it starts. Not what they save: that is measured, not tested."""
+"""Proves which variables a rehearsal sets for its child processes. Their effect is measured, not tested."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def _configure(monkeypatch: pytest.MonkeyPatch, gibibytes: int) -> dict[str, str
     return dict(os.environ)
 
 
-def test_go_programs_collect_garbage_less_often_where_memory_is_plenty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_go_programs_collect_garbage_less_often_if_there_is_enough_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     found = _configure(monkeypatch, 16)
     assert (found["GOGC"], found["GOMEMLIMIT"]) == ("300", "2GiB")
 
 
-def test_they_keep_gos_default_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_go_programs_have_gos_default_if_memory_is_scarce(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {"GOGC", "GOMEMLIMIT"} & set(_configure(monkeypatch, 7))
 
 
-def test_a_value_of_the_users_own_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_the_user_has_set_is_retained(monkeypatch: pytest.MonkeyPatch) -> None:
     os.environ["GOGC"] = "50"
     assert _configure(monkeypatch, 16)["GOGC"] == "50"
 

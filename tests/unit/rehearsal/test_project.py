@@ -1,6 +1,6 @@
 """The description of the project that is rehearsed.
 
-Proves that paths resolve against the project's root from any folder inside, and that a wrong description is one
+Proves that paths resolve against the project's root from any folder inside, and that an invalid description is one
 message. That a project other than this one can be rehearsed is proven in tests/engine/test_other_project.py.
 """
 
@@ -38,7 +38,7 @@ def test_a_project_is_found_from_any_folder_inside(root: Path) -> None:
     assert found.stack_file("test") == root / "stacks" / "Pulumi.test.yaml"
 
 
-def test_outside_of_a_project_the_message_names_the_missing_file(tmp_path: Path) -> None:
+def test_outside_a_project_the_message_names_the_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"There is no rehearsal\.yaml in"):
         project.find(tmp_path)
 

@@ -1,6 +1,6 @@
-"""The record that a rehearsal leaves for reports: written from what it found, and read by its own version only.
+"""The record that a rehearsal writes for reports, which only the same version can read.
 
-Proves its content from objects written by hand. tests/engine proves that a real rehearsal writes it.
+Proves its content with objects written by hand. tests/engine proves that a real rehearsal writes it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def write(folder: Path, **others: Any) -> dict[str, Any]:
     return dict(content)
 
 
-def test_a_record_has_what_the_summary_says(tmp_path: Path) -> None:
+def test_a_record_has_the_content_of_the_summary(tmp_path: Path) -> None:
     violation = Violation("mlflow/Pod/x", get_control("k8s-pod-non-root"), "runs as root", None)
     secret = {"kind": "Secret", "data": {"key": "generated"}}
     charts = [
@@ -46,7 +46,7 @@ def test_a_record_has_what_the_summary_says(tmp_path: Path) -> None:
     assert content["version"] == record.VERSION
     assert content["seconds"] == 47.1
     assert content["placeholders"] == ["groundwork:token"]
-    assert list(content["steps"]) == ["preview"], "what did not begin is not there"
+    assert list(content["steps"]) == ["preview"], "a step that did not start is not included"
     assert content["steps"]["preview"]["passed"] == 2
     assert content["cluster"]["pods"] == {"Running": 84}
     assert [(each["name"], each["skipReason"]) for each in content["charts"]] == [
@@ -57,7 +57,7 @@ def test_a_record_has_what_the_summary_says(tmp_path: Path) -> None:
     assert "generated" not in (tmp_path / record.FILE).read_text(), "charts generate keys"
 
 
-def test_without_a_control_plane_the_reason_is_kept(tmp_path: Path) -> None:
+def test_without_a_control_plane_the_reason_is_recorded(tmp_path: Path) -> None:
     content = write(tmp_path, no_cluster_reason="there is no Go")
     assert (content["cluster"], content["noClusterReason"]) == (None, "there is no Go")
 

@@ -1,6 +1,6 @@
-"""Scenarios: which commands they run in which circumstances, and how their ends are judged.
+"""Scenarios: which commands they run in which circumstances, and how their results are evaluated.
 
-Proves the order of the commands and the judgement, with stand-ins for the commands. tests/soak/test_scenarios.py runs
+Proves the order of the commands and the evaluation, with stand-ins for the commands. tests/soak/test_scenarios.py runs
 the real ones.
 """
 
@@ -63,7 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 @pytest.fixture
 def versions() -> list[Any]:
-    """A section of the settings at each of the commands."""
+    """A section of the settings at the time of each command."""
     return []
 
 
@@ -75,9 +75,9 @@ def put_database(rehearsal: Rehearsal, size: int) -> None:
 
 @pytest.fixture
 def commands(project: Project, versions: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands that are run. Somebody outside, and an operator without the setting, are refused.
+    """The commands that are run. A caller outside, and an operator without the setting, are refused.
 
-    So is what needs a size that is sold out, and what follows the growth of a disk that a setting does not follow.
+    So are an `up` that needs a size that is sold out, and a move after which a setting has to follow a disk's growth.
     """
     ran: list[str] = []
     seen = versions
@@ -137,7 +137,7 @@ DAY = date.today() + timedelta(days=396)
         ),
     ],
 )
-def test_a_scenario_runs_its_commands_and_is_noted(
+def test_a_scenario_runs_its_commands_and_is_recorded(
     project: Project, commands: list[str], name: str, expected: list[str]
 ) -> None:
     assert run(name, "test") == 0
@@ -145,7 +145,7 @@ def test_a_scenario_runs_its_commands_and_is_noted(
     assert f"passed {date.today()}" in (project.root / "scenarios.md").read_text()
 
 
-def test_all_scenarios_of_a_stack_share_how_it_comes_up(
+def test_all_scenarios_of_a_stack_share_one_deployment(
     project: Project, commands: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = replace(project.scenarios, interrupted=["other"])
@@ -156,20 +156,20 @@ def test_all_scenarios_of_a_stack_share_how_it_comes_up(
     ends = [line.split()[0] + " " + line.split()[2] for line in capsys.readouterr().err.splitlines() if "ED: " in line]
     expected = [f"{'FAILED' if name == 'two-stacks-in-one-account' else 'PASSED'}: {name}" for name in SCENARIOS]
     assert ends == [*expected[:-1], *expected[:-1]]
-    assert list(project.rehearsals.iterdir()) == []  # there is no other stack, so that the last one has not begun
+    assert list(project.rehearsals.iterdir()) == []  # there is no other stack, so the last scenario has not started
 
 
-def test_no_scenario_goes_on_from_a_stack_that_does_not_come_up(
+def test_no_scenario_continues_from_a_stack_that_does_not_come_up(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_with(1, "", monkeypatch)
-    standing = Rehearsal("test", "scenarios", project=project)
+    shared = Rehearsal("test", "scenarios", project=project)
     with pytest.raises(UserError, match="failed at 'up today'"):
-        ScenarioRun(Rehearsal("test", "scenario-x", project=project), standing).come_up("up today")
-    assert not standing.folder.exists()
+        ScenarioRun(Rehearsal("test", "scenario-x", project=project), shared).bring_up("up today")
+    assert not shared.folder.exists()
 
 
-def test_settings_of_a_scenario_are_the_rehearsals_alone(project: Project, commands: list[str]) -> None:
+def test_settings_of_a_scenario_change_only_the_rehearsal(project: Project, commands: list[str]) -> None:
     before = (project.root / "Pulumi.test.yaml").read_text()
     assert run("destroy-then-up", "test") == 0
     rehearsal = Rehearsal("test", "scenario-destroy-then-up")
@@ -178,7 +178,7 @@ def test_settings_of_a_scenario_are_the_rehearsals_alone(project: Project, comma
     assert commands
 
 
-def test_a_minor_upgrade_begins_with_the_earlier_version(commands: list[str], versions: list[Any]) -> None:
+def test_a_minor_upgrade_starts_with_the_earlier_version(commands: list[str], versions: list[Any]) -> None:
     assert run("minor-upgrade", "test") == 0
     assert versions == [{"version": "1.35"}, *[{"version": "1.36"}] * 3]
     assert len(commands) == 4
@@ -191,7 +191,7 @@ def test_a_setting_follows_what_the_cloud_has_grown(commands: list[str]) -> None
     assert len(commands) == 6
 
 
-def test_what_moves_and_cannot_be_followed_fails(
+def test_growth_that_no_setting_can_follow_fails(
     project: Project, commands: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = replace(project.scenarios, grown={})
@@ -232,7 +232,7 @@ def test_a_refusal_has_to_be_traced_to_a_setting(project: Project, causes: str, 
 
 
 @pytest.mark.parametrize(("name", "key"), [("minor-upgrade", "earlier"), ("region-out-of-stock", "sold_out")])
-def test_what_the_description_does_not_say_is_one_message(
+def test_a_missing_key_of_the_description_is_one_message(
     project: Project,
     commands: list[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -245,7 +245,7 @@ def test_what_the_description_does_not_say_is_one_message(
     monkeypatch.setattr("rehearsal.project.current", lambda: replace(project, scenarios=settings))
     assert run(name, "test") == 1
     assert (
-        f"rehearsal.yaml does not say what this needs: set '{key}' of scenarios for 'aws'." in capsys.readouterr().err
+        f"rehearsal.yaml has no '{key}' for this scenario: set it in `scenarios` for 'aws'." in capsys.readouterr().err
     )
     assert commands == []
 
@@ -273,15 +273,15 @@ def test_a_command_that_loses_data_fails(project: Project, monkeypatch: pytest.M
 
 def test_a_command_that_fails_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     end_with(1, "", monkeypatch)
-    with pytest.raises(UserError, match="failed at 'up': the command says why"):
+    with pytest.raises(UserError, match="failed at 'up': the reason is above"):
         scenario_run(project).succeed("up", "up")
 
 
 @pytest.mark.parametrize(
     ("code", "message", "complaint"),
-    [(0, "", "nobody has refused it"), (1, "out of memory", "the refusal names none of the door")],
+    [(0, "", "the command was not refused"), (1, "out of memory", "the refusal does not mention any of: the door")],
 )
-def test_what_should_be_refused_fails_where_it_is_not_or_for_another_reason(
+def test_a_command_that_is_not_refused_or_for_another_reason_fails(
     project: Project, monkeypatch: pytest.MonkeyPatch, code: int, message: str, complaint: str
 ) -> None:
     error = {"diagnosticEvent": {"severity": "error", "message": message, "urn": ""}}
@@ -290,7 +290,7 @@ def test_what_should_be_refused_fails_where_it_is_not_or_for_another_reason(
         scenario_run(project).fail("up from outside", ["the door"], "up")
 
 
-def test_a_scenario_that_fails_is_noted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scenario_that_fails_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     end_with(1, "", monkeypatch)
     assert run("fresh-account", "test") == 1
     assert f"**failed** {date.today()}" in (project.root / "scenarios.md").read_text()
@@ -300,27 +300,28 @@ def test_a_scenario_that_fails_is_noted(project: Project, monkeypatch: pytest.Mo
     ("name", "hint"),
     [("destroy-than-up", " Did you mean destroy-then-up?"), ("", ""), ("zzz", "")],
 )
-def test_an_unknown_scenario_has_one_message(project: Project, name: str, hint: str) -> None:
+def test_an_unknown_scenario_is_one_message(project: Project, name: str, hint: str) -> None:
     with pytest.raises(UserError) as error:
         run(name, "test")
     names = f"{', '.join(SCENARIOS)}; 'all' runs them all"
-    assert str(error.value) == f"NAME='{name}' is no scenario.{hint} Scenarios are {names}."
+    assert str(error.value) == f"NAME='{name}' is not a scenario.{hint} Scenarios are {names}."
     assert not (project.root / "scenarios.md").exists()
 
 
-def test_an_unknown_stack_is_said_before_anything_starts(project: Project) -> None:
+def test_an_unknown_stack_is_reported_before_anything_starts(project: Project) -> None:
     with pytest.raises(UserError, match=r"There is no stack 'tset'.*Did you mean 'test'\?"):
         run("fresh-account", "tset")
     assert not (project.root / "scenarios.md").exists()
 
 
 @pytest.mark.parametrize("value", [{"acount": "cloud"}, {"admins": "x"}, "cloud"])
-def test_a_wrong_description_has_one_message(tmp_path: Path, value: object) -> None:
+def test_an_invalid_description_is_one_message(tmp_path: Path, value: object) -> None:
     from rehearsal.project import load
 
     (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
     (tmp_path / "rehearsal.yaml").write_text(yaml.safe_dump({"stacks": ".", "scenarios": value}))
-    with pytest.raises(UserError, match=r"scenarios = .* is wrong. Set some of account and table, which are texts, "):
+    rule = r"scenarios = .* is not valid. Set it to a mapping with any of account and table, which are texts, "
+    with pytest.raises(UserError, match=rule):
         load(tmp_path)
 
 

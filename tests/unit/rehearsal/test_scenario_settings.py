@@ -1,8 +1,8 @@
-"""What rehearsal.yaml says of scenarios, beside the settings of the stacks that have files.
+"""The scenario settings in rehearsal.yaml, compared with the settings of the stacks that have files.
 
-Proves that the earlier versions are offered and come right before the present ones, that the size which is sold out is
-that of every stack's pools, that stacks may have the values which scenarios set, and that what grows is a property of
-the SDK's. That a scenario passes is proven by tests/soak/test_scenarios.py.
+Proves that the earlier versions are supported and directly precede the present ones, that the size which is sold out is
+that of every stack's pools, that stacks accept the values which scenarios set, and that what grows is a property of the
+SDK. That a scenario passes is proven by tests/soak/test_scenarios.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VERSION = "cluster.kubernetesVersion"
 
 
 def read(stack: str, changes: Any) -> Settings:
-    """A stack's settings with some others, by their paths."""
+    """A stack's settings with changes, keyed by path."""
     content = PROJECT.read_stack_file(stack).content
     for path, value in changes.items():
         section, *steps = path.split(".")
@@ -39,7 +39,7 @@ def read(stack: str, changes: Any) -> Settings:
 
 
 @pytest.mark.parametrize("stack", PROJECT.stack_names)
-def test_each_stack_may_have_what_scenarios_set(stack: str) -> None:
+def test_each_stack_accepts_the_settings_of_scenarios(stack: str) -> None:
     cloud = read(stack, {}).cloud.value
     for changes in (SCENARIOS.earlier[cloud], SCENARIOS.in_stock[cloud], SCENARIOS.unprotected, SCENARIOS.changed):
         settings = read(stack, changes).dump()
@@ -59,7 +59,7 @@ def test_the_earlier_version_is_the_one_before_the_present(cloud: Cloud) -> None
 
 
 @pytest.mark.parametrize("stack", PROJECT.stack_names)
-def test_the_size_that_is_sold_out_is_what_the_stack_needs(stack: str) -> None:
+def test_the_size_that_is_sold_out_is_one_that_the_stack_needs(stack: str) -> None:
     settings = read(stack, {})
     pools = settings.cluster.list_pools()
     assert {pool.size for pool in pools.values()} == {SCENARIOS.sold_out[settings.cloud.value]}

@@ -1,7 +1,7 @@
-"""The page of scenarios, which each run completes.
+"""The page of scenarios, which each run updates.
 
-Proves what a run writes, and what of other runs it leaves. That the page in the tree has a row for each scenario and a
-column for each stack, too.
+Proves what a run writes, and which results of other runs it retains; also that the project's page has a row for each
+scenario and a column for each stack.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def test_a_run_writes_its_cell_and_leaves_the_others(tmp_path: Path) -> None:
     assert "- `rain`: a stack gets wet." in page.read_text()
 
 
-def test_what_is_no_longer_there_goes_and_what_is_new_is_not_run(tmp_path: Path) -> None:
+def test_results_of_removed_stacks_are_deleted_and_new_stacks_are_not_run(tmp_path: Path) -> None:
     page = tmp_path / "scenarios.md"
     Page(page, {"wind": "is shaken", **SUMMARIES}, ["a", "old"]).note("rain", "a", has_passed=True)
     Page(page, SUMMARIES, ["a", "new"]).note("snow", "new", has_passed=True)
@@ -41,7 +41,7 @@ def test_what_is_no_longer_there_goes_and_what_is_new_is_not_run(tmp_path: Path)
     ]
 
 
-def test_what_a_scenario_is_not_for_is_no_missing_run(tmp_path: Path) -> None:
+def test_a_scenario_that_does_not_apply_to_a_stack_is_not_a_missing_run(tmp_path: Path) -> None:
     page = Page(tmp_path / "scenarios.md", SUMMARIES, ["a", "b"], {("snow", "a"), ("snow", "b")})
     page.note("snow", "b", has_passed=True)
     assert [line for line in page.path.read_text().splitlines() if line.startswith("|")][2:] == [

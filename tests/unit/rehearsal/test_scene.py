@@ -1,7 +1,7 @@
 """The circumstances of a rehearsal, from its options and the stack's settings.
 
-Proves who the caller is and from where for each option, and that a wrong option is one message. What follows from the
-circumstances is proven by the tests of the simulated clouds.
+Proves the caller and its address for each option, and that an invalid option is one message. The effects of the
+circumstances are proven by the tests of the simulated clouds.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def find_caller(name: str, **door: Any) -> Caller:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("options", "message"),
     [
-        ({"today": "2027-13-01"}, r"TODAY='2027-13-01' is no day: .* Write it as 2027-06-01\."),
-        ({"today": "tomorrow"}, "TODAY='tomorrow' is no day"),
+        ({"today": "2027-13-01"}, r"TODAY='2027-13-01' is not a date: .* Write it as 2027-06-01\."),
+        ({"today": "tomorrow"}, "TODAY='tomorrow' is not a date"),
         (
             {"caller": "insde"},
             r"CALLER='insde' is unknown\. Did you mean inside\? Use one of inside, outside, ci",
@@ -38,32 +38,35 @@ def find_caller(name: str, **door: Any) -> Caller:
         ({"grants": "late"}, r"GRANTS='late' is unknown\. Use one of prompt, slow\."),
         ({"account": "old"}, r"ACCOUNT='old' is unknown\. Use one of fresh, unprepared, used\."),
         *(
-            ({"sold_out": value}, rf"SOLD_OUT='{last}' is no size .* Write it as eu-west-1a/m6i\.xlarge or westeu")
+            (
+                {"sold_out": value},
+                rf"SOLD_OUT='{last}' is not a machine size .* Write it as eu-west-1a/m6i\.xlarge or westeu",
+            )
             for value, last in (("m6i.xlarge", "m6i.xlarge"), ("eu-west-1/", "eu-west-1/"), ("a/b", "a/b"))
         ),
-        ({"sold_out": "eu-west-1/m6i.large,m5"}, r"SOLD_OUT='m5' is no size"),
+        ({"sold_out": "eu-west-1/m6i.large,m5"}, r"SOLD_OUT='m5' is not a machine size"),
     ],
 )
-def test_a_wrong_option_is_one_message(given: dict[str, str], message: str) -> None:
+def test_an_invalid_option_is_one_message(options: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Scene.parse(Namespace(**given))
+        Scene.parse(Namespace(**options))
 
 
-def test_what_is_not_given_is_usual() -> None:
+def test_empty_options_have_their_defaults() -> None:
     scene = Scene.parse(Namespace(today="", caller=""))
     assert scene == Scene()
     assert scene.describe() == ""
     assert scene.get_day() == date.today()
 
 
-def test_what_is_unusual_is_said() -> None:
+def test_options_that_differ_from_their_defaults_are_described() -> None:
     scene = Scene.parse(Namespace(today="2027-06-01", caller="outside", account="used"))
     assert scene.describe() == "TODAY=2027-06-01, CALLER=outside, ACCOUNT=used"
     circumstances = scene.resolve(Project(Path("/shop"), "shop", Path("/shop")), {})
     assert (circumstances.today, circumstances.account) == (date(2027, 6, 1), Account.USED)
 
 
-def test_grants_act_at_once_unless_they_are_slow() -> None:
+def test_grants_take_effect_at_once_unless_they_are_slow() -> None:
     project = Project(Path("/shop"), "shop", Path("/shop"))
     assert not Scene().resolve(project, {}).has_slow_grants
     slow = Scene.parse(Namespace(grants="slow"))
@@ -72,15 +75,15 @@ def test_grants_act_at_once_unless_they_are_slow() -> None:
 
 
 def test_machines_are_out_of_stock_where_the_stack_is() -> None:
-    project, given = Project(Path("/shop"), "shop", Path("/shop")), "eu-west-1a/m6i.xlarge, eu-west-1/db.m6g.large"
-    scene = Scene.parse(Namespace(sold_out=given))
-    assert scene.describe() == f"SOLD_OUT={given}"
+    project, sold_out = Project(Path("/shop"), "shop", Path("/shop")), "eu-west-1a/m6i.xlarge, eu-west-1/db.m6g.large"
+    scene = Scene.parse(Namespace(sold_out=sold_out))
+    assert scene.describe() == f"SOLD_OUT={sold_out}"
     circumstances = scene.resolve(project, {"shop:location": "eu-west-1"})
     assert circumstances.is_sold_out("m6i.xlarge", "eu-west-1", "eu-west-1a")
     assert not circumstances.is_sold_out("m6i.xlarge", "eu-west-1", "eu-west-1b")
     assert circumstances.is_sold_out("db.m6g.large", "eu-west-1", "eu-west-1b")
     with pytest.raises(
-        UserError, match=r"names eu-west-1a, and the stack is in eu-west-2: name that region, or a zone"
+        UserError, match=r"names eu-west-1a, but the stack is in eu-west-2: name that region, or a zone"
     ):
         scene.resolve(project, {"shop:location": "eu-west-2"})
 
@@ -103,13 +106,13 @@ def test_an_unprepared_subscription_has_few_resource_providers() -> None:
     assert "Microsoft.ContainerService" not in registered
 
 
-def test_inside_is_where_the_settings_let_people_in() -> None:
+def test_inside_is_an_address_that_the_settings_allow() -> None:
     assert find_caller("inside", front=["203.0.113.0/24"]).address == "203.0.113.1"
     assert find_caller("inside", front=["203.0.113.0/24"], back=["10.90.0.0/16"]).address == "10.90.0.1"
     assert find_caller("inside").address == ""
 
 
-def test_what_the_settings_give_access_exists_whoever_deploys() -> None:
+def test_principals_in_the_settings_exist_for_every_caller() -> None:
     project = Project(Path("/shop"), "shop", Path("/shop/stacks"), callers=CALLERS)
     circumstances = Scene().resolve(project, {"shop:door": {"keys": ["arn:aws:iam::111122223333:role/admins"]}})
     assert circumstances.principals == ("arn:aws:iam::111122223333:role/admins",)
@@ -122,7 +125,7 @@ def test_outside_is_in_no_setting() -> None:
 
 
 @pytest.mark.parametrize("name", ["ci", "operator"])
-def test_another_person_acts_as_whom_the_settings_give_access(name: str) -> None:
+def test_another_person_acts_as_a_principal_in_the_settings(name: str) -> None:
     caller = find_caller(name, front=["203.0.113.0/24"], keys=["admins"])
     assert (caller.person.value, caller.address, list(caller.principals)) == (name, "203.0.113.1", ["admins"])
     assert caller.name_setting("admins") == " The stack's setting for that is door.keys."

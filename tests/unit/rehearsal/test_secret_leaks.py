@@ -1,6 +1,6 @@
-"""Everything that a command of a rehearsal leaves is searched for generated secrets.
+"""The files and output of a rehearsal's command are searched for generated secrets.
 
-Proves which files and texts are searched, and how leaks are told, on a folder written by hand.
+Proves which files and texts are searched, and how leaks are reported, with a folder written by hand.
 tests/engine/test_secret_canaries.py proves it with the real engine and a program that leaks.
 """
 
@@ -51,15 +51,13 @@ def test_a_file_of_the_folder_is_named(rehearsal: Rehearsal, file: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"password: {PASSWORD}")
     leak, remedy = find_leaks(rehearsal)
-    assert leak == f"{file} has {OWNER}, plain"
+    assert leak == f"{file} contains {OWNER}, in plain text"
     assert remedy.startswith("Remedy: ")
     assert "make rehearse-reset STACK=test" in remedy
 
 
 @pytest.mark.parametrize("file", ["backend/.pulumi/history/x.json", "backend/.pulumi/stacks/x.json.bak"])
-def test_the_engines_copies_of_former_states_keep_a_mended_leak_and_are_left_out(
-    rehearsal: Rehearsal, file: str
-) -> None:
+def test_the_engines_copies_of_earlier_states_are_not_searched(rehearsal: Rehearsal, file: str) -> None:
     path = rehearsal.folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(PASSWORD)
@@ -73,7 +71,7 @@ def test_compressed_objects_of_the_repository_are_read(rehearsal: Rehearsal, tmp
     GitOpsRepository.create(rehearsal.files.gitops, source)
     (source / "values.yaml").write_text("password: none\n")
     GitOpsRepository.create(rehearsal.files.gitops, source)
-    assert find_leaks(rehearsal)[0] == f"the GitOps repository has {OWNER}, plain"
+    assert find_leaks(rehearsal)[0] == f"the GitOps repository contains {OWNER}, in plain text"
     count = ["git", "-C", str(rehearsal.files.gitops), "rev-list", "--count", "main"]
     assert subprocess.run(count, capture_output=True, text=True, check=True).stdout == "2\n"
 
@@ -84,15 +82,15 @@ def test_texts_and_rendered_charts_are_searched(rehearsal: Rehearsal) -> None:
     evaluation = ChartEvaluation(chart, RenderedRelease(objects=[config_map]))
     texts = {"the export": PASSWORD, **describe_charts([evaluation])}
     assert find_leaks(rehearsal, texts)[:-1] == [
-        f"the export has {OWNER}, plain",
-        f"the rendered chart web has {OWNER}, plain",
+        f"the export contains {OWNER}, in plain text",
+        f"the rendered chart web contains {OWNER}, in plain text",
     ]
-    assert find_leaks_in_text(rehearsal, "the summary", PASSWORD)[0] == f"the summary has {OWNER}, plain"
+    assert find_leaks_in_text(rehearsal, "the summary", PASSWORD)[0] == f"the summary contains {OWNER}, in plain text"
 
 
-def test_one_place_is_named_once(rehearsal: Rehearsal) -> None:
+def test_a_place_with_several_leaks_is_reported_once(rehearsal: Rehearsal) -> None:
     (rehearsal.folder / "log").write_text(f"{PASSWORD} {PASSWORD} QWJjZGVmZ2gxMjM0NTY3OA==")
-    assert find_leaks(rehearsal)[:-1] == [f"log has {OWNER}, plain"]
+    assert find_leaks(rehearsal)[:-1] == [f"log contains {OWNER}, in plain text"]
 
 
 def test_without_secrets_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
-"""Secrets are found in the forms in which programs write them, and nothing says their values.
+"""Secrets are found in the forms in which programs write them, and their values are not printed.
 
-Proves the search, in texts and files. What is searched, test_secret_leaks.py proves; that the engine leaves the forms
-that are searched for, tests/engine/test_secret_canaries.py.
+Proves the search in texts and files. test_secret_leaks.py proves what is searched, and
+tests/engine/test_secret_canaries.py that the engine writes the forms that are searched for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def find(text: str | bytes, password: str = PASSWORD) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "form"),
     [
-        (PASSWORD, "plain"),
+        (PASSWORD, "in plain text"),
         (f"postgresql://mlflow:{quote_plus(PASSWORD)}@db:5432/mlflow?sslmode=require", "URL-encoded"),
         (f"https://{quote(PASSWORD)}@db", "URL-encoded"),
         (f"https://{quote(PASSWORD, safe='')}@db", "URL-encoded"),
@@ -41,22 +41,22 @@ def find(text: str | bytes, password: str = PASSWORD) -> list[str]:
     ],
 )  # fmt: skip
 def test_every_form_is_found_with_its_owner_and_without_its_value(text: str | bytes, form: str) -> None:
-    assert f"the log has {OWNER}, {form}" in find(text)
+    assert f"the log contains {OWNER}, {form}" in find(text)
     assert PASSWORD not in " ".join(find(text))
 
 
-def test_a_plain_password_has_one_finding() -> None:
+def test_a_password_in_plain_text_is_one_leak() -> None:
     assert find("alpha12345") == []
-    assert find("... Abcdefgh12345678 ...", "Abcdefgh12345678") == [f"the log has {OWNER}, plain"]
+    assert find("... Abcdefgh12345678 ...", "Abcdefgh12345678") == [f"the log contains {OWNER}, in plain text"]
 
 
-def test_each_resource_that_has_it_is_named() -> None:
+def test_each_resource_that_contains_it_is_named() -> None:
     text = "".join(f'{{"urn":"urn:pulumi:test::shop::x:y:Z::{name}","inputs":"{PASSWORD}"}}' for name in ("a", "b"))
-    assert find(text) == [f"the log, resource x:y:Z::{name}, has {OWNER}, plain" for name in ("a", "b")]
+    assert find(text) == [f"the log, resource x:y:Z::{name}, contains {OWNER}, in plain text" for name in ("a", "b")]
 
 
 @pytest.mark.parametrize("text", ["", "another", PASSWORD[:-1], base64.b64encode(b"another password").decode()])
-def test_what_is_no_secret_is_no_finding(text: str) -> None:
+def test_text_without_a_secret_has_no_leaks(text: str) -> None:
     assert find(text) == []
 
 
@@ -65,11 +65,11 @@ def test_a_secret_on_the_border_of_two_parts_is_found_once(tmp_path: Path, befor
     file = tmp_path / "log"
     file.write_text("." * before + PASSWORD + "." * _PART)
     assert [str(leak) for leak in SecretSearch([(PASSWORD, OWNER)]).search_file("log", file)] == [
-        f"log has {OWNER}, plain"
+        f"log contains {OWNER}, in plain text"
     ]
 
 
-def test_a_file_that_is_gone_has_no_secret(tmp_path: Path) -> None:
+def test_a_file_that_no_longer_exists_has_no_leaks(tmp_path: Path) -> None:
     assert list(SecretSearch([(PASSWORD, OWNER)]).search_file("log", tmp_path / "none")) == []
 
 
@@ -85,7 +85,7 @@ def test_the_resource_or_object_is_named(tmp_path: Path, before: bytes, what: st
     file = tmp_path / "db"
     file.write_bytes(b"-" * 3 * _PART + before + PASSWORD.encode())
     assert [str(leak) for leak in SecretSearch([(PASSWORD, OWNER)]).search_file("db", file)] == [
-        f"db, {what}, has {OWNER}, plain"
+        f"db, {what}, contains {OWNER}, in plain text"
     ]
 
 
@@ -102,5 +102,5 @@ def test_an_event_is_described_by_its_own_line(tmp_path: Path) -> None:
     ):
         file.write_text(f"{other}\n{line}{PASSWORD}")
         assert [str(leak) for leak in SecretSearch([(PASSWORD, OWNER)]).search_file("up-events.jsonl", file)] == [
-            f"up-events.jsonl{what} has {OWNER}, plain"
+            f"up-events.jsonl{what} contains {OWNER}, in plain text"
         ]

@@ -1,7 +1,7 @@
 """A rehearsal's lock, its environment and its messages.
 
-Proves what the engine receives. That it runs with it is proven in tests/engine; the copy of the project and the
-commands in it are proven in tests/unit/rehearsal/engine.
+Proves the environment that the engine receives. That the engine runs with it is proven in tests/engine; the copy of the
+project and the commands in it are proven in tests/unit/rehearsal/engine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def test_an_unknown_stack_is_an_error_that_lists_the_stacks(rehearsal: Rehearsal
 
 
 @pytest.mark.parametrize(("caller", "closed"), [("outside", 1), ("inside", 0)])
-def test_services_that_the_caller_does_not_get_to_are_listed(rehearsal: Rehearsal, caller: str, closed: int) -> None:
+def test_services_that_the_caller_cannot_reach_are_listed(rehearsal: Rehearsal, caller: str, closed: int) -> None:
     with contextlib.closing(StateStore(rehearsal.files.state)) as state:
         server = {"network": {"delegatedSubnetResourceId": "/subnets/database"}}
         state.put(ResourceRecord("azure-native:dbforpostgresql:Server", "/servers/pg", "urn", 0, server, {}))
@@ -72,7 +72,7 @@ def test_no_credentials_are_found_in_a_rehearsal(rehearsal: Rehearsal, monkeypat
     assert [name for name in files if Path(environment[name]).exists()] == []
 
 
-def test_the_rehearsals_pulumi_is_never_taken_for_the_engine(
+def test_the_rehearsals_pulumi_is_never_used_as_the_engine(
     rehearsal: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = tmp_path / "usr" / "bin"
@@ -127,16 +127,16 @@ def test_a_run_that_changes_something_saves_its_state_at_its_end(
     assert completed.stdout.strip() == ("" if command == "preview" else "true")
 
 
-def test_an_engine_that_was_killed_before_it_saved_is_no_ground_to_go_on_from(
+def test_a_rehearsal_does_not_continue_after_its_engine_was_killed_before_saving(
     run_engine: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     with pytest.raises(
-        UserError, match=r"killed before it saved .* of azure-dev\. .*`make rehearse-reset STACK=azure-"
+        UserError, match=r"killed before it saved .* for azure-dev\. .*`make rehearse-reset STACK=azure-"
     ):
         run_engine("up", "kill -9 $$")
 
 
-def test_an_engine_that_saved_after_its_rehearsal_was_killed_goes_on(
+def test_a_rehearsal_continues_after_its_engine_was_killed_after_saving(
     rehearsal: Rehearsal, run_engine: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     state = rehearsal.backend / ".pulumi" / "stacks" / "groundwork" / "azure-dev.json"

@@ -1,6 +1,7 @@
-"""A rehearsal that stands is compared with its stack's settings before anything starts.
+"""A deployed rehearsal is compared with its stack's settings before anything starts.
 
-Proves that the project's own comparison gets what the engine's state says; what it answers is the project's.
+Proves that the project's own comparison receives the settings in the engine's state. The comparison itself is tested
+with the project.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from rehearsal.project import Project
 from rehearsal.session import Rehearsal
 
 COMPARISON = """
-def compare(file, stack, standing, confirmed):
-    if standing["size"] == "huge" and "size" not in confirmed:
-        raise ValueError(f"{stack}: size {standing['size']} -> {file.values['shop:size']} is not possible")
+def compare(file, stack, deployed, confirmed):
+    if deployed["size"] == "huge" and "size" not in confirmed:
+        raise ValueError(f"{stack}: size {deployed['size']} -> {file.values['shop:size']} is not possible")
     return "  - size"
 
 
 def explain(file, stack, refusals):
-    return "\\n".join(f"  - size {file.values['shop:size']} of {name}: {words}" for name, words in refusals.items())
+    return "\\n".join(f"  - size {file.values['shop:size']} of {name}: {text}" for name, text in refusals.items())
 """
 
 
@@ -59,10 +60,10 @@ def test_a_deployment_that_never_ended_is_not_compared(
     deploy(rehearsal, {})
     setting_changes.check(rehearsal, [])
     captured = capsys.readouterr()
-    assert "test has no finished deployment that says what its settings were" in captured.out + captured.err
+    assert "test has no finished deployment that records its settings" in captured.out + captured.err
 
 
-def test_what_was_changed_in_the_rehearsal_is_compared_too(rehearsal: Rehearsal) -> None:
+def test_changes_in_the_rehearsal_are_compared_too(rehearsal: Rehearsal) -> None:
     rehearsal.refresh_settings()
     copy = rehearsal.workspace.stack_copy(rehearsal.stack).path
     copy.write_text(copy.read_text().replace('"3"', '"4"'))
@@ -75,7 +76,7 @@ def test_changes_are_listed(rehearsal: Rehearsal, capsys: pytest.CaptureFixture[
     deploy(rehearsal, {"settings": {"size": "2"}})
     changes = setting_changes.check(rehearsal, [])
     captured = capsys.readouterr()
-    assert "test stands, and its settings change:\n  - size" in captured.out + captured.err
+    assert "test is already deployed, and its settings change:\n  - size" in captured.out + captured.err
     assert "these settings in Pulumi.test.yaml have changed:\n  - size" in setting_changes.explain_failure(
         rehearsal, changes, {}
     )
@@ -89,14 +90,14 @@ def test_the_settings_behind_a_refusal_of_a_first_deployment_are_named(rehearsal
     assert setting_changes.explain_failure(Rehearsal("test", project=project), "", {}) == ""
 
 
-def test_what_must_not_change_is_an_error_unless_it_is_confirmed(rehearsal: Rehearsal) -> None:
+def test_a_forbidden_change_is_an_error_unless_it_is_confirmed(rehearsal: Rehearsal) -> None:
     deploy(rehearsal, {"settings": {"size": "huge"}})
     with pytest.raises(UserError, match="test: size huge -> 3 is not possible"):
         setting_changes.check(rehearsal, ["colour"])
     setting_changes.check(rehearsal, ["size"])
 
 
-def test_a_damaged_state_says_how_to_forget_it(rehearsal: Rehearsal) -> None:
+def test_the_message_on_a_damaged_state_names_how_to_delete_it(rehearsal: Rehearsal) -> None:
     deploy(rehearsal, {})
     next(rehearsal.backend.rglob("test.json")).write_text("{")
     with pytest.raises(UserError, match=r"cannot be read: .*make rehearse-reset STACK=test"):

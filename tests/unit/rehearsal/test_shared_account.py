@@ -1,6 +1,6 @@
-"""Two stacks in one simulated account: which, what the second one finds, and what they may not have in common.
+"""Two stacks in one simulated account: which stacks share it, what the second one finds, and how collisions are found.
 
-Proves it on states written by hand; tests/soak/test_scenarios.py has real stacks.
+Proves it with states written by hand; tests/soak/test_scenarios.py uses real stacks.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def test_the_neighbour_has_the_same_cloud(project: Project, stack: str, neighbou
     assert find_neighbour(Rehearsal(stack, project=project)) == neighbour
 
 
-def test_a_stack_without_a_neighbour_is_said(project: Project) -> None:
-    with pytest.raises(UserError, match="d is alone: no other stack of the project has its value of 'cloud'"):
+def test_a_stack_without_a_neighbour_is_reported(project: Project) -> None:
+    with pytest.raises(UserError, match="No other stack of the project has the same value of 'cloud' as d"):
         find_neighbour(Rehearsal("d", project=project))
 
 
@@ -59,7 +59,7 @@ def test_the_second_stack_finds_what_the_first_has_in_the_account(project: Proje
     assert list_collisions(first, second) == []
 
 
-def test_what_both_have_or_one_has_taken_is_a_collision(project: Project) -> None:
+def test_a_resource_that_both_have_or_one_has_changed_is_a_collision(project: Project) -> None:
     first, second = Rehearsal("a", project=project), Rehearsal("c", project=project)
     fill(first, [(BUCKET, "files"), (CLUSTER, "models")])
     share_account(first, second)

@@ -1,8 +1,8 @@
-"""A person's shell in a rehearsal, with the startup files that people have.
+"""A user's shell in a rehearsal, with typical startup files.
 
-Proves, with each real shell that is installed and a home directory of its own, that the rehearsal's environment wins
-over what startup files export, that the prompt says where one is, and that a shell which loses it says so in red.
-Does not prove that `pulumi` works in it: tests/engine does.
+Proves, with each real shell that is installed and a separate home directory, that the rehearsal's environment overrides
+variables that startup files export, that the prompt shows the rehearsal, and that a shell which loses the environment
+reports it in red. That `pulumi` works in the shell is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rehearsal.toolchain import REHEARSAL_MARK, ROOT
 
 pytestmark = pytest.mark.process
 
-# The file that each shell reads, and what people have in it.
+# The file that each shell reads, and its typical content.
 STARTUP = {
     "bash": ".bashrc",
     "zsh": ".zshrc",
@@ -102,7 +102,7 @@ def session(shell: str, home: Path, environment: RehearsalEnvironment, tmp_path:
 
 
 class Session:
-    """An interactive shell on a terminal of its own."""
+    """An interactive shell on its own terminal."""
 
     def __init__(self, command: list[str], variables: dict[str, str]) -> None:
         self._count = 0
@@ -112,7 +112,7 @@ class Session:
             os.execve(command[0], command, variables)  # noqa: S606 it is a shell
 
     def run(self, command: str) -> str:
-        """What the shell prints from its prompt before a command to the command's end."""
+        """The shell's output from the prompt before a command to the command's end."""
         self._count += 1
         os.write(self.terminal, f"{command}; echo e''nd{self._count}\r".encode())
         output = ""
@@ -161,7 +161,7 @@ def read_variables(session: Session) -> dict[str, str]:
     return dict(re.findall(r"-- (\w+)=(.*?)\r?$", output, re.MULTILINE))
 
 
-def test_the_rehearsals_environment_wins_over_startup_files(
+def test_the_rehearsals_environment_overrides_startup_files(
     session: Session, environment: RehearsalEnvironment
 ) -> None:
     variables = read_variables(session)
@@ -174,34 +174,34 @@ def test_the_rehearsals_environment_wins_over_startup_files(
     assert "REAL" in session.run("kubectl"), "PATH of the startup file is still there, behind the rehearsal's"
 
 
-def test_the_prompt_says_where_one_is(session: Session) -> None:
+def test_the_prompt_shows_the_rehearsal(session: Session) -> None:
     output = session.run("true") + session.run("true")
     assert "(rehearsal aws-dev)" in output
     assert "mine> " in output
     assert "NOT rehearsal" not in output
-    assert not re.search(r"\(rehearsal aws-dev\)\S* \S*\(rehearsal aws-dev\)", output), "it is said twice"
+    assert not re.search(r"\(rehearsal aws-dev\)\S* \S*\(rehearsal aws-dev\)", output), "it is shown twice"
 
 
 @pytest.mark.parametrize("lost", ["KUBECONFIG", "AWS_PROFILE", "PATH"])
-def test_a_shell_that_loses_the_environment_says_so_in_red(session: Session, home: Path, lost: str) -> None:
+def test_a_shell_that_loses_the_environment_reports_it_in_red(session: Session, home: Path, lost: str) -> None:
     is_fish = "fish" in session.command[0]
     value = f"{home}/bin:$PATH" if lost == "PATH" else "real"
     session.run(f"set -gx {lost} {home}/bin $PATH" if is_fish and lost == "PATH" else f'export {lost}="{value}"')
     output = session.run("true") + session.run("true")
     assert f"no longer in the rehearsal of aws-dev: {lost} changed" in output
     if Path(session.command[0]).name in ("bash", "zsh", "fish"):
-        assert "no longer in" not in session.run("true"), "it is said again and again"
+        assert "no longer in" not in session.run("true"), "it is reported repeatedly"
         assert "NOT rehearsal aws-dev" in session.run("true")
     assert "NOT rehearsal aws-dev" in output
     assert re.search(r"\x1b\[(31m|.*31.*m)", output)
-    way_back = re.search(r"Return to it with `(.+?)`", output.replace("\r\n", ""))
-    assert way_back
-    session.run(way_back[1])
+    remedy = re.search(r"Return to it with `(.+?)`", output.replace("\r\n", ""))
+    assert remedy
+    session.run(remedy[1])
     session.run("true")
     assert "NOT rehearsal" not in session.run("true")
 
 
-def test_it_begins_in_the_project_wherever_startup_files_go(session: Session) -> None:
+def test_a_shell_starts_in_the_project_even_if_startup_files_change_the_folder(session: Session) -> None:
     assert str(ROOT) in session.run("pwd")
 
 

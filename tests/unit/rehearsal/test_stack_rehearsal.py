@@ -1,4 +1,4 @@
-"""Wrong settings, and the message that `make rehearse` ends with before it starts anything.
+"""Invalid settings, and the message with which `make rehearse` ends before it starts anything.
 
 The commands run in this process; tests/engine/test_bad_input.py proves the same for some of them on the command line.
 Each rule of the settings is proven in tests/unit/infra/test_settings.py.

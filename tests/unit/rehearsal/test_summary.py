@@ -122,7 +122,7 @@ def test_refusals_are_read_with_the_names_of_their_resources() -> None:
     assert list_refusals(events) == {"network-nodes": "error: NetcfgInvalidSubnet\n"}
 
 
-def test_what_is_closed_to_the_caller_is_listed(summary: Any) -> None:
+def test_services_that_are_closed_to_the_caller_are_listed(summary: Any) -> None:
     assert "Closed to the caller\n  nothing\n" in summary({"same": 6})
     assert "Closed to the caller\n  vault kv\n" in summary({"same": 6}, closed_doors=["vault kv"])
 
@@ -172,7 +172,7 @@ def test_objects_that_an_api_server_accepted_are_not_reported_as_unchecked(summa
     assert "1 objects rendered, accepted by the API server" in text
 
 
-def test_without_a_control_plane_the_summary_says_that_nothing_ran(summary: Any) -> None:
+def test_without_a_control_plane_the_summary_reports_that_nothing_ran(summary: Any) -> None:
     text = summary({"same": 6})
     assert "none: there is no control plane" in text
     assert "checked offline and start no pods" in text

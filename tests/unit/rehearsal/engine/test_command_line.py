@@ -1,7 +1,7 @@
-"""What is understood of the arguments of `pulumi`.
+"""The parsing of the arguments of `pulumi`.
 
-Proves it for the ways to write options that the engine's library knows. That the options which take paths are all known
-is compared with the engine's own help in tests/engine.
+Proves it for all ways to write options that the engine's library accepts. That all options with paths are known is
+proven in tests/engine, by comparison with the engine's own help.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def absolute(arguments: str, folder: Path = HERE) -> str:
         ("--cwd", ""),
     ],
 )
-def test_the_command_is_found_behind_options(arguments: str, command: str) -> None:
+def test_the_command_is_found_after_options(arguments: str, command: str) -> None:
     assert parse(arguments.split(), HERE).command == command
 
 
 @pytest.mark.parametrize("option", ["-C ../other", "--cwd ../other", "--cwd=../other", "-C../other"])
-def test_the_folder_is_taken_out_and_paths_start_there(option: str) -> None:
+def test_the_folder_option_is_removed_and_paths_are_relative_to_the_folder(option: str) -> None:
     line = parse(f"preview {option} --save-plan plan.json".split(), HERE)
     assert line.folder == HERE / "../other"
     assert line.arguments == ("preview", "--save-plan", "plan.json")
@@ -95,7 +95,7 @@ def test_the_folder_of_a_template_is_a_path_and_a_stack_of_its_name_is_not(tmp_p
         ("stack ls", False),
     ],
 )
-def test_which_commands_check_the_projects_policies(arguments: str, expected: bool) -> None:
+def test_commands_that_deploy_check_the_projects_policies(arguments: str, expected: bool) -> None:
     assert parse(arguments.split(), HERE).needs_policies() is expected
 
 
@@ -117,5 +117,5 @@ def test_commands_that_change_something_real_are_refused(arguments: str, refused
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [("new python", True), ("version", True), ("up", False)])
-def test_which_commands_concern_no_project(arguments: str, expected: bool) -> None:
+def test_some_commands_do_not_concern_a_project(arguments: str, expected: bool) -> None:
     assert parse(arguments.split(), HERE).is_beside_projects is expected

@@ -1,6 +1,6 @@
 """The rehearsal's environment as variables.
 
-Proves what is set and removed, and what counts as lost. What shells make of it is proven in test_shell.
+Proves which variables are set, removed and reported as lost. That shells evaluate it is proven in test_shell.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REAL = (
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_what_leads_to_something_real_is_removed_and_counts_as_lost(name: str) -> None:
+def test_variables_that_point_to_real_systems_are_removed_and_reported_as_lost(name: str) -> None:
     inherited = {"HOME": "/home/me", name: "real"}
     for result in (ENVIRONMENT.extend(inherited), ENVIRONMENT.correct(inherited)):
         assert name not in result
@@ -42,22 +42,22 @@ def test_what_leads_to_something_real_is_removed_and_counts_as_lost(name: str) -
     assert ENVIRONMENT.find_lost({**ENVIRONMENT.variables, name: "real"}) == [name]
 
 
-def test_an_environment_as_it_should_be_has_lost_nothing() -> None:
+def test_the_rehearsals_own_environment_has_lost_nothing() -> None:
     assert ENVIRONMENT.find_lost(ENVIRONMENT.extend({"KUBECONFIG": "/real", "PATH": "/bin"})) == []
     assert ENVIRONMENT.find_lost({}) == ["AWS_EC2_METADATA_DISABLED", "KUBECONFIG"]
 
 
-def test_options_of_the_engine_come_from_the_shell_only() -> None:
+def test_options_of_the_engine_are_accepted_only_from_the_shell() -> None:
     assert "PULUMI_STACK" not in ENVIRONMENT.extend({"PULUMI_STACK": "other"})
     assert ENVIRONMENT.correct({"PULUMI_STACK": "other"})["PULUMI_STACK"] == "other"
 
 
-def test_programs_of_rehearsals_come_first_and_those_of_others_not_at_all(tmp_path: Path) -> None:
+def test_the_rehearsals_programs_are_first_on_path_and_other_rehearsals_are_removed(tmp_path: Path) -> None:
     (tmp_path / REHEARSAL_MARK).touch()
     path = os.pathsep.join([str(tmp_path), "/rehearsal/bin", "/usr/bin"])
     assert ENVIRONMENT.extend({"PATH": path})["PATH"] == os.pathsep.join(["/rehearsal/bin", "/usr/bin"])
 
 
-def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_an_environment_is_read_as_it_was_written(tmp_path: Path) -> None:
     ENVIRONMENT.write(tmp_path / "environment.json")
     assert RehearsalEnvironment.read(tmp_path / "environment.json") == ENVIRONMENT

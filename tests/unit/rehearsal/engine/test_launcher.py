@@ -1,7 +1,7 @@
-"""`pulumi` in a rehearsal's shell, with a stand-in for the engine that prints how it was called.
+"""`pulumi` in a rehearsal's shell, with a stand-in for the engine that records how it was called.
 
-Proves for which project, with which arguments and in which environment the engine runs, and what is printed of changes.
-What the real engine then does is proven in tests/engine.
+Proves for which project, with which arguments and in which environment the engine runs, and how changes are printed.
+The real engine's behaviour is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsa
     environment.write(rehearsal.environment)
     for key, value in environment.variables.items():
         monkeypatch.setenv(key, value)
-    for key in environment.find_lost(os.environ):  # what the machine that runs the tests has
+    for key in environment.find_lost(os.environ):  # variables of the machine that runs the tests
         monkeypatch.delenv(key)
     with rehearsal.locked():
         yield rehearsal
@@ -94,7 +94,7 @@ def test_the_engine_works_on_the_copy_and_checks_the_policies(
 @pytest.mark.parametrize(
     ("arguments", "expected"), [(["--debug"], True), (["-d"], True), (["--debug=false"], False), ([], False)]
 )
-def test_programs_send_debug_messages_where_somebody_wants_them(
+def test_programs_send_debug_messages_if_requested(
     project: Path, folder: RehearsalFolder, engine: Path, arguments: list[str], expected: bool
 ) -> None:
     assert program_runner.DEBUG == launcher.DEBUG
@@ -103,7 +103,7 @@ def test_programs_send_debug_messages_where_somebody_wants_them(
 
 
 @pytest.mark.parametrize("arguments", [["logs"], ["config", "set", "a", "b"], ["stack", "rm"], ["unheard-of"]])
-def test_so_does_every_other_command(
+def test_every_other_command_works_on_the_copy_too(
     project: Path, folder: RehearsalFolder, engine: Path, arguments: list[str]
 ) -> None:
     call = run(project, folder, engine, "--color", "never", *arguments)
@@ -111,7 +111,7 @@ def test_so_does_every_other_command(
 
 
 @pytest.mark.parametrize("folder_option", ["policies", "policies/..", "policies/../policies/"])
-def test_however_the_folder_is_written(
+def test_a_folder_option_can_be_any_path_inside_the_project(
     project: Path, folder: RehearsalFolder, engine: Path, folder_option: str
 ) -> None:
     assert run(project, folder, engine, "-C", folder_option, "up")["cwd"] == str(folder.workspace)
@@ -130,7 +130,7 @@ def test_a_stack_file_that_cannot_be_read_stops_commands_for_its_stack_only(
         run(project, folder, engine, "up")
 
 
-def test_another_project_has_settings_and_a_state_of_its_own(
+def test_another_project_has_its_own_settings_and_state(
     project: Path, folder: RehearsalFolder, engine: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
@@ -143,7 +143,7 @@ def test_another_project_has_settings_and_a_state_of_its_own(
     assert call["environment"]["PULUMI_BACKEND_URL"] == (folder.other_project(other) / "backend").as_uri()
 
 
-def test_without_a_project_the_engine_runs_where_the_person_is(
+def test_without_a_project_the_engine_runs_in_the_current_folder(
     project: Path, folder: RehearsalFolder, engine: Path, tmp_path: Path
 ) -> None:
     assert run(project, folder, engine, "-C", str(tmp_path), "stack", "ls")["cwd"] == str(project)
@@ -164,7 +164,7 @@ def test_an_environment_that_the_shell_has_lost_is_restored_and_reported(
     environment = run(project, folder, engine, "preview")["environment"]
     assert environment["KUBECONFIG"] == "/rehearsal"
     assert not {"AWS_PROFILE", "PULUMI_CONFIG_PASSPHRASE"} & set(environment)
-    assert environment["PULUMI_PARALLEL"] == "4", "an option that the person chose"
+    assert environment["PULUMI_PARALLEL"] == "4", "an option that the user set"
     assert "no longer in the rehearsal of dev: AWS_PROFILE, KUBECONFIG, PULUMI_CONFIG" in capsys.readouterr().err
 
 
@@ -185,7 +185,7 @@ def test_changed_settings_are_printed_as_a_patch(
     assert "v1:" not in printed
     assert "shop:key is encrypted with this rehearsal's own passphrase" in printed
     run(project, folder, engine, "config", "get", "size")
-    assert capsys.readouterr().err == "", "it is said once"
+    assert capsys.readouterr().err == "", "it is printed once"
     subprocess.run(command, shell=True, check=True)  # noqa: S602 as a person would
     assert (project / "Pulumi.dev.yaml").read_text() == 'config:\n  shop:size: "4"\n'
 
@@ -197,20 +197,18 @@ def test_the_exit_code_is_the_engines(
     assert run(project, folder, engine, "preview")["code"] == 7
 
 
-def test_what_would_change_something_real_is_refused(project: Path, folder: RehearsalFolder, engine: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"`pulumi login` is about a real backend.*rehearsal of dev\. Run it in another"
-    ):
+def test_commands_that_change_something_real_are_refused(project: Path, folder: RehearsalFolder, engine: Path) -> None:
+    with pytest.raises(UserError, match=r"`pulumi login` changes a real backend.*rehearsal of dev\. Run it in another"):
         run(project, folder, engine, "login", "s3://real")
 
 
 @pytest.mark.parametrize("ended", ["stopped", "killed"])
-def test_when_the_clouds_have_ended_the_message_says_how_to_go_on(
+def test_after_the_clouds_have_ended_the_message_names_the_next_step(
     project: Path, tmp_path: Path, engine: Path, ended: str
 ) -> None:
     folder = RehearsalFolder(tmp_path / "dev")
     if ended == "killed":
         folder.path.mkdir()
         RehearsalEnvironment("dev", {}, []).write(folder.environment)
-    with pytest.raises(UserError, match=r"clouds of dev have ended.*make -s env STACK=dev.*new shell"):
+    with pytest.raises(UserError, match=r"clouds of dev no longer run.*make -s env STACK=dev.*new shell"):
         run(project, folder, engine, "up")

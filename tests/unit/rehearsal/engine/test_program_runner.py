@@ -1,6 +1,6 @@
-"""What a program's process leaves out of what the SDK does.
+"""Waiting for the outputs of a program, in place of the SDK's own implementation.
 
-Proves that all outputs are waited for, in whatever order they become known, and that a failed one ends the wait. That
+Proves that all outputs are awaited, in any order in which they become known, and that a failed one ends the wait. That
 programs run as under the official language host is proven in tests/engine.
 """
 
@@ -32,7 +32,7 @@ def from_coroutine(coroutine: Coroutine[Any, Any, Any]) -> pulumi.Output[Any]:
     return output
 
 
-def test_outputs_that_others_make_while_they_are_waited_for_are_known_too() -> None:
+def test_outputs_created_during_the_wait_are_awaited_too() -> None:
     known: list[int] = []
 
     def follow(value: int) -> pulumi.Output[Any]:
@@ -47,7 +47,7 @@ def test_outputs_that_others_make_while_they_are_waited_for_are_known_too() -> N
     assert sorted(known) == [0, 1, 2]
 
 
-def test_an_output_that_cannot_be_known_ends_the_wait_at_once() -> None:
+def test_a_failed_output_ends_the_wait_at_once() -> None:
     async def fail() -> None:
         raise ValueError("refused")
 

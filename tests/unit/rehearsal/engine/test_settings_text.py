@@ -1,7 +1,7 @@
-"""Edits of a stack's file: what is asked for changes, and the rest of the text stays.
+"""Edits of a stack's file: the requested settings change, and the rest of the text is preserved.
 
-Proves it for the ways in which people write such files. That the result reads as intended is checked with the project's
-reader, which tests/engine compares with the engine's.
+Proves it for the ways in which people write such files. That the result is read as intended is checked with the
+project's reader, which tests/engine compares with the engine's.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def complete(key: str) -> str:
 
 
 def edit(text: str, **changes: Any) -> str:
-    """Set settings of shop, None to remove one; checks that the result holds just that."""
+    """Set settings of shop, or remove one with None; checks that the result has exactly these settings."""
     file = stack_file.parse(text.encode(), "shop", "test")
     config = {**file.config, **{f"shop:{key}": value for key, value in changes.items()}}
     config = {key: value for key, value in config.items() if value is not None}
@@ -69,14 +69,14 @@ def edit(text: str, **changes: Any) -> str:
     ],
     ids=str,
 )
-def test_only_what_changes_is_edited(changes: dict[str, Any], old: str, new: str) -> None:
+def test_only_changed_settings_are_edited(changes: dict[str, Any], old: str, new: str) -> None:
     assert edit(TEXT, **changes) == TEXT.replace(old, new, 1)
 
 
 @pytest.mark.parametrize(
     "text", ["NO", "on", "12:30:45", "0042", "1e3", "~", "", "#1", "- a", "two\nlines", "ü", "v1:x"]
 )
-def test_text_stays_text_whatever_it_looks_like(text: str) -> None:
+def test_text_that_looks_like_another_type_stays_text(text: str) -> None:
     edit(TEXT, size=text, more={"text": text, "list": [text]})
 
 
@@ -97,7 +97,7 @@ def test_text_stays_text_whatever_it_looks_like(text: str) -> None:
     ],
     ids=repr,
 )
-def test_every_way_to_write_a_file_can_be_edited(text: str) -> None:
+def test_every_style_of_a_file_can_be_edited(text: str) -> None:
     result = edit(text, size="4", owner="me")
     assert ("\r\n" in result) == ("\r\n" in text)
     edit(result, size=None, owner=None)

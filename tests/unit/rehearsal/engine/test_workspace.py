@@ -1,7 +1,7 @@
 """The copy of a project that the engine works on.
 
-Proves what is in it and what becomes of changes to either side. That the engine works in it, and leaves the project's
-files alone, is proven in tests/engine.
+Proves its content, and the effect of changes on either side. That the engine works in it, and does not change the
+project's files, is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def copy(workspace: Workspace) -> StackCopy:
 
 
 def change(workspace: Workspace, remove: str = "", **settings: Any) -> None:
-    """What the engine does for `config set` and `config rm`."""
+    """Change the copy as the engine does for `config set` and `config rm`."""
     path = workspace.folder / "Pulumi.dev.yaml"
     content = yaml.safe_load(path.read_text())
     content["encryptionsalt"] = "v1:rehearsal"
@@ -83,13 +83,13 @@ def config(workspace: Workspace) -> dict[str, Any]:
     return content
 
 
-def test_nothing_of_a_real_backend_is_in_it(workspace: Workspace) -> None:
+def test_the_copy_contains_nothing_of_a_real_backend(workspace: Workspace) -> None:
     text = "".join(path.read_text() for path in workspace.folder.rglob("*") if path.is_file())
     for real in ("s3:", "awskms", "AQICAHj", "v1:", "secure", "environment"):
         assert real not in text
 
 
-def test_the_program_runs_where_it_is(workspace: Workspace) -> None:
+def test_the_program_runs_in_the_projects_folder(workspace: Workspace) -> None:
     project = yaml.safe_load((workspace.folder / "Pulumi.yaml").read_text())
     root = workspace.root
     assert Path(project["main"]) == root
@@ -99,14 +99,14 @@ def test_the_program_runs_where_it_is(workspace: Workspace) -> None:
     assert "default: NO" in (workspace.folder / "Pulumi.yaml").read_text()
 
 
-def test_encrypted_values_at_any_depth_are_named_placeholders(workspace: Workspace) -> None:
+def test_encrypted_values_at_any_depth_are_replaced_by_placeholders(workspace: Workspace) -> None:
     assert copy(workspace).placeholders() == ["shop:token", "shop:database.replicas.0.password"]
     assert config(workspace)["shop:token"] == "Placeholder-1-for-shop-token"
     [replica] = config(workspace)["shop:database"]["replicas"]
     assert replica == {"password": "Placeholder-1-for-shop-database-replicas-0-password"}
 
 
-def test_a_placeholder_that_was_given_a_value_is_none_any_more(workspace: Workspace) -> None:
+def test_a_placeholder_that_was_set_to_a_value_is_no_longer_listed(workspace: Workspace) -> None:
     change(workspace, token={"secure": "v1:rehearsal"})
     assert copy(workspace).placeholders() == ["shop:database.replicas.0.password"]
     assert workspace.secrets() == ["shop:token"]
@@ -127,19 +127,19 @@ def test_changes_are_a_patch_of_the_projects_file(workspace: Workspace) -> None:
     assert workspace.patch() == ""
 
 
-def test_a_stack_of_the_rehearsals_own_is_a_patch_that_creates_its_file(workspace: Workspace) -> None:
+def test_a_stack_that_exists_only_in_the_rehearsal_is_a_patch_that_creates_its_file(workspace: Workspace) -> None:
     (workspace.folder / "Pulumi.new.yaml").write_text("encryptionsalt: v1:x\nconfig:\n  shop:size: '1'\n")
     (workspace.root / "settings.patch").write_text(workspace.patch())
     subprocess.run(["git", "apply", "settings.patch"], cwd=workspace.root, check=True)
     assert (workspace.root / "stacks" / "Pulumi.new.yaml").read_text() == 'config:\n  shop:size: "1"\n'
 
 
-def test_a_stack_without_settings_of_its_own_is_no_change(workspace: Workspace) -> None:
+def test_a_new_stack_without_settings_is_not_a_change(workspace: Workspace) -> None:
     (workspace.folder / "Pulumi.new.yaml").write_text("encryptionsalt: v1:x\n")
     assert workspace.patch() == ""
 
 
-def test_changes_of_both_sides_are_kept_and_the_projects_file_wins_where_both_changed(workspace: Workspace) -> None:
+def test_changes_of_both_sides_are_merged_and_the_projects_file_wins_a_conflict(workspace: Workspace) -> None:
     change(workspace, size="4", owner="me", remove="database")
     tracked(workspace).write_text(STACK.replace("size: 3 ", "size: 5 ") + "# end\n")
     workspace.refresh()
@@ -151,21 +151,21 @@ def test_changes_of_both_sides_are_kept_and_the_projects_file_wins_where_both_ch
     assert "v1:rehearsal" in copy(workspace).path.read_text(), "the engine needs its own salt"
 
 
-def test_a_copy_that_was_deleted_is_made_again(workspace: Workspace) -> None:
+def test_a_deleted_copy_is_created_again(workspace: Workspace) -> None:
     copy(workspace).path.unlink()
     assert workspace.patch() == ""
     workspace.refresh()
     assert config(workspace)["shop:size"] == "3"
 
 
-def test_a_stack_file_that_cannot_be_read_is_reported_and_concerns_no_other_stack(workspace: Workspace) -> None:
+def test_a_stack_file_that_cannot_be_read_is_reported_and_does_not_affect_other_stacks(workspace: Workspace) -> None:
     (workspace.root / "stacks" / "Pulumi.bad.yaml").write_text("config: [unclosed")
     assert workspace.refresh()["bad"].startswith("stacks/Pulumi.bad.yaml, line 1")
     change(workspace, size="4")
     assert "stacks/Pulumi.dev.yaml" in workspace.patch()
 
 
-def test_a_file_that_a_person_names_is_copied_too(workspace: Workspace) -> None:
+def test_a_settings_file_that_the_user_names_is_copied_too(workspace: Workspace) -> None:
     other = workspace.root / "other.yaml"
     other.write_text(STACK)
     adopted = workspace.adopt(other)
@@ -178,7 +178,7 @@ def test_a_file_that_a_person_names_is_copied_too(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("name", ["Pulumi.json", "Pulumi.yml"])
-def test_projects_in_the_engines_other_formats(tmp_path: Path, name: str) -> None:
+def test_projects_in_the_engines_other_formats_are_read(tmp_path: Path, name: str) -> None:
     suffix = Path(name).suffix
     (tmp_path / name).write_text('{"name": "shop", "runtime": "nodejs", "config": "config"}')
     (tmp_path / "config").mkdir()

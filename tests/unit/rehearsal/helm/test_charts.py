@@ -1,4 +1,4 @@
-"""Where chart packages come from, that they match their pins, and how Helm is run.
+"""The sources of chart packages, their pins, and runs of Helm.
 
 Proves it with a fake `helm` on PATH. That the real Helm renders real charts is proven in tests/engine.
 """
@@ -55,7 +55,7 @@ def install_helm(machine: Path, command: str) -> None:
 
 
 def recorded_arguments(machine: Path) -> list[str]:
-    """The arguments of each run of Helm, `helm version` exempt."""
+    """The arguments of each run of Helm, except `helm version`."""
     file = machine / "arguments"
     return file.read_text().splitlines() if file.exists() else []
 
@@ -78,7 +78,7 @@ def test_a_chart_is_pulled_from_its_repository_at_its_version_once(machine: Path
     assert arguments.startswith("pull toy --repo https://charts.example --version 1.0.0 --destination ")
 
 
-def test_a_chart_in_an_oci_registry_is_pulled_by_its_address_alone(machine: Path) -> None:
+def test_a_chart_in_an_oci_registry_is_pulled_by_its_address_without_a_repository(machine: Path) -> None:
     install_helm(machine, 'echo pulled > "$6/toy-1.0.0.tgz"')
     assert fetch_package(Chart("oci://charts.example/toy", "1.0.0")).name == "toy-1.0.0.tgz"
 
@@ -105,7 +105,7 @@ def test_each_failed_pull_has_a_reason(machine: Path, command: str, chart: Chart
         fetch_package(chart)
 
 
-def test_a_pull_without_an_answer_is_given_up(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pull_without_an_answer_times_out(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_helm(machine, "exec sleep 60")
     monkeypatch.setattr(charts, "_PULL_TIMEOUT", 0.2)
     with pytest.raises(ChartUnavailableError, match=r"did not answer within 0\.2 s"):
@@ -170,7 +170,7 @@ def test_a_pulled_package_must_match_its_pinned_digest(machine: Path, pin: Calla
 def test_a_digest_mismatch_fails_the_resource_and_is_reported_to_the_user() -> None:
     assert issubclass(DigestMismatchError, CloudError)
     assert issubclass(DigestMismatchError, UserError)
-    # Which would let the rehearsal go on without the chart.
+    # That error would let the rehearsal continue without the chart.
     assert not issubclass(DigestMismatchError, ChartUnavailableError)
 
 
@@ -202,7 +202,9 @@ def test_a_version_other_than_the_pinned_one_is_not_compared_with_the_digest(
     assert fetch_package(Chart("toy", "2.0.0", TOY.repository)).read_text() == "other\n"
 
 
-def test_that_no_chart_can_be_had_is_told_from_that_one_cannot(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_available_chart_is_distinguished_from_one_unavailable_chart(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install_helm(machine, FAILS)
     assert sorted(charts.list_unavailable()) == sorted(charts.pinned_charts())
     reason = charts.explain_none_available()
@@ -217,7 +219,9 @@ def test_that_no_chart_can_be_had_is_told_from_that_one_cannot(machine: Path, mo
     assert name not in charts.list_unavailable()
 
 
-def test_a_project_that_pins_no_chart_misses_none(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_without_pinned_charts_has_no_unavailable_ones(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install_helm(machine, FAILS)
     monkeypatch.setattr(charts, "pinned_charts", dict)
     assert charts.explain_none_available() == ""

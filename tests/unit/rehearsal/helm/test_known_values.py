@@ -1,8 +1,8 @@
-"""Which values charts know, on small charts and on the real ones in GROUNDWORK_CHARTS.
+"""The values that charts know, for small charts and for the real ones in GROUNDWORK_CHARTS.
 
-Proves that values which are documented, declared, or read by templates raise no alarm, and that misspelt ones are named
-with the nearest. Keys inside maps that templates render as a whole are not judged here: where they become objects of
-Kubernetes, the API's schemas judge them.
+Proves that values which are documented, declared, or read by templates are not reported, and that misspelt ones are
+reported with the nearest known value. Keys inside maps that templates render as a whole are not checked here: if they
+end up in Kubernetes objects, the API's schemas validate them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def package(tmp_path: Path) -> Path:
     ],
     ids=["values.yaml and its comments", "free maps", "templates", "named templates", "schema", "subcharts", "unknown"],
 )
-def test_values_that_a_chart_knows_raise_no_alarm(package: Path, values: Mapping[str, Any]) -> None:
+def test_values_that_a_chart_knows_are_not_reported(package: Path, values: Mapping[str, Any]) -> None:
     assert find_unknown_values(package, values) == []
 
 
@@ -276,13 +276,13 @@ def find_real_package(chart: str) -> Path:
 
 
 @pytest.mark.parametrize("chart", REAL_VALUES)
-def test_values_of_real_charts_raise_no_alarm(chart: str) -> None:
+def test_values_of_real_charts_are_not_reported(chart: str) -> None:
     assert [found.message for found in find_unknown_values(find_real_package(chart), REAL_VALUES[chart])] == []
 
 
 @pytest.mark.parametrize("chart", REAL_VALUES)
 def test_misspelt_values_of_real_charts_are_found(chart: str) -> None:
-    """At least seven of ten: the others are labels, parts of objects of Kubernetes, and content of configuration."""
+    """At least seven of ten: the others are labels, parts of Kubernetes objects, and content of configuration files."""
     package = find_real_package(chart)
     misspelt = dict(_misspell_each(REAL_VALUES[chart]))
     found = [

@@ -1,4 +1,4 @@
-"""The stacks that connections are cut in: one of each cloud, with all that is optional."""
+"""The stacks in which connections are cut: one per cloud, with all optional components."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rehearsal.helm import charts
 from tests.support.declared_stack import DeclaredStack, declare_stack
 
 
-# In place of that of all unit tests: what charts render is a part of the wiring.
+# Overrides the fixture of all unit tests, since rendered charts are a part of the wiring.
 @pytest.fixture(scope="module", autouse=True)
 def _no_rendering() -> None:
     if reason := charts.explain_none_available():
@@ -19,7 +19,7 @@ def _no_rendering() -> None:
 
 @pytest.fixture(scope="module")
 def stacks(_no_rendering: None) -> dict[str, DeclaredStack]:
-    """By the name of the cloud. They are for reading: the modules of one process share them."""
+    """Keyed by cloud. Read-only: the modules of one process share them."""
     return {cloud: _declare(cloud) for cloud in ("azure", "aws")}
 
 

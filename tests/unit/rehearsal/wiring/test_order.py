@@ -1,7 +1,7 @@
-"""The order of creation of whole stacks, in which single resources no longer wait for others.
+"""The order of creation in whole stacks, from which single dependencies are removed.
 
-Proves that the stacks as they are wait for all that the rules know of, and of each kind of need that it is reported
-where nothing leads to it, although all of it exists. That the engine creates in this order is the engine's.
+Proves that the stacks wait for everything that the rules cover, and that each kind of missing dependency is reported
+although the resource exists. That the engine creates resources in this order is not proven here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.process  # Helm renders the charts
 Stacks = dict[str, DeclaredStack]
 
 
-def judge(stack: DeclaredStack, graph: Graph) -> list[str]:
+def list_problems(stack: DeclaredStack, graph: Graph) -> list[str]:
     caller = stack.recorder.circumstances.caller
     return [problem.message for problem in wiring.judge_graph(graph, stack.recorder.state, stack.wiring, caller)]
 
 
 @pytest.mark.parametrize("cloud", ["azure", "aws"])
 def test_a_stack_waits_for_what_it_needs(stacks: Stacks, cloud: str) -> None:
-    assert judge(stacks[cloud], stacks[cloud].graph) == []
+    assert list_problems(stacks[cloud], stacks[cloud].graph) == []
 
 
 def find(graph: Graph, kind: str, name: str) -> Declared:
@@ -40,7 +40,7 @@ def find(graph: Graph, kind: str, name: str) -> Declared:
 
 
 def cut(graph: Graph, waiting: Declared, needed: Declared) -> Graph:
-    """The graph in which one resource waits for nothing that leads to another."""
+    """The graph without any dependency of one resource that leads to another."""
     needs = [urn for urn in waiting.needs if urn != needed.urn and needed.urn not in graph.list_before(urn)]
     assert needed.urn in graph.list_before(waiting.urn)
     return Graph(replace(each, needs=needs) if each is waiting else each for each in graph)
@@ -58,17 +58,17 @@ def cut(graph: Graph, waiting: Declared, needed: Declared) -> Graph:
             ("RoleAssignment", "cluster-control-kubelet"),
             "assign kubelet identity",
         ),
-        # roles act late, and Kubernetes is reached by who has access
+        # roles take effect late, and Kubernetes requires access
         ("azure", ("ManagedCluster", "cluster"), ("Sleep", "cluster-control-propagation"), "assign kubelet identity"),
         ("azure", ("StorageAccount", "artifacts"), ("Sleep", "secrets-encryption-propagation"), "may not use the key"),
-        ("azure", ("FlowLog", "audit-flows"), ("Sleep", "audit-flows-propagation"), "and may not"),
+        ("azure", ("FlowLog", "audit-flows"), ("Sleep", "audit-flows-propagation"), "which may not"),
         ("aws", ("kubernetes", "kubernetes"), ("AccessPolicyAssociation", "cluster-admin-rehearsal"), "access entry"),
         # in the cluster
         ("aws", ("ServiceMonitor", "experiment-router-monitor"), ("Release", "kube-prometheus-stack"), "its kind"),
-        ("aws", ("Release", "kserve-runtime-configs"), ("Release", "kserve-resources"), "judged by a webhook"),
+        ("aws", ("Release", "kserve-runtime-configs"), ("Release", "kserve-resources"), "admitted by a webhook"),
         ("aws", ("Release", "mlflow"), ("Secret", "mlflow-database"), "its pods use Secret mlflow-database"),
-        ("aws", ("Release", "kube-prometheus-stack"), ("StorageClass", "storage"), "its volumes have"),
-        ("aws", ("Release", "karpenter"), ("PodIdentityAssociation", "karpenter"), "its pods act by"),
+        ("aws", ("Release", "kube-prometheus-stack"), ("StorageClass", "storage"), "its volumes use"),
+        ("aws", ("Release", "karpenter"), ("PodIdentityAssociation", "karpenter"), "its pods get access from"),
         ("azure", ("StatefulSet", "experiment-router"), ("Namespace", "serving"), "its namespace is"),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_dependency_that_is_missing_is_reported(
     stacks: Stacks, cloud: str, waiting: tuple[str, str], needed: tuple[str, str], message: str
 ) -> None:
     graph = stacks[cloud].graph
-    found = judge(stacks[cloud], cut(graph, find(graph, *waiting), find(graph, *needed)))
+    found = list_problems(stacks[cloud], cut(graph, find(graph, *waiting), find(graph, *needed)))
     assert any(message in text for text in found), found
 
 
@@ -89,17 +89,19 @@ def test_a_dependency_that_is_missing_is_reported(
         ("aws", "cluster-admin-propagation", "10s", "access entry"),
     ],
 )
-def test_a_pause_that_is_too_short_is_none(stacks: Stacks, cloud: str, pause: str, length: str, message: str) -> None:
+def test_a_pause_that_is_too_short_does_not_count(
+    stacks: Stacks, cloud: str, pause: str, length: str, message: str
+) -> None:
     graph = stacks[cloud].graph
     found = find(graph, "Sleep", pause)
     short = replace(found, inputs={**found.inputs, "createDuration": length})
-    problems = judge(stacks[cloud], Graph(short if each is found else each for each in graph))
+    problems = list_problems(stacks[cloud], Graph(short if each is found else each for each in graph))
     assert any(message in text for text in problems), problems
 
 
-@pytest.mark.parametrize(("kind", "message"), [("StorageAccount", "may not use the key"), ("FlowLog", "and may not")])
+@pytest.mark.parametrize(("kind", "message"), [("StorageAccount", "may not use the key"), ("FlowLog", "which may not")])
 def test_a_resource_that_uses_a_grant_before_it_acts_is_refused(stacks: Stacks, kind: str, message: str) -> None:
-    """As the clouds do it during a run in which grants act late."""
+    """As the clouds do in a rehearsal with slow grants."""
     state = StateStore(":memory:")
     acting = ActingState(state)
     records = list(stacks["azure"].recorder.state.all())
@@ -125,7 +127,7 @@ def test_an_object_without_a_namespace_is_reported(stacks: Stacks) -> None:
     secret = find(stacks["aws"].graph, "Secret", "mlflow-database")
     without = {**secret.inputs, "metadata": {"name": "mlflow-database"}}
     graph = Graph(replace(each, inputs=without) if each is secret else each for each in stacks["aws"].graph)
-    assert any("goes to `default`" in text for text in judge(stacks["aws"], graph))
+    assert any("goes to `default`" in text for text in list_problems(stacks["aws"], graph))
 
 
 def test_a_default_provider_may_be_configured(stacks: Stacks) -> None:
