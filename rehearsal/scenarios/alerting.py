@@ -174,7 +174,7 @@ def _be_stuck(scene: Scene) -> Timeline:
         listed, described = runbook.follow("How to see it", name="models")
         _check("OutOfSync" in listed and "ConfigMap" in described, "The runbook does not show what is out of sync")
         environment.repository.commit(lambda clone: _remove_stuck(clone / folder), "Correct it in git")
-        runbook.follow("Mend", name="models")
+        runbook.follow("Fix", name="models")
         model_steps.wait_until_synced(environment)
         timeline.followed = runbook.followed
     return timeline

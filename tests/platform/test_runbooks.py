@@ -1,6 +1,6 @@
 """The runbooks: one for each alert, all of one shape, whose links and commands lead somewhere.
 
-Does not prove that following one mends anything.
+Does not prove that following one fixes anything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.every_case import check_every
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
 ROOT = RUNBOOKS.parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text().splitlines()
-SECTIONS = ["What it means", "How to see it", "First five minutes", "Mend", "Verify", "Afterwards"]
+SECTIONS = ["What it means", "How to see it", "First five minutes", "Fix", "Verify", "Afterwards"]
 PROGRAMS = {"curl", "git", "helm", "kubectl", "make"}
 # What people decide to do, rather than are alerted to.
 PROCEDURES = {"failed-deployment", "failover", "restore", "rollback", "store-away"}
