@@ -104,5 +104,5 @@ def test_what_is_no_repository_or_commit_is_refused(project: str, commit: str) -
 
 def test_githubs_own_reason_is_said(tmp_path: Path) -> None:
     programs = FakePrograms({PULLS: refuse("HTTP 403: Resource not accessible by integration")})
-    with pytest.raises(DeliveryError, match="GitHub does not take the request: HTTP 403"):
+    with pytest.raises(DeliveryError, match="GitHub does not accept the request: HTTP 403"):
         comment.post(programs, PROJECT, COMMIT, [report(tmp_path, "x")])

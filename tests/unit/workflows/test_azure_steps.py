@@ -197,4 +197,4 @@ def test_a_model_goes_from_training_to_its_tag(tmp_path: Path) -> None:
 def test_a_pipeline_for_a_version_that_nobody_named_is_one_clear_message(agent: Agent) -> None:
     result = run(agent, "plan", DEPLOYMENT_TYPE="promote")
     assert (result.code, result.outputs) == (1, {})
-    assert "version is '', which is not the number of a version" in result.printed
+    assert "version is '', which is not a version number" in result.printed

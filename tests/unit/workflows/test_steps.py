@@ -112,7 +112,7 @@ def test_a_stack_whose_file_is_gone_is_not_deployed(machine: Machine) -> None:
 
 def test_without_an_address_a_notification_fails_nothing(machine: Machine) -> None:
     expressions = {"inputs.text": "x $(touch /tmp/never)", "secrets.SLACK_WEBHOOK_URL": ""}
-    assert "so that nobody is told" in succeed(machine.run(find("notify"), expressions)).printed
+    assert "so no notification is sent" in succeed(machine.run(find("notify"), expressions)).printed
 
 
 def test_at_night_what_the_policies_found_is_written_as_sarif(tmp_path: Path, machine: Machine) -> None:
