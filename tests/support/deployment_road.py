@@ -56,7 +56,7 @@ def _check_preflight(machine: Deployment, file: Path) -> None:
     """It finds everything, and leaves the backend and the stack's file alone."""
     before = file.read_text()
     report = _succeed(machine.make("preflight", STACK))
-    assert f"Everything that {STACK} needs is there." in report
+    assert f"Everything that {STACK} needs is present." in report
     assert "is not in the backend yet" in report
     assert "PULUMI_DEBUG_PROVIDERS attaches the engine" in report, "what is simulated is named"
     assert file.read_text() == before
