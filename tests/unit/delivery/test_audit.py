@@ -1,7 +1,7 @@
-"""The audit of a state, of a log and of manifests, in each format, with good and with bad input.
+"""The audit of a state, of a log and of manifests, in each format, with valid and invalid input.
 
-The engine is a script here, which keeps what it was asked and answers with given events: that the real one answers so
-is proven by tests/engine/test_adopted_pack.py. That SARIF is valid by its schema is proven by test_sarif.
+The engine is a script here, which records its arguments and answers with prepared events: that the real one answers so
+is proven by tests/engine/test_adopted_pack.py. That SARIF is valid against its schema is proven by test_sarif.
 """
 
 from __future__ import annotations

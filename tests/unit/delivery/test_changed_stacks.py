@@ -1,6 +1,6 @@
-"""Which stacks a change concerns, by its files, and in a real git repository.
+"""Which stacks a change concerns, according to its files, and in a real git repository.
 
-Proves the rules; that a rehearsal really reads nothing else, the list of what it does not read claims.
+Proves the rules. Not proven: that a rehearsal reads none of the files that the list calls unread.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The comment on a pull request: one, replaced, bounded, and harmless whatever a fork has written into its report.
+"""The comment on a pull request: a single one, replaced, bounded, and harmless even if a fork's report is hostile.
 
-`gh` is simulated, with the answers of GitHub's REST API; which arguments it gets is what is proven.
+`gh` is simulated, with the answers of GitHub's REST API; the tests prove which arguments it gets.
 """
 
 from __future__ import annotations

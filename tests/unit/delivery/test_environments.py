@@ -1,4 +1,4 @@
-"""The order of deployments: by environment, and refused where a stack has no place in it."""
+"""The order of deployments: by environment, and refused if a stack has no place in it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The stages of a model's pipeline: what is run in which pod of the cluster, and what is made of the answers.
+"""The stages of a model's pipeline: which command runs in which pod of the cluster, and how its answer is read.
 
-kubectl is simulated. That the commands do what is asked of them is proven in platform/lifecycle, with whose names of
-modules and arguments a test compares those that are used here, as with the names of the program's pods.
+kubectl is simulated. That the commands work is proven in platform/lifecycle; a test compares the names of modules and
+arguments here with those there, and the names of pods with the program's.
 """
 
 from __future__ import annotations

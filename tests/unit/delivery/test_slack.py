@@ -1,4 +1,4 @@
-"""Messages to a Slack-compatible webhook: sent as text, and never with a word of the address in what is printed."""
+"""Messages to a Slack-compatible webhook: sent as text; no part of the address is ever printed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every script of the pipelines of Azure DevOps is executed, and what it does is compared.
+"""Every script of the pipelines of Azure DevOps is executed, and its effects are compared.
 
-Real and simulated is the same as for GitHub's steps (test_steps says what). Tasks themselves are not run, and neither
+The same parts are real and simulated as for GitHub's steps (see test_steps). Tasks themselves are not run, and neither
 are conditions: Azure DevOps' schema checks their names and inputs.
 """
 

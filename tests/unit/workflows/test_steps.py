@@ -1,8 +1,8 @@
-"""Every `run:` step of the workflows and of their actions is executed, and what it does is compared.
+"""Every `run:` step of the workflows and of their actions is executed, and its effects are compared.
 
-Real: bash with GitHub's options, the commands of `delivery` with all that they read (stacks, settings, git, policies),
-`make changed-stacks` and `make audit`, git with a remote of its own. Simulated, each by a script that is earlier on
-PATH, writes down its arguments and gives the answer of the real one: docker, trivy, cosign, gh, aws, az, kubectl,
+Real: bash with GitHub's options, the commands of `delivery` with everything that they read (stacks, settings, git,
+policies), `make changed-stacks` and `make audit`, git with its own remote. Simulated, each by a script that is earlier
+on PATH, records its arguments and prints the real program's answer: docker, trivy, cosign, gh, aws, az, kubectl,
 pulumi, and `make` for targets that have tests of their own (checks, rehearsals, reports, deployments; those of a
 deployment are run on simulated clouds by tests/engine/test_deployment.py). Actions (`uses:`) are not run, and neither
 are conditions: what GitHub makes of them is actionlint's to check.
