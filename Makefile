@@ -1,6 +1,6 @@
 STACK ?= azure-dev
 PORT ?= 0
-# Python takes the place of a recipe's shell (`exec`): a signal to what `make` has started reaches it.
+# Python replaces a recipe's shell (`exec`), so that a signal to the process that `make` started reaches it.
 quote = '$(subst ','\'',$(1))'
 QUOTED_STACK = $(call quote,$(value STACK))
 NEW_STACK_ARGUMENTS := STACK CLOUD ENVIRONMENT LOCATION ORGANIZATION OWNER AUTHORIZED_RANGES
@@ -22,7 +22,7 @@ RERUN_OPTION = $(if $(RERUNS),--reruns $(RERUNS))
 WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" \
 	&& export GROUNDWORK_PROMETHEUS
 
-# Container images set it: then each of the many Python processes would compile every library that it imports, anew.
+# Container images set it; each of the many Python processes would then compile every library that it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Make ignores a variable that nothing reads: with `stack=aws-dev` it would work on the default stack.
@@ -34,7 +34,7 @@ $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; those that
 # Targets with a description, and those that `OPERATIONS` lists.
 .PHONY: $(OPERATIONS) $(shell awk -F: '/^[a-z-]+:.*\#\# / { print $$1 }' Makefile)
 
-# Folders are no targets, but `make` would find them up to date.
+# Folders are not targets, but `make` would find them up to date.
 FOLDERS := infra kernel platform policies rehearsal stacks tests
 .PHONY: $(FOLDERS)
 $(FOLDERS):
@@ -51,11 +51,11 @@ $(READY): requirements.txt
 	@scripts/create-environment $(VENV) $< 2 $(UV)
 	@touch $@
 
-# Names of settings are common in environments, so only what is on the command line counts, as it is written there.
-new-stack: $(READY) ## Write the settings of a new stack, which a terminal is asked for unless given: STACK= CLOUD= ...
+# Names of settings are common in environments, so only variables on the command line count, as they are written there.
+new-stack: $(READY) ## Write the settings of a new stack; asks at a terminal for those that are not set: STACK= CLOUD= ...
 	@exec $(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)=$(call quote,$(value $(name)))))
 
-# Circumstances of a rehearsal. Only the day may come from the environment too, where the other names are common.
+# Circumstances of a rehearsal. Only the day is also read from the environment, where the other names are common.
 SCENE = $(if $(TODAY),--today "$(TODAY)") $(call OPTION,CALLER,--caller) $(call OPTION,ACCOUNT,--account) $(call OPTION,SOLD_OUT,--sold-out) $(call OPTION,GRANTS,--grants)
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
@@ -67,29 +67,29 @@ rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@exec $(PYTHON) -m rehearsal reset $(QUOTED_STACK)
 
-rehearse-move: $(READY) ## Let ACTOR=<autoscaler|growth|failover|patch|rotation|end-of-support|person> move the rehearsed STACK
+rehearse-move: $(READY) ## Change the clouds of the rehearsed STACK as ACTOR=<autoscaler|growth|failover|patch|rotation|end-of-support|person>
 	@exec $(PYTHON) -m rehearsal move $(QUOTED_STACK) --port $(PORT) $(call OPTION,ACTOR,--actor) $(SCENE)
 
 # The shell expands what make exports, so that a reference or a path is never part of the command.
-report: $(READY) ## Report on STACK: FORMAT=markdown or html, against BASE=<git reference> if given, into OUT=<file>
+report: $(READY) ## Report on STACK: FORMAT=markdown or html; BASE=<git reference> compares, OUT=<file> writes to a file
 	@$(PYTHON) -m reporting "$(STACK)" $(foreach name,$(REPORT_ARGUMENTS),$(if $(findstring command,$(origin $(name))),--$(shell echo $(name) | tr A-Z a-z) "$$$(name)"))
 
 cost: $(READY) ## Estimate what STACK costs a month; DIFF=<stack or commit> compares, FORMAT=text, json or markdown
 	@exec $(PYTHON) -m rehearsal cost $(QUOTED_STACK) --port $(PORT) $(if $(DIFF),--diff "$(DIFF)") $(if $(FORMAT),--format "$(FORMAT)")
 
-duration: $(READY) ## Estimate how long a first deployment of STACK takes, by its critical path; FORMAT= as of cost
+duration: $(READY) ## Estimate how long a first deployment of STACK takes, from its critical path; FORMAT= as for cost
 	@exec $(PYTHON) -m rehearsal duration $(QUOTED_STACK) --port $(PORT) $(if $(FORMAT),--format "$(FORMAT)")
 
-prices: $(READY) ## Read the clouds' public price lists again, and write the prices that estimates use
+prices: $(READY) ## Read the clouds' public price lists again, and update the prices that estimates use
 	@$(PYTHON) -m estimates
 
-constraints: $(READY) $(LIFECYCLE_READY) ## Read again what the clouds' descriptions of their APIs say of inputs, for the simulated clouds
+constraints: $(READY) $(LIFECYCLE_READY) ## Read the constraints on inputs again from the clouds' API descriptions, for the simulated clouds
 	@$(PYTHON) -m rehearsal.api_constraints
 
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
 
-scenario: $(READY) ## Take STACK through NAME=<scenario>, or all, as in docs/scenarios.md, which it writes: NAME=destroy-then-up
+scenario: $(READY) ## Take STACK through NAME=<scenario>, such as destroy-then-up, or all; updates docs/scenarios.md
 	@exec $(PYTHON) -m rehearsal scenario $(QUOTED_STACK) $(call OPTION,NAME,--name)
 
 shell: $(READY) ## Open a shell in which `pulumi` acts on the rehearsed STACK
@@ -105,37 +105,37 @@ preflight preview drift up destroy: $(READY)
 	@exec $(PYTHON) -m deploy $@ $(QUOTED_STACK) $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)") $(if $(LOG),--log "$(LOG)")
 
 preflight: ## Check what STACK needs on its real cloud: settings, tools, backend, credentials, account
-preview: ## Preview STACK on its real cloud; LOG=<file> keeps the engine's events
-drift: ## Compare STACK's real cloud with its program, and fail where they differ
-up: ## Deploy STACK to its real cloud; with YES=1, without asking; CONFIRM=<setting> changes what loses data
+preview: ## Preview STACK on its real cloud; LOG=<file> writes the engine's events
+drift: ## Compare STACK's real cloud with its program, and fail if they differ
+up: ## Deploy STACK to its real cloud; with YES=1, without asking; CONFIRM=<setting> allows a change that loses data
 destroy: ## Destroy STACK on its real cloud; with YES=1, without asking
 
-# What the action does not read is not passed on: names of such variables are common in environments.
+# Variables that the action does not read are not passed on: their names are common in environments.
 OPTION = $(if $(findstring command,$(origin $(1))),$(2) "$($(1))")
 $(OPERATIONS): $(READY)
 	@$(PYTHON) -m operations $@ "$(STACK)" $(call OPTION,WORKLOAD,--workload) $(call OPTION,REPLICAS,--replicas) \
 		$(call OPTION,POOL,--pool) $(call OPTION,MINIMUM,--minimum) $(call OPTION,MAXIMUM,--maximum) $(call OPTION,SINCE,--since) \
 		$(call OPTION,KEEP,--keep) $(if $(filter 1 yes true,$(PLANNED)),--planned) $(if $(filter 1 yes true,$(YES)),--yes)
 
-deploy: $(READY) ## Deploy ENV=<dev|staging|prod>, or STACK, to its real cloud, then check its health and test it; YES=1 asks nobody
+deploy: $(READY) ## Deploy ENV=<dev|staging|prod>, or STACK, to its real cloud, then check its health and test it; YES=1 does not ask
 	@$(PYTHON) -m operations deploy $(if $(findstring command,$(origin STACK)),"$(STACK)") $(call OPTION,ENV,--env) \
 		$(call OPTION,CLOUD,--cloud) $(if $(filter 1 yes true,$(YES)),--yes)
 
-bootstrap: $(READY) ## Create BACKEND=<s3://..., azblob://...>, which keeps states and backups, in LOCATION; says so first, YES=1 creates
+bootstrap: $(READY) ## Create BACKEND=<s3://..., azblob://...> for states and backups in LOCATION; lists it first, YES=1 creates it
 	@$(PYTHON) -m operations bootstrap $(call OPTION,BACKEND,--backend) $(call OPTION,LOCATION,--location) $(if $(filter 1 yes true,$(YES)),--yes)
 
-status: ## Show what of STACK stands: resources, outputs, nodes, models, backup
-health: ## Check that everything that STACK runs is well
+status: ## Show what is deployed of STACK: resources, outputs, nodes, models, backup
+health: ## Check that everything that STACK runs is healthy
 smoke-test: ## Check that STACK admits, refuses and runs pods, and that its services answer
 validate-config: ## Check the settings of STACK, without a cloud
 scale: ## Scale WORKLOAD=<namespace>/<name> to REPLICAS, or POOL=<system|user|gpu> to MINIMUM and MAXIMUM nodes
 logs: ## Show pods, events and output of WORKLOAD=<namespace>/<name> of STACK, SINCE=1h
 backup: ## Save database, artifacts and engine state of STACK to its resilience.backupStore
-restore-test: ## Restore the newest backup of STACK into a database of its own, compare it, and drop it
-failover: ## Have the standby of STACK, whose region is away, serve from its newest backup; PLANNED=1 although it answers
-failback: ## Have STACK serve again with what its standby wrote; KEEP=<standby> where both have written
-validate: ## Check that what serves has what was backed up, that its preview is empty, and that its standby answers
-rotate-password: ## Give the database of STACK another password, and restart MLflow with it; YES=1 asks nobody
+restore-test: ## Restore the newest backup of STACK into a scratch database, compare it, and drop it
+failover: ## Have the standby of STACK, whose region is down, serve from its newest backup; PLANNED=1 if STACK still answers
+failback: ## Have STACK serve again with what its standby wrote; KEEP=<standby> if both have written
+validate: ## Check that the serving stack has what was backed up, that its preview is empty, and that its standby answers
+rotate-password: ## Give the database of STACK another password, and restart MLflow with it; YES=1 does not ask
 
 changed-stacks: $(READY) ## List the stacks that the change from BASE=<commit or branch> concerns
 	@$(PYTHON) -m delivery changed-stacks "$(BASE)"
@@ -144,7 +144,7 @@ audit: $(READY) ## Evaluate the state of STACK, FILE=<export>, LOG=<events> or M
 	@$(PYTHON) -m delivery audit "$(STACK)" $(call OPTION,FILE,--file) $(call OPTION,LOG,--log) $(call OPTION,MANIFESTS,--manifests) \
 		$(call OPTION,FORMAT,--format) $(call OPTION,OUTPUT,--output) $(call OPTION,LEVEL,--level)
 
-# Builds come first: beside them, tests that need a quick answer from a process would fail.
+# Builds come first: tests that need a quick answer from a process would fail while builds run.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
 	@$(PYTHON) -m rehearsal.scenarios.programs || echo "Tests that need these programs are skipped, with the reason." >&2
 	@$(MAKE) --no-print-directory test-lifecycle; lifecycle=$$?; \
@@ -162,7 +162,7 @@ soak: $(READY) $(LIFECYCLE_READY) ## Run the long tests: every crash point, the 
 	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m soak tests/soak
 
 # Charts are rendered once for all mutants, from GROUNDWORK_CHARTS.
-mutate: $(READY) ## Leave one thing out of the program at a time, and see whether a check notices: LIMIT=, SEED=, SHARD=1/8, JOBS=
+mutate: $(READY) ## Leave one thing out of the program at a time, and see if a check notices: LIMIT=, SEED=, SHARD=1/8, JOBS=
 	@$(PYTHON) -m tests.mutation run $(call OPTION,LIMIT,--limit) $(call OPTION,SEED,--seed) $(call OPTION,SHARD,--shard) $(call OPTION,JOBS,--jobs)
 
 docs-mutations: $(READY) ## Write docs/mutations.md from the results of make mutate
@@ -189,7 +189,7 @@ lint-lifecycle: $(READY) $(LIFECYCLE_READY) ## Check types and imports of platfo
 	@cd $(LIFECYCLE) && "$(CURDIR)/$(VENV)/bin/mypy" --python-executable .venv/bin/python
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/lint-imports --no-cache
 
-# An empty file where Go is missing, which `lint` reports. actionlint finds the pinned shellcheck for `run:` steps on PATH.
+# An empty file if Go is missing, which `lint` reports. actionlint finds the pinned shellcheck for `run:` steps on PATH.
 $(ACTIONLINT): third_party/go/actionlint/go.mod third_party/go/actionlint/go.sum
 	@mkdir -p $(@D)
 	@if command -v go >/dev/null; then cd $(<D) && go build -o "$(CURDIR)/$@" github.com/rhysd/actionlint/cmd/actionlint; \
@@ -204,7 +204,7 @@ docs: $(READY) ## Generate the reference documentation from the code: settings, 
 	@$(PYTHON) -m policies.catalogue --write
 	@$(PYTHON) -m rehearsal.fidelity --write
 
-plan-guard: $(READY) ## Have what a preview would lose approved, of any Pulumi project: FILE=<its JSON> APPROVALS=<file>
+plan-guard: $(READY) ## Check that losses of data in a preview of any Pulumi project are approved: FILE=<its JSON> APPROVALS=<file>
 	@$(PYTHON) -m plan_guard "$(FILE)" --approvals "$(or $(APPROVALS),stacks/approvals.yaml)"
 
 policy-pack: $(READY) ## Write the policy pack for other projects to FOLDER=<folder>, by default dist/policy-pack
@@ -216,7 +216,7 @@ docs-cost: $(READY) ## Compute the figures of docs/cost.md from the stacks
 docs-lifecycle: $(LIFECYCLE_READY) ## Generate the reference of the settings of platform/lifecycle
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write "$(CURDIR)/docs/lifecycle-settings.md"
 
-# MkDocs has an environment of its own: nothing else needs it.
+# MkDocs has its own environment: nothing else needs it.
 $(SITE_READY): requirements-docs.txt
 	@scripts/create-environment $(SITE_VENV) $< 1 $(UV)
 	@touch $@

@@ -1,4 +1,4 @@
-"""`python -m delivery <command>`: what the workflows in .github and the pipelines of Azure DevOps call."""
+"""`python -m delivery <command>`: the commands that workflows in .github and pipelines of Azure DevOps call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 success, 1 not possible or not well, 2 wrong usage."""
+    """Returns the exit status: 0 success, 1 not possible or failed, 2 wrong usage."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -75,7 +75,7 @@ def _list_changed_stacks(options: argparse.Namespace) -> int:
 def _list_environments(options: argparse.Namespace) -> int:
     names = [name for argument in options.stacks for name in argument.split()]
     if not names:
-        print("No stack is named, so that nothing is deployed: docs/delivery.md says where to name them.")
+        print("No stack is listed, so nothing is deployed: see docs/delivery.md for where to list stacks.")
     ordered = order_stacks(_STACKS, names)
     every = [stack for stacks in ordered.values() for stack in stacks]
     lists = {**ordered, "all": every, "backed_up": list_backed_up(_STACKS, every)}
@@ -87,7 +87,7 @@ def _set_images(options: argparse.Namespace) -> int:
     stack = read_stack(options.stack, _STACKS)
     pairs = dict(text.partition("=")[::2] for text in options.digests)
     image_digests.write_digests(stack.file, pairs)
-    print(f"{stack.file.relative_to(ROOT)} has {', '.join(sorted(pairs))} by the new digests.")
+    print(f"{stack.file.relative_to(ROOT)} has the new digests of {', '.join(sorted(pairs))}.")
     return 0
 
 

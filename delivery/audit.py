@@ -1,4 +1,4 @@
-"""The command `audit`: what the policies find in a stack's state, in an export of one, in a run or in manifests."""
+"""The command `audit`: findings of the policies in a stack's state, an exported state, a run or manifests."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ def add_command(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("audit", _audit, "write what the policies find in the state of a stack, without an update", "stack")
     sources = command.add_mutually_exclusive_group()
     sources.add_argument("--file", type=Path, help="a state, as `pulumi stack export` writes it; it names its stack")
-    sources.add_argument("--log", type=Path, help="the events of a run, as `make preview LOG=<file>` keeps them")
+    sources.add_argument("--log", type=Path, help="the events of a run, as `make preview LOG=<file>` writes them")
     sources.add_argument("--manifests", type=Path, help="a folder with Kubernetes manifests")
     command.add_argument("--format", default="table", help=", ".join(FORMATS))
     command.add_argument("--output", type=Path, help="a file for the report; by default it is printed")
-    command.add_argument("--level", default="", help=f"fail from this severity on: {', '.join(SEVERITIES)}")
+    command.add_argument(
+        "--level", default="", help=f"fail for findings of at least this severity: {', '.join(SEVERITIES)}"
+    )
 
 
 def _audit(options: argparse.Namespace) -> int:
-    """Fails where a finding reaches the level, or without one would stop a deployment, after the report is written."""
+    """Write the report, then fail if a finding reaches the level or, without a level, would stop a deployment."""
     _require_known("format", options.format, list(FORMATS))
     _require_known("level", options.level, ["", *SEVERITIES])
     subject, findings = _find(options)
@@ -62,7 +64,7 @@ def _find(options: argparse.Namespace) -> tuple[str, list[Finding]]:
 
 def _require_known(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
-        raise DeliveryError(f"There is no {name} '{value}': {', '.join(filter(None, known))} are known.")
+        raise DeliveryError(f"'{value}' is not a valid {name}: use one of {', '.join(filter(None, known))}.")
 
 
 def _write(path: Path, report: str) -> None:

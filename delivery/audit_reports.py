@@ -17,7 +17,7 @@ Report = Callable[[str, Sequence[Finding]], str]
 
 
 def render_table(subject: str, findings: Sequence[Finding]) -> str:
-    """One finding a line, the most severe first; what the pack itself says comes last."""
+    """One finding per line, the most severe first; messages of the pack itself come last."""
     if not findings:
         return f"{subject}: nothing was found.\n"
     ordered = sorted(findings, key=lambda each: [*SEVERITIES, ""].index(each.severity))
@@ -39,7 +39,7 @@ def render_sarif(subject: str, findings: Sequence[Finding]) -> str:
 
 
 def render_junit(subject: str, findings: Sequence[Finding]) -> str:
-    """One test for each control, with a failure where it stops a deployment; advice and notes are its output.
+    """One test for each control, with a failure if it stops a deployment; advice and notes are its output.
 
     The format: https://github.com/testmoapp/junitxml
     """

@@ -32,11 +32,11 @@ def read_log(stack: str, log: Path) -> list[Finding]:
     try:
         events = list(read_events(log))
     except ValueError:
-        raise DeliveryError(f"{log} is not a log of the engine's events, one JSON object a line.") from None
+        raise DeliveryError(f"{log} is not a log of the engine's events, one JSON object per line.") from None
     if not events:
         raise DeliveryError(
-            f"There are no events in {log}: `make preview STACK={stack} LOG=<file>` keeps them, and "
-            f"`make rehearse STACK={stack}` those of a rehearsal."
+            f"There are no events in {log}: `make preview STACK={stack} LOG=<file>` writes them, and "
+            f"`make rehearse STACK={stack}` writes those of a rehearsal."
         )
     return read_findings(events, _settings_file(stack))
 
@@ -46,7 +46,7 @@ def analyze_stack(stack: str, stacks: Path, programs: Programs) -> list[Finding]
     content = read_stack(stack, stacks).content
     with tempfile.TemporaryDirectory() as folder:
         export = Path(folder) / "export.json"
-        # The file rather than the stack is analyzed: in a rehearsal's shell `pulumi policy` is of no project.
+        # The file rather than the stack is analyzed: in a rehearsal's shell `pulumi policy` has no project.
         answer = programs.ask("pulumi", "stack", "export", "--stack", stack, "--file", str(export), timeout=_TIMEOUT)
         if answer.code:
             raise DeliveryError(f"The state of {stack} cannot be read: {answer.reason}.")
@@ -57,7 +57,7 @@ def analyze_stack(stack: str, stacks: Path, programs: Programs) -> list[Finding]
 def analyze_export(export: Path, stacks: Path, programs: Programs) -> tuple[str, list[Finding]]:
     """The stack whose state was exported (`pulumi stack export`), and what the policies find. Raises DeliveryError.
 
-    Settings of a stack that is not one of this project are not known, so that the controls have their defaults.
+    The settings of another project's stack are not known, so the controls use their defaults.
     """
     stack = _find_exported_stack(export)
     is_ours = (stacks / f"Pulumi.{stack}.yaml").is_file()
@@ -105,7 +105,7 @@ def _describe(found: policies.ManifestFinding, manifest: _Manifest) -> Finding:
 
 def _read_folder(folder: Path) -> Iterator[_Manifest]:
     if not folder.is_dir():
-        raise DeliveryError(f"{folder} is no folder: MANIFESTS names one with Kubernetes manifests.")
+        raise DeliveryError(f"{folder} is not a folder: set MANIFESTS to a folder with Kubernetes manifests.")
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".yaml", ".yml", ".json") and path.is_file():
             yield from _read_manifests(path)
@@ -128,7 +128,7 @@ def _read_manifests(path: Path) -> Iterator[_Manifest]:
 
 
 def _flatten(content: Any) -> Iterator[Mapping[str, Any]]:
-    """The objects of a document: itself, or those of a List. What is none, such as a chart's values, is left out."""
+    """The objects of a document: itself, or those in a List. Other documents, such as chart values, are skipped."""
     if not isinstance(content, Mapping) or not ({"kind", "apiVersion"} <= content.keys()):
         return
     items = content.get("items")
@@ -140,7 +140,7 @@ def _flatten(content: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _find_exported_stack(export: Path) -> str:
-    """The stack of a state's export. Raises DeliveryError where the file is none that the engine reads."""
+    """The stack of an exported state. Raises DeliveryError if the engine cannot read the file."""
     try:
         content = json.loads(export.read_bytes())
     except OSError as error:
@@ -152,11 +152,11 @@ def _find_exported_stack(export: Path) -> str:
     version = content.get("version") if isinstance(content, dict) else None
     deployment = content.get("deployment") if isinstance(content, dict) else None
     if not isinstance(version, int) or not isinstance(deployment, dict):
-        raise DeliveryError(f"{export} is no export of a state: it has no `version` and `deployment`.")
+        raise DeliveryError(f"{export} is not an exported state: it has no `version` and `deployment`.")
     if version not in _STATE_VERSIONS:
         raise DeliveryError(
-            f"{export} is of version {version} of a state's format, and the engine reads {_STATE_VERSIONS[0]} to "
-            f"{_STATE_VERSIONS[-1]}: export it with the engine of this project."
+            f"{export} has version {version} of the state format, but the engine reads {_STATE_VERSIONS[0]} to "
+            f"{_STATE_VERSIONS[-1]}: export it with this project's engine."
         )
     return _name_stack(export, deployment.get("resources") or [])
 
@@ -166,7 +166,9 @@ def _name_stack(export: Path, resources: Sequence[Any]) -> str:
     named = {urn.split("::")[0].removeprefix("urn:pulumi:") for urn in urns if urn.startswith("urn:pulumi:")}
     if len(named) != 1:
         have = f"of {len(named)} stacks" if named else "without a stack"
-        raise DeliveryError(f"{export} has resources {have}, and an audit is of one: export one stack that stands.")
+        raise DeliveryError(
+            f"{export} has resources {have}, but an audit needs exactly one: export one deployed stack."
+        )
     return named.pop()
 
 
@@ -192,5 +194,5 @@ def _settings_file(stack: str) -> str:
 
 
 def _show_path(path: Path) -> str:
-    """Relative to the present folder where it is in it, as scanning services want it."""
+    """The path, relative to the current folder if it is inside, as scanning services expect it."""
     return Path(os.path.relpath(path)).as_posix() if path.resolve().is_relative_to(Path.cwd()) else path.as_posix()

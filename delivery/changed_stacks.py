@@ -1,7 +1,7 @@
-"""Which stacks a change concerns, by the files that it touches.
+"""Which stacks a change concerns, according to the files that it touches.
 
-A file of one stack concerns that stack, a module of one cloud the stacks on it, and everything else that a deployment
-is made of concerns all. What no deployment is made of, such as documentation and tests, concerns none.
+A file of one stack concerns that stack, a module of one cloud concerns the stacks on it, and every other part of a
+deployment concerns all stacks. Files that are not part of a deployment, such as documentation and tests, concern none.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _UNREAD = (
 @dataclass(frozen=True)
 class ChangedStacks:
     """
-    stacks   that stand in the tree, sorted
-    removed  whose file the change deletes: they can no longer be rehearsed, and may still be deployed
+    stacks   changed stacks that have a file in the tree, sorted
+    removed  stacks whose file the change deletes: they can no longer be rehearsed, but may still be deployed
     """
 
     stacks: Sequence[str]
@@ -49,15 +49,15 @@ class ChangedStacks:
 
 
 def find_changed_stacks(root: Path, base: str) -> ChangedStacks:
-    """The stacks that the change from `base`, a commit, to the work tree in `root` concerns.
+    """The stacks that the change from the commit `base` to the work tree in `root` concerns.
 
-    Raises DeliveryError when git cannot compare them.
+    Raises DeliveryError if git cannot compare them.
     """
     return classify(list_changed_files(root, base), read_stacks(root / "stacks"))
 
 
 def classify(files: Iterable[str], stacks: Sequence[DeclaredStack]) -> ChangedStacks:
-    """The same for the paths of changed files, deleted ones too."""
+    """The stacks that changes of files concern; `files` are their paths, including deleted ones."""
     known = {stack.name for stack in stacks}
     changed: set[str] = set()
     removed: set[str] = set()
@@ -66,7 +66,7 @@ def classify(files: Iterable[str], stacks: Sequence[DeclaredStack]) -> ChangedSt
         if owner:
             (changed if owner in known else removed).add(owner)
         elif found := _CLOUD_FILE.fullmatch(file):
-            # A file that does not say its cloud may be on any: its rehearsal says what is wrong.
+            # A stack file without a cloud may be on either cloud: its rehearsal reports what is wrong.
             changed |= {stack.name for stack in stacks if stack.cloud in ("", found[1])}
         elif not any(fnmatchcase(file, pattern) for pattern in _UNREAD):
             changed |= known
@@ -74,15 +74,15 @@ def classify(files: Iterable[str], stacks: Sequence[DeclaredStack]) -> ChangedSt
 
 
 def describe_removed(stack: str) -> str:
-    """What to say of a stack whose file a change deletes."""
+    """The message for a stack whose file a change deletes."""
     return (
-        f"The file of the stack '{stack}' does not exist any more, so that it is not rehearsed. If it is deployed, "
+        f"The file of the stack '{stack}' no longer exists, so the stack is not rehearsed. If it is deployed, "
         f"destroy it before this is merged, from a commit that has the file: `make destroy STACK={stack}`."
     )
 
 
 def require_base(base: str) -> str:
-    """The commit to compare with. Raises DeliveryError where there is none, as after a first push."""
+    """The commit to compare with. Raises DeliveryError if there is none, as after a first push."""
     if not base.strip("0"):
         raise DeliveryError("There is no commit to compare with: name one with BASE=<commit or branch>.")
     return base

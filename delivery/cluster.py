@@ -1,4 +1,4 @@
-"""A stack's cluster, through `kubectl` with the kubeconfig that the stack has as an output."""
+"""A stack's cluster, accessed with `kubectl` and the kubeconfig in the stack's outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from delivery.errors import DeliveryError
 from deploy.programs import Answer, Programs
 
-_LONGEST_COMMAND = 1800.0  # seconds; a promotion evaluates the gate, which loads the model
+_LONGEST_COMMAND = 1800.0  # seconds; a promotion runs the gate, which loads the model
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Cluster:
         return items
 
     def execute(self, namespace: str, deployment: str, *command: str) -> Answer:
-        """Run a command in a pod of a Deployment, with the environment and the permissions that it has."""
+        """Run a command in a pod of a Deployment, with that pod's environment and permissions."""
         pod = ("--namespace", namespace, f"deployment/{deployment}")
         return self.ask("exec", *pod, "--", *command, timeout=_LONGEST_COMMAND)
 
@@ -46,7 +46,7 @@ class Cluster:
 def connect(stack: str, programs: Programs) -> Iterator[Cluster]:
     """The cluster of a deployed stack. Raises DeliveryError.
 
-    The kubeconfig is in a file that only this user may read, for as long as the context lasts.
+    While the context lasts, the kubeconfig is in a file that only this user may read.
     """
     answer = programs.ask("pulumi", "stack", "output", "kubeconfig", "--show-secrets", "--stack", stack)
     if answer.code or not answer.output.strip():

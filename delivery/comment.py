@@ -1,7 +1,7 @@
-"""The one comment on a pull request, which each run replaces.
+"""The comment on a pull request, which each run replaces.
 
-The run that writes it may write to the repository, and the text may come from a fork: it is a text and nothing else, of
-limited length, without mentions. Which pull request it belongs to, GitHub says, not the fork.
+The run that writes it has write access to the repository, but the text may come from a fork: so it is only text, of
+limited length and without mentions. GitHub, not the fork, says which pull request it belongs to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deploy.programs import Answer, Programs
 MARKER = "<!-- groundwork: the report of the rehearsals -->"
 # https://docs.github.com/rest/issues/comments: a body has 65536 characters at most.
 _MAX_LENGTH = 65_000
-_OWN = 1_000  # characters beside the reports: the marker, lines between them, what keeps names from being mentions
+_OWN = 1_000  # characters beside the reports: the marker, separators, and characters that prevent mentions
 _LEAST_SHARE = 8_192  # bytes, which `make report` needs at least
 _CUT = "\n\n_The report is longer than a comment may be; the run's summary has all of it._\n"
 _MAX_REPORT = 1 << 20  # bytes of a file that are read
@@ -28,16 +28,16 @@ _PROJECT = re.compile(r"[\w.-]+/[\w.-]+")
 def post(programs: Programs, project: str, commit: str, reports: Sequence[Path]) -> str:
     """Write the reports as the comment of the open pull request of a commit; returns what was done, in a line.
 
-    project  the repository, `owner/name`, in which the pull request is
-    commit   its head, of a fork too
+    project  the repository of the pull request, `owner/name`
+    commit   its head commit, which may be in a fork
 
     Raises DeliveryError.
     """
     if not _PROJECT.fullmatch(project) or not _SHA.fullmatch(commit):
-        raise DeliveryError(f"'{project}' or '{commit}' is not a repository and the digest of a commit.")
+        raise DeliveryError(f"'{project}' or '{commit}' is not a repository and a commit digest.")
     number = _find_pull_request(programs, project, commit)
     if number is None:
-        return f"No open pull request has {commit[:12]} as its head any more, so that there is nothing to comment on."
+        return f"No open pull request has {commit[:12]} as its head any more, so there is nothing to comment on."
     body = compose(read_report(path) for path in sorted(reports))
     existing = _find_comment(programs, project, number)
     if existing is None:
@@ -48,19 +48,19 @@ def post(programs: Programs, project: str, commit: str, reports: Sequence[Path])
 
 
 def compose(reports: Iterable[str]) -> str:
-    """The comment's text, of at most as many characters as GitHub takes."""
+    """The comment's text, limited to the number of characters that GitHub accepts."""
     texts = [_disarm(text.strip()) for text in reports]
     text = f"{MARKER}\n" + ("\n\n---\n\n".join(filter(None, texts)) or "No stack is concerned by this change.") + "\n"
     return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - len(_CUT)] + _CUT
 
 
 def find_share(reports: int) -> int:
-    """How many bytes each of several reports may have, for all to be in the comment; from eight on not all of it is."""
+    """How many bytes each of several reports may have, so that all fit into the comment; eight or more are cut."""
     return max((_MAX_LENGTH - _OWN) // max(reports, 1), _LEAST_SHARE)
 
 
 def read_report(path: Path) -> str:
-    """A report of another run, as text. Raises DeliveryError for what is not a file of its own folder."""
+    """A report of another run, as text. Raises DeliveryError if it is not a regular file."""
     if path.is_symlink() or not path.is_file():
         raise DeliveryError(f"{path.name} is not a file.")
     with path.open("rb") as stream:
@@ -68,7 +68,7 @@ def read_report(path: Path) -> str:
 
 
 def _disarm(text: str) -> str:
-    """Nobody is mentioned, and no other comment's marker is in it."""
+    """The text without mentions, and without the marker of another comment."""
     return text.replace("@", "@\u200b").replace("<!--", "<\u200b!--")
 
 
@@ -93,5 +93,5 @@ def _ask(programs: Programs, body: str, *arguments: str) -> None:
 
 def _check(answer: Answer) -> str:
     if answer.code:
-        raise DeliveryError(f"GitHub does not take the request: {answer.reason}.")
+        raise DeliveryError(f"GitHub does not accept the request: {answer.reason}.")
     return answer.output

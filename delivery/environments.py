@@ -1,6 +1,6 @@
-"""The named stacks as workflows take them: by environment, in the order of deployment, and those that are backed up.
+"""Lists stacks for workflows: by environment, in the order of deployment, and those that are backed up.
 
-The order is dev, staging, prod, each only after all stacks of the one before stand.
+The order is dev, staging, prod, each only after all stacks of the previous one are deployed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ ORDER = ("dev", "staging", "prod")
 
 
 def order_stacks(folder: Path, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """The named stacks by environment, each environment's in the order given.
+    """The named stacks, keyed by environment, each list in the order of `names`.
 
     Raises DeliveryError for a stack without a file, named twice, or without an environment in its file.
     """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise DeliveryError(f"Stacks are named twice: {', '.join(repeated)}. Name each once.")
+        raise DeliveryError(f"These stacks are listed twice: {', '.join(repeated)}. List each once.")
     stacks = find_stacks(folder, names)
     for stack in stacks:
         if stack.environment not in ORDER:
@@ -33,5 +33,5 @@ def order_stacks(folder: Path, names: Sequence[str]) -> Mapping[str, Sequence[st
 
 
 def list_backed_up(folder: Path, names: Sequence[str]) -> Sequence[str]:
-    """Those of the named stacks that have a place for backups. Raises DeliveryError for a stack without a file."""
+    """The named stacks that have a backup store. Raises DeliveryError for a stack without a file."""
     return [stack.name for stack in find_stacks(folder, names) if stack.is_backed_up]

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class DeliveryError(Exception):
-    """Something that a person has to mend; the message says what and how. Shown without a traceback."""
+    """Something that a person has to fix; the message says what and how. Shown without a traceback."""

@@ -1,4 +1,4 @@
-"""What the policies found: the same for a run of the engine, for a state and for manifests."""
+"""Findings of the policies: the same type for a run of the engine, a state and manifests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 import policies
 
 Level: TypeAlias = Literal["error", "warning", "note"]
-"""What stops a deployment is an error, a control's advice a warning, and what is undecided a note."""
+"""A finding that stops a deployment is an error, an advisory one a warning, and an undecided check a note."""
 
 SEVERITIES: Final = ("critical", "high", "medium", "low")
 
@@ -18,10 +18,10 @@ SEVERITIES: Final = ("critical", "high", "medium", "low")
 class Finding:
     """One message of a policy on one resource.
 
-    severity  of the control; empty for a message of the pack itself, such as of what is undecided
+    severity  the control's severity; empty for a message of the pack itself, such as one on undecided checks
     resource  its URN, or `<kind>/<namespace>/<name>` of a manifest; empty for a message about a whole stack
-    file      where it is configured or written, relative to the present folder where it is in it
-    line      in that file, from 1
+    file      where it is configured or written, relative to the current folder if it is inside
+    line      line in that file, from 1
     """
 
     policy: str
@@ -48,7 +48,7 @@ def read_findings(events: Iterable[Mapping[str, Any]], file: str) -> list[Findin
 def count_failing(findings: Sequence[Finding], level: str = "") -> int:
     """How many findings are as severe as `level` or more; without one, how many stop a deployment.
 
-    What stops a deployment and is of no control, and so of no severity, counts at each level.
+    A finding that stops a deployment but belongs to no control, and so has no severity, counts at each level.
     """
     if not level:
         return sum(finding.level == "error" for finding in findings)

@@ -1,4 +1,4 @@
-"""What git says of the project's repository."""
+"""Queries git about the project's repository."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from delivery.errors import DeliveryError
 
 
 def list_changed_files(root: Path, base: str) -> Sequence[str]:
-    """Paths that differ between the merge base of `base` and the work tree, deleted ones too.
+    """Paths that differ between the merge base of `base` and the work tree, including deleted ones.
 
-    Raises DeliveryError when there is no such commit, or no common one.
+    Raises DeliveryError if there is no such commit, or no common one.
     """
     start = _ask(root, "merge-base", "--", base, "HEAD")
     listed = _ask(root, "diff", "--name-only", "--no-renames", "-z", start, "--")
@@ -24,7 +24,7 @@ def _ask(root: Path, *arguments: str) -> str:
     if reply.returncode:
         reason = (reply.stderr.strip().splitlines() or ["they have no commit in common"])[-1]
         raise DeliveryError(
-            f"git cannot compare this tree with its base ({reason}). Fetch the base with its history: in a workflow by "
-            "`fetch-depth: 0` of actions/checkout."
+            f"git cannot compare this tree with its base ({reason}). Fetch the base with its history: in a workflow, "
+            "use `fetch-depth: 0` of actions/checkout."
         )
     return reply.stdout.strip("\n")

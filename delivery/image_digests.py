@@ -1,6 +1,6 @@
-"""Digests of built images, written into a stack's file; all other lines stay as people wrote them.
+"""Writes digests of built images into a stack's file; all other lines stay as people wrote them.
 
-The serving image is not here: the GitOps repository has its digest (`lifecycle.gitops set-image`).
+The serving image is not among them: its digest is in the GitOps repository (`lifecycle.gitops set-image`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _SECTION = re.compile(
 def write_digests(file: Path, digests: Mapping[str, str]) -> None:
     """Set the digests of images in a stack's file. Raises DeliveryError.
 
-    The section `groundwork:images` has to be there, as a block: where it is not, nobody has decided yet that the stack
-    runs its own images, and the first deployment has to create the registry.
+    The section `groundwork:images` has to exist, as a block. Without it nobody has decided yet that the stack runs its
+    own images, and the first deployment has to create the registry.
     """
     for image, digest in digests.items():
         if image not in IMAGES:
-            raise DeliveryError(f"There is no setting of an image '{image}': images are {', '.join(IMAGES)}.")
+            raise DeliveryError(f"There is no setting for an image '{image}': use one of {', '.join(IMAGES)}.")
         if not _DIGEST.fullmatch(digest):
             raise DeliveryError(
                 f"The digest of {image} is '{digest}': write it as a push prints it, sha256:<64 digits>."
@@ -36,7 +36,7 @@ def write_digests(file: Path, digests: Mapping[str, str]) -> None:
     if section is None:
         raise DeliveryError(
             f"{file.parent.name}/{file.name} has no section groundwork:images with a line for each image: add it once "
-            "the stack's registry stands."
+            "the stack's registry exists."
         )
     body = section["body"]
     for image, digest in digests.items():

@@ -17,19 +17,27 @@ Add = Callable[..., argparse.ArgumentParser]
 
 def add_commands(add: Add) -> None:
     """Add the commands to the parser that `add` adds to."""
-    planning = add("plan", _plan, "say which stages a pipeline has", "deployment_type")
+    planning = add("plan", _plan, "list the stages of a pipeline", "deployment_type")
     planning.add_argument("--model", required=True)
-    planning.add_argument("--version", default="", help="which exists; none where one is trained first")
+    planning.add_argument("--version", default="", help="an existing version; empty if the pipeline trains one")
     train = add("train", _train, "train a model in the cluster, and wait for the version", "stack", "model")
-    train.add_argument("--force", action="store_true", help="also where the model is cooling down")
+    train.add_argument("--force", action="store_true", help="ignore the cool-down")
     train.add_argument("--seconds", type=float, default=4 * 3600, help="how long it may take (14400)")
-    request = add("request-training", _request_training, "hand the schedule, or an event, to retraining", "stack")
-    request.add_argument("model", nargs="?", default="", help="whose data are new; none asks for the schedule's models")
-    request.add_argument("--event", default="", help="ID of the event, which starts one run however often it is sent")
-    promote = add("promote", _promote, "promote a version by the platform's own command", "stack", "model", "version")
-    promote.add_argument("--event", default="", help="ID of the event that asks for it, which need not be new")
-    promote.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="until it serves (0: do not wait)")
-    add("retry-promotions", _retry, "promote every challenger that nothing has come of", "stack")
+    request = add(
+        "request-training", _request_training, "request scheduled training, or training for an event", "stack"
+    )
+    request.add_argument("model", nargs="?", default="", help="the model with new data; empty for the scheduled models")
+    request.add_argument(
+        "--event", default="", help="ID of the event, which starts only one run even if it is sent again"
+    )
+    promote = add("promote", _promote, "promote a version with the platform's own command", "stack", "model", "version")
+    promote.add_argument(
+        "--event", default="", help="ID of the event that requests it, which may have been used before"
+    )
+    promote.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="time to wait until it serves (0: do not wait)"
+    )
+    add("retry-promotions", _retry, "promote every challenger that has not been promoted", "stack")
     analyse = add("analyse", _analyse, "decide on the running experiments, with the report", "stack", "run_id")
     analyse.add_argument("--seconds", type=float, default=1800, help="how long it may take (1800)")
     add("set-serving-image", _set_serving_image, "commit the serving image's digest to the overlay", "stack", "digest")
@@ -57,7 +65,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _request_training(options: argparse.Namespace) -> int:
     if bool(options.model) is not bool(options.event):
-        raise DeliveryError("New data have a model and an event's ID: name both, or none for the schedule.")
+        raise DeliveryError("New data need a model and an event's ID: set both, or neither for the schedule.")
     if options.model:
         model_pipeline.check_names(options.model)
     with connect(options.stack, Programs(os.environ)) as cluster:

@@ -1,7 +1,7 @@
 """The stages of a model's pipeline, each of which runs a command of the platform in the pod that has its permissions.
 
-So a pipeline needs access to the cluster and to nothing else: tokens of the GitOps repository and of the model registry
-stay where they are, and a promotion is the same command, in the same pod and with the same inbox, whoever starts it.
+So a pipeline needs access only to the cluster: tokens of the GitOps repository and of the model registry stay in the
+pods. A promotion is always the same command, in the same pod and with the same inbox, no matter who starts it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _STAGES_BY_TYPE: Mapping[str, Sequence[str]] = {
 _LIFECYCLE, _TRAINING, _SERVING = "lifecycle", "training", "serving"
 _PROMOTION, _RETRAINING = "promotion-worker", "retraining"
 _DECISIONS = "experiments-decide"
-# As the registry and the platform have them; they become arguments of commands.
+# The forms that the registry and the platform accept. The values become arguments of commands.
 _MODEL = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _RUN = re.compile(r"the run (retrain-[a-z0-9-]+) has been started")
-_INTERVAL = 10.0  # seconds between two looks
+_INTERVAL = 10.0  # seconds between two polls
 
 Sleep = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended; `version` is that of the challenger, empty where there is none."""
+    """How a run ended; `version` is the challenger's, empty if there is none."""
 
     outcome: str
     version: str
@@ -48,11 +48,11 @@ class TrainingResult:
 
 
 def plan(deployment_type: str, model: str, version: str) -> Mapping[str, bool]:
-    """Which of `STAGES` run. Raises DeliveryError for an unknown type, and for a version that is missing or none."""
+    """Which of `STAGES` run. Raises DeliveryError for an unknown type, and for a missing or invalid version."""
     if deployment_type not in _STAGES_BY_TYPE:
         raise DeliveryError(
-            f"deployment_type is '{deployment_type}', which is no kind of pipeline: use one of "
-            f"{', '.join(_STAGES_BY_TYPE)} (docs/delivery.md says what each does)."
+            f"deployment_type is '{deployment_type}', which is not a kind of pipeline: use one of "
+            f"{', '.join(_STAGES_BY_TYPE)} (docs/delivery.md describes them)."
         )
     stages = _STAGES_BY_TYPE[deployment_type]
     needs_version = "train" not in stages and bool({"deploy", "promote"} & {*stages})
@@ -61,20 +61,20 @@ def plan(deployment_type: str, model: str, version: str) -> Mapping[str, bool]:
 
 
 def check_names(model: str, version: str | None = None) -> None:
-    """Raises DeliveryError for what cannot be a registered model's name or, where one is given, a version's number."""
+    """Raises DeliveryError for an invalid name of a registered model or, if set, an invalid version number."""
     if not _MODEL.fullmatch(model):
         raise DeliveryError(
             f"model is '{model}', which is not a registered model's name: use lower-case letters, digits and hyphens, "
             "starting with a letter, at most 42."
         )
     if version is not None and not _VERSION.fullmatch(version):
-        raise DeliveryError(f"version is '{version}', which is not the number of a version: write it like 3.")
+        raise DeliveryError(f"version is '{version}', which is not a version number: use a number such as 3.")
 
 
 def train(
     cluster: Cluster, model: str, seconds: float, *, is_forced: bool = False, sleep: Sleep = time.sleep
 ) -> TrainingResult:
-    """Start a training run and wait for its end. Raises DeliveryError when none starts, or it takes too long."""
+    """Start a training run and wait for its end. Raises DeliveryError if none starts, or it takes too long."""
     force = ["--force"] if is_forced else []
     command = ["python", "-m", "lifecycle.retraining", "start", model, *force]
     answer = cluster.execute(_LIFECYCLE, _RETRAINING, *command)
@@ -86,19 +86,19 @@ def train(
 
 
 def request_training(cluster: Cluster, model: str, event: str) -> str:
-    """Hand an event of new data, or with an empty `event` the schedule, to the service; returns its answer."""
+    """Send an event of new data to the service, or request the schedule if `event` is empty; returns the answer."""
     arguments = ["new-data", model, "--source", "/pipelines", "--id", event] if event else ["schedule"]
     return _execute(cluster, _RETRAINING, "lifecycle.retraining", *arguments)
 
 
 def promote(cluster: Cluster, model: str, version: str, event: str = "") -> str:
-    """Promote a version, in answer to an event only if it still is the challenger; returns what was printed."""
+    """Promote a version; for an event, only if it still is the challenger. Returns what was printed."""
     because = ["--keep-alias", "--event", event] if event else []
     return _execute(cluster, _PROMOTION, "lifecycle.promotion", "promote", model, version, *because)
 
 
 def retry_promotions(cluster: Cluster) -> str:
-    """Promote every challenger that nothing has come of."""
+    """Promote every challenger that has not been promoted."""
     return _execute(cluster, _PROMOTION, "lifecycle.promotion", "retry")
 
 
@@ -120,10 +120,10 @@ def wait_until_served(cluster: Cluster, model: str, version: str, seconds: float
         if ready:
             return str(ready[0])
         if time.monotonic() >= deadline:
-            what = f"{', '.join(sorted(found))} is not ready" if found else "Argo CD has applied none"
+            what = f"{', '.join(sorted(found))} is not ready" if found else "Argo CD has not applied it"
             raise DeliveryError(
                 f"{model} version {version} does not serve after {seconds:g} s: {what}. `kubectl describe "
-                f"inferenceservices --namespace {_SERVING}` says why; where changes are pull requests, merge it first."
+                f"inferenceservices --namespace {_SERVING}` says why; if changes are pull requests, merge it first."
             )
         sleep(_INTERVAL)
 
@@ -142,7 +142,7 @@ def analyse(cluster: Cluster, run: str, seconds: float) -> str:
     waited = cluster.ask(*waiting, *within, timeout=seconds + 60)
     output = cluster.ask("logs", f"job/{name}", *within).output
     if waited.code:
-        raise DeliveryError(f"The analysis did not end well ({waited.reason}). Its log:\n{output.strip()}")
+        raise DeliveryError(f"The analysis failed ({waited.reason}). Its log:\n{output.strip()}")
     return output
 
 
@@ -154,14 +154,14 @@ def _wait_for_run(cluster: Cluster, job: str, seconds: float, sleep: Sleep) -> T
             return TrainingResult(message["outcome"], message.get("version", ""), message.get("reasons", ()))
         if time.monotonic() >= deadline:
             raise DeliveryError(
-                f"The run {job} has not ended within {seconds:g} s. It goes on: `kubectl logs --namespace {_TRAINING} "
-                f"job/{job}` shows where it is."
+                f"The run {job} has not ended within {seconds:g} s, and continues: `kubectl logs --namespace "
+                f"{_TRAINING} job/{job}` shows its progress."
             )
         sleep(_INTERVAL)
 
 
 def _find_message(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What the run says of its end, or what Kubernetes says of a container that could not; None while it runs."""
+    """The run's own termination message, or Kubernetes' reason if it wrote none; None while the run continues."""
     for status in pod.get("status", {}).get("containerStatuses", ()):
         ended = status.get("state", {}).get("terminated")
         if not ended:
@@ -184,7 +184,7 @@ def _execute(cluster: Cluster, deployment: str, module: str, *arguments: str) ->
 
 
 def _shorten(answer: Answer) -> str:
-    """The command's own reason: its error, or the outcome that it printed."""
+    """The command's reason: its error, or the outcome that it printed."""
     printed = answer.output.strip().splitlines()[-1:]
     return "; ".join([*printed, answer.reason] if answer.error.strip() else printed or [answer.reason]).rstrip(".")
 

@@ -1,9 +1,9 @@
-"""What the policies found, as SARIF 2.1.0, which code scanning services read.
+"""Renders findings of the policies as SARIF 2.1.0, which code scanning services read.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html
 
-One result is one message of a policy on one resource: a violation, or a note of what could not be decided yet. What a
-Helm chart renders is not in it, because the engine does not see that; the summary of a rehearsal has it.
+One result is one message of a policy on one resource: a violation, or a note on an undecided check. Objects that a
+Helm chart renders are not included, because the engine does not see them; the summary of a rehearsal covers them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEVELS = {"critical": "error", "high": "error", "medium": "error", "low": "warn
 
 
 def render(subject: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    """The log of one run over a stack, or a folder of manifests."""
+    """The SARIF log of one run on a stack or a folder of manifests."""
     known = {control.id: control for control in policies.controls()}
     rules = sorted({finding.policy for finding in findings} & known.keys())
     return {
@@ -71,7 +71,7 @@ def _describe_result(subject: str, finding: Finding, rules: Sequence[str]) -> di
         "message": {"text": finding.message},
         "locations": [
             {
-                # A resource is declared by the program and configured here; a scanning service wants a file and a line.
+                # The program declares the resource; scanning services need a file and line, so use its configuration.
                 "physicalLocation": {
                     "artifactLocation": {"uri": quote(finding.file)},
                     "region": {"startLine": finding.line},
@@ -81,7 +81,7 @@ def _describe_result(subject: str, finding: Finding, rules: Sequence[str]) -> di
         ],
         "partialFingerprints": {"policyOnResource/v1": hashlib.sha256("\0".join(identity).encode()).hexdigest()},
     }
-    # Messages of the engine itself, such as of what is undecided, are of no control.
+    # Messages of the pack itself, such as those on undecided checks, belong to no control.
     return {**result, "ruleIndex": rules.index(finding.policy)} if finding.policy in rules else result
 
 

@@ -1,4 +1,4 @@
-"""Tells a channel how a pipeline ended, by a Slack-compatible incoming webhook whose URL is a secret."""
+"""Notifies a channel how a pipeline ended, with a Slack-compatible incoming webhook whose URL is a secret."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _TIMEOUT = 10.0  # seconds
 def notify(text: str) -> str:
     """Send a message to the address in `VARIABLE`; returns what was done, in a line that has no part of the address.
 
-    A message that cannot be sent fails nothing: the pipeline has ended, well or not.
+    If it cannot be sent, that is not an error: the pipeline has already ended.
     """
     url = os.environ.get(VARIABLE, "")
     if not url:
-        return f"{VARIABLE} is not set, so that nobody is told."
+        return f"{VARIABLE} is not set, so no notification is sent."
     try:
         response = requests.post(url, json={"text": html.escape(text, quote=False), "mrkdwn": False}, timeout=_TIMEOUT)
     except requests.RequestException as error:

@@ -1,4 +1,4 @@
-"""The stacks that have a file, and what pipelines have to know of each: cloud, environment, whether it is backed up."""
+"""The stacks that have a file, and what pipelines need to know: cloud, environment, whether they are backed up."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from kernel import stack_file
 from kernel.stack_names import describe_unknown_stack, list_stacks
 from kernel.yaml_document import DocumentError
 
-# Pulumi's own rule, without what would be an option. A name becomes a part of commands, and anybody may propose a file.
+# Pulumi's own rule, without names that would be read as options: a name becomes part of commands, and anybody may
+# propose a file.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True)
 class DeclaredStack:
-    """A stack by its file.
+    """A stack, as its file declares it.
 
-    cloud, environment  empty where the file does not say them
+    cloud, environment  empty if the file does not set them
     is_backed_up        whether it has a `resilience.backupStore`
     """
 
@@ -33,7 +34,7 @@ class DeclaredStack:
 
 
 def read_stacks(folder: Path) -> Sequence[DeclaredStack]:
-    """All stacks of a folder, by name; those whose names no command may have are left out."""
+    """All stacks of a folder, sorted by name; those whose names are unsafe in commands are left out."""
     return [_read(folder, name) for name in list_stacks(folder) if _NAME.fullmatch(name)]
 
 
@@ -52,7 +53,7 @@ def _read(folder: Path, name: str) -> DeclaredStack:
     try:
         values = stack_file.read(path, stack_config.NAMESPACE).values
     except DocumentError:
-        return DeclaredStack(name, "", "")  # the rehearsal says what is wrong with the file
+        return DeclaredStack(name, "", "")  # the rehearsal reports what is wrong with the file
     return DeclaredStack(
         name,
         values.get(f"{stack_config.NAMESPACE}:cloud", ""),
@@ -65,5 +66,5 @@ def _has_backup_store(values: Mapping[str, str]) -> bool:
     try:
         resilience = json.loads(values.get(f"{stack_config.NAMESPACE}:resilience", "{}"))
     except json.JSONDecodeError:
-        return False  # the rehearsal says what is wrong with it
+        return False  # the rehearsal reports what is wrong with it
     return isinstance(resilience, dict) and bool(resilience.get("backupStore"))

@@ -1,1 +1,1 @@
-"""Runs Pulumi for a stack on its real cloud, once everything that it needs is there."""
+"""Runs Pulumi for a stack on its real cloud, once everything that the run needs is present."""

@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("stack")
     parser.add_argument("--yes", action="store_true", help="`up` and `destroy` do not ask before they change anything")
     add_confirm_option(parser)
-    parser.add_argument("--log", type=Path, metavar="FILE", help="keep the engine's events, one JSON object a line")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="write the engine's events, one JSON object per line")
     arguments = parser.parse_args()
     try:
         return commands.run(

@@ -1,7 +1,7 @@
-"""What a deployment to AWS needs: the AWS CLI, an identity, the right account, and what a fresh account lacks.
+"""Checks what a deployment to AWS needs: the AWS CLI, an identity, the right account, and what a fresh account lacks.
 
-The AWS CLI answers all of it. The kubeconfig calls it for every token, and it finds credentials where the AWS provider
-finds them: profiles and SSO, variables, web identity, containers' and instances' roles.
+The AWS CLI answers all of these questions. The kubeconfig calls it for every token, and it finds credentials where
+the AWS provider does: profiles and SSO, variables, web identity, roles of containers and instances.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from kernel.service_quotas import ADDRESSES, VPCS, ServiceQuota, find_instance_q
 
 _INSTALL_URL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 _SIGN_IN = (
-    "sign in with `aws sso login` and set AWS_PROFILE, or run where a role is provided: by OIDC in CI (AWS_ROLE_ARN "
-    "and AWS_WEB_IDENTITY_TOKEN_FILE), by an instance, a container or CodeBuild"
+    "sign in with `aws sso login` and set AWS_PROFILE, or run in a place that provides a role: CI with OIDC "
+    "(AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE), an instance, a container or CodeBuild"
 )
 
 _ZONES = 3  # of a stack
@@ -53,7 +53,7 @@ def check_programs(programs: Programs) -> Iterator[Finding]:
     else:
         yield missing(
             "aws",
-            "`aws` is not on PATH; the kubeconfig calls it for tokens, and it says whose credentials these are",
+            "`aws` is not on PATH; the kubeconfig calls it for tokens, and it reports whose credentials are used",
             f"install the AWS CLI: {_INSTALL_URL}",
         )
 
@@ -63,10 +63,10 @@ def check(
     programs: Programs,
     *,
     stack: str,
-    is_interactive: bool,  # noqa: ARG001 the AWS CLI asks nobody
+    is_interactive: bool,  # noqa: ARG001 the AWS CLI does not prompt
     for_deployment: bool,
 ) -> Iterator[Finding]:
-    """Who the AWS CLI's credentials are of; for a deployment also what the account lacks for the stack of this name."""
+    """Check whose credentials the AWS CLI uses; for a deployment also what the account lacks for this stack."""
     if not programs.find("aws"):
         yield note("credentials", "only `aws` can tell whose they are", _SIGN_IN)
         return
@@ -80,18 +80,18 @@ def check(
     if settings.account and settings.account != caller["Account"]:
         yield missing(
             "account",
-            f"the credentials are of account {caller['Account']}, and groundwork:account is {settings.account}",
+            f"the credentials belong to account {caller['Account']}, but groundwork:account is {settings.account}",
             "sign in to that account, or correct the setting",
         )
         return
-    yield ok("account", f"{caller['Account']}{'' if settings.account else ', which no setting demands'}")
+    yield ok("account", f"{caller['Account']}{'' if settings.account else ', which no setting requires'}")
     if for_deployment:
         yield from _check_nodes(cli, settings)
         yield from _check_network(cli, settings, Naming(settings, stack).owner_tags)
 
 
 def _check_nodes(cli: _Cli, settings: Settings) -> Iterator[Finding]:
-    """Node sizes in the region, and quota for the least number of nodes."""
+    """Check that the region offers the node sizes, and that the quota allows the minimum number of nodes."""
     pools = settings.cluster.list_pools()
     sizes = sorted({pool.size for pool in pools.values()})
     offered: dict[str, int] = {}
@@ -144,7 +144,7 @@ def _describe_request(cli: _Cli, service: str, quota: ServiceQuota, value: int) 
 
 
 def _check_network(cli: _Cli, settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
-    """Quotas of what the region has few of: `own` are the tags of what the stack has of it already."""
+    """Check quotas of scarce resources of a region. `own` are the tags of those that the stack already has."""
     gateways = _ZONES if settings.resilience.nat_gateway_per_zone else 1
     yield _check_count(cli, ("ec2", ADDRESSES), ("describe-addresses", "Addresses"), gateways, own)
     yield _check_count(cli, ("vpc", VPCS), ("describe-vpcs", "Vpcs"), 1, own)
@@ -153,10 +153,10 @@ def _check_network(cli: _Cli, settings: Settings, own: Mapping[str, str]) -> Ite
 def _check_count(
     cli: _Cli, quota: tuple[str, ServiceQuota], listing: tuple[str, str], need: int, own: Mapping[str, str]
 ) -> Finding:
-    """What the stack needs of something beside what others of the account have.
+    """Compare a quota with what the stack needs in addition to what the account already uses.
 
-    quota    the service that it belongs to for AWS, and itself
-    listing  the command of EC2 that lists what there is, and where in the answer
+    quota    the AWS service that the quota belongs to, and the quota
+    listing  the EC2 command that lists the existing resources, and the key of the list in its answer
     """
     service, limited = quota
     try:

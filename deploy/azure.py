@@ -1,4 +1,4 @@
-"""What a deployment to Azure needs: an identity, its subscription, kubelogin, and what a fresh subscription lacks."""
+"""Checks what a deployment to Azure needs: an identity, its subscription, kubelogin, and what a fresh one lacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIGN_IN = (
     "ARM_CLIENT_SECRET, or ARM_USE_MSI=true with ARM_SUBSCRIPTION_ID"
 )
 
-# The resource providers of what a stack declares, by azure-native's modules, and of AKS's add-on for Azure Policy.
+# The resource providers of what a stack declares, keyed by azure-native's modules.
 # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/azure-services-resource-providers
 NAMESPACES = {
     "applicationinsights": "Microsoft.Insights",
@@ -46,8 +46,8 @@ NAMESPACES = {
     "storage": "Microsoft.Storage",
 }
 _ADDON_NAMESPACE = "Microsoft.PolicyInsights"
-# Features of a subscription that node pools use, and whether they are previews: hosts encrypt the nodes' disks, and the
-# nodes' SSH service is off.
+# Features of a subscription that node pools use (encryption of the nodes' disks on the host, nodes without an SSH
+# service), and whether each is a preview.
 # Source: https://learn.microsoft.com/azure/aks/enable-host-encryption and
 # https://learn.microsoft.com/azure/aks/manage-ssh-node-access
 _FEATURES = (
@@ -77,8 +77,8 @@ def check_programs(programs: Programs) -> Iterator[Finding]:
 def check(
     settings: Settings, programs: Programs, *, stack: str, is_interactive: bool, for_deployment: bool
 ) -> Iterator[Finding]:
-    """Whom Azure takes us for, the subscription, and kubelogin's way into the cluster; for a deployment also what the
-    subscription lacks for the stack of this name."""
+    """Check the identity, the subscription and kubelogin's sign-in; for a deployment also what the subscription lacks
+    for this stack."""
     findings, caller = _find_caller(settings, programs)
     yield from findings
     if program := programs.find("kubelogin"):
@@ -96,7 +96,7 @@ def _find_caller(settings: Settings, programs: Programs) -> tuple[list[Finding],
     absent = azure_identity.list_absent_variables(method, programs.environment)
     if absent:
         text = f"signing in by {method} needs {' and '.join(absent)}"
-        return [missing("credentials", text, "set what is missing")], None
+        return [missing("credentials", text, "set them")], None
     try:
         caller = azure_identity.sign_in(settings.tenant, settings.subscription, programs)
     except SignInError as error:
@@ -106,9 +106,9 @@ def _find_caller(settings: Settings, programs: Programs) -> tuple[list[Finding],
 
 
 def _check_account(manager: ResourceManager, settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
-    """What a subscription lacks: providers, features, rights, node sizes in the region, and quotas.
+    """Check what a subscription may lack: providers, features, rights, node sizes in the region, and quotas.
 
-    own  the tags of what the stack has already
+    own  the tags of resources that the stack already has
     """
     checks: Mapping[str, Callable[[ResourceManager, Settings], Iterator[Finding]]] = {
         "providers": _check_providers,
@@ -128,21 +128,21 @@ def _check_subscription(settings: Settings, caller: Caller, environment: Mapping
     if settings.tenant and settings.tenant != caller.tenant:
         yield missing(
             "tenant",
-            f"the credentials are of tenant {caller.tenant}, and groundwork:tenant is {settings.tenant}",
+            f"the credentials belong to tenant {caller.tenant}, but groundwork:tenant is {settings.tenant}",
             "sign in to that tenant, or correct the setting",
         )
     named = environment.get("ARM_SUBSCRIPTION_ID", "")
     if settings.subscription and named and named != settings.subscription:
         yield missing(
             "subscription",
-            f"ARM_SUBSCRIPTION_ID is {named}, and groundwork:subscription is {settings.subscription}",
+            f"ARM_SUBSCRIPTION_ID is {named}, but groundwork:subscription is {settings.subscription}",
             "unset the variable, or correct the setting",
         )
         return
     if not caller.subscription:
         yield missing(
             "subscription",
-            "no subscription is named",
+            "no subscription is set",
             "set ARM_SUBSCRIPTION_ID, or the setting groundwork:subscription",
         )
         return
@@ -152,25 +152,25 @@ def _check_subscription(settings: Settings, caller: Caller, environment: Mapping
         yield missing(
             "subscription",
             f"{caller.subscription} cannot be read: {error}",
-            "grant the identity Owner on the subscription, or name another one",
+            "grant the identity Owner on the subscription, or set another one",
         )
         return
     text = f"{found['displayName']} ({caller.subscription})"
     if found["state"] != "Enabled":
-        yield missing("subscription", f"{text} is {found['state']}", "enable it, or name another one")
+        yield missing("subscription", f"{text} is {found['state']}", "enable it, or set another one")
     else:
-        yield ok("subscription", f"{text}{'' if settings.subscription else ', which no setting demands'}")
+        yield ok("subscription", f"{text}{'' if settings.subscription else ', which no setting requires'}")
 
 
 def _check_kubelogin(program: str, settings: Settings, programs: Programs, *, is_interactive: bool) -> Finding:
-    """Lets kubelogin get a token, as the kubeconfig lets it."""
+    """Have kubelogin get a token, as the kubeconfig does."""
     login = programs.environment.get("AAD_LOGIN_METHOD") or settings.cluster.login
     if login == "devicecode":
         if is_interactive:
             return ok("kubelogin", f"{program}, which will ask for a device code")
         return missing(
             "kubelogin",
-            "it signs in by device code (`devicecode`), and there is no terminal to show the code at",
+            "it signs in by device code (`devicecode`), but there is no terminal to show the code on",
             "set cluster.login, or the variable AAD_LOGIN_METHOD, to azurecli, workloadidentity, msi or spn",
         )
     tenant = settings.tenant or programs.environment.get("ARM_TENANT_ID", "")
@@ -187,7 +187,7 @@ def _check_kubelogin(program: str, settings: Settings, programs: Programs, *, is
 
 
 def list_namespaces() -> list[str]:
-    """The resource providers that a subscription has to have registered."""
+    """The resource providers that must be registered in a subscription."""
     return sorted({*NAMESPACES.values(), _ADDON_NAMESPACE})
 
 
@@ -223,7 +223,7 @@ def _check_features(manager: ResourceManager, settings: Settings) -> Iterator[Fi
             f"Registered, then `az provider register --namespace {namespace}`"
         )
         yield (
-            note("features", f"{text}, which AKS may ask for", remedy)
+            note("features", f"{text}, which AKS may require", remedy)
             if is_preview
             else missing("features", f"{text}, and nodes need it", remedy)
         )
@@ -249,7 +249,7 @@ def _allows(permission: Mapping[str, Any], action: str) -> bool:
 
 
 def _check_nodes(manager: ResourceManager, settings: Settings) -> Iterator[Finding]:
-    """Node sizes in the region and its zones, and the quota of cores for their families and for all."""
+    """Check the node sizes in the region and its zones, and the quotas of cores, per family and in total."""
     location = settings.location
     answer = manager.get("/providers/Microsoft.Compute/skus", "2021-07-01", **{"$filter": f"location eq '{location}'"})
     offers = {item["name"]: item for item in answer["value"] if item["resourceType"] == "virtualMachines"}
@@ -299,7 +299,7 @@ def _check_quota(usage: Mapping[str, Any], least: int, most: int) -> Finding:
 
 
 def _check_addresses(manager: ResourceManager, settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
-    """The quota of public addresses in the region: `own` are the tags of those that the stack has already."""
+    """Check the quota of public addresses in the region. `own` are the tags of addresses that the stack already has."""
     location = settings.location
     usages = manager.get(f"/providers/Microsoft.Network/locations/{location}/usages", _NETWORK_VERSION)["value"]
     for usage in usages:
@@ -310,11 +310,11 @@ def _check_addresses(manager: ResourceManager, settings: Settings, own: Mapping[
 
 
 def _check_room(usage: Mapping[str, Any], own: int) -> Finding:
-    """For one more of what is limited in the region, of which the stack has some already."""
+    """Check that a quota of the region leaves room for one more; `own` is how many the stack already has."""
     name = usage["name"].get("localizedValue", usage["name"]["value"])
     others, limit = usage["currentValue"] - own, usage["limit"]
     text = f"{name}: the stack needs 1, others have {others}, and the quota is {limit}"
     if others < limit:
         return ok("addresses", text)
-    remedy = "request an increase in the portal (Subscriptions, Usage + quotas), or release what nothing uses"
+    remedy = "request an increase in the portal (Subscriptions, Usage + quotas), or release unused ones"
     return missing("addresses", text, remedy)

@@ -1,7 +1,7 @@
-"""Signs in to Azure as the Azure provider does, by the same variables and in the same order.
+"""Signs in to Azure as the Azure provider does, with the same variables and in the same order.
 
 Source of the order: provider/pkg/provider/auth_azidentity.go in https://github.com/pulumi/pulumi-azure-native. The last
-of the ways, the Azure CLI, is asked as a program; azure-identity knows the others.
+method, the Azure CLI, is called as a program; azure-identity implements the others.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ AZURE_CLI = "Azure CLI"
 
 
 class SignInError(Exception):
-    """Azure gives no token; the message says why, in its words."""
+    """Azure issues no token; the message quotes the reason."""
 
 
 @dataclass(frozen=True)
 class AzureCloud:
-    """Where a cloud's Azure Resource Manager and Entra are."""
+    """The endpoints of a cloud's Azure Resource Manager and Entra."""
 
     manager: str
     authority: str
@@ -57,11 +57,11 @@ _CLOUDS = {
 
 @dataclass(frozen=True)
 class Caller:
-    """Whom Azure takes us for.
+    """The identity that Azure sees.
 
     method        how the provider signs in
     name          user or application
-    tenant        ID of the Entra tenant that the token is of
+    tenant        ID of the Entra tenant that issued the token
     subscription  ID of the subscription that the credentials are set to; empty for none
     manager       URL of Azure Resource Manager
     token         for requests to it
@@ -89,7 +89,7 @@ def choose_method(environment: Mapping[str, str]) -> str:
 
 
 def list_absent_variables(method: str, environment: Mapping[str, str]) -> list[str]:
-    """Variables that a method cannot do without and that are not set."""
+    """The variables that a method requires and that are not set."""
     application = ["ARM_CLIENT_ID", "ARM_TENANT_ID"]
     needed = {
         "client certificate": application,
@@ -105,7 +105,7 @@ def list_absent_variables(method: str, environment: Mapping[str, str]) -> list[s
 def sign_in(tenant: str, subscription: str, programs: Programs) -> Caller:
     """Get a token for Azure Resource Manager.
 
-    `tenant` and `subscription` are the stack's settings, empty where there are none. Raises SignInError.
+    `tenant` and `subscription` are the stack's settings, empty if they are not set. Raises SignInError.
     """
     environment = programs.environment
     method = choose_method(environment)
@@ -192,7 +192,7 @@ def _get_assertion(environment: Mapping[str, str]) -> str:
 
 
 def read_claims(token: str) -> Mapping[str, Any]:
-    """What a token says of its bearer, unverified: Azure verifies it. Empty when it is none of Entra's."""
+    """What a token claims about its bearer, unverified: Azure verifies it. Empty if it is not an Entra token."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

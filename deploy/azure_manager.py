@@ -12,7 +12,7 @@ _TIMEOUT = 60.0  # seconds for a request; the list of VM sizes is long
 
 
 class ManagerError(Exception):
-    """A request that Azure refused; the message has its code and its words."""
+    """A request that Azure refused; the message has Azure's code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message.rstrip('.')}")

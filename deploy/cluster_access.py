@@ -1,4 +1,4 @@
-"""Whether this machine can get at the Kubernetes API, through which a deployment installs the platform."""
+"""Checks whether this machine can reach the Kubernetes API, through which a deployment installs the platform."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _SUBJECT = "way in"
 
 
 def check_way_in(settings: Settings, source: str) -> Finding:
-    """The way into the Kubernetes API that the settings declare, for the address `source` of this machine.
+    """Check the way into the Kubernetes API that the settings declare, for the address `source` of this machine.
 
-    Only the network itself knows whether a way exists: what speaks against it is a note, except for addresses that
-    nobody has.
+    Only the network itself knows whether a way exists, so a doubt is a note; example addresses, which nobody has, are
+    reported as missing.
     """
     cluster = settings.cluster
     examples = list_examples(cluster.authorized_ranges)
     if examples:
         return missing(
             _SUBJECT,
-            f"cluster.authorizedRanges has {', '.join(examples)}, which is an example's and nobody's address",
+            f"cluster.authorizedRanges has {', '.join(examples)}, an example address that nobody has",
             "list the public addresses of your runners and operators",
         )
     if cluster.authorized_ranges:
@@ -36,17 +36,17 @@ def check_way_in(settings: Settings, source: str) -> Finding:
         _SUBJECT,
         f"the Kubernetes API is private to {', '.join(map(str, allowed))}, and this machine's address is "
         f"{source or 'unknown'}",
-        "deploy from a machine in one of these networks, if this one gets there by no other address",
+        "deploy from a machine in one of these networks, unless this one has another address there",
     )
 
 
 def list_examples(ranges: Iterable[str]) -> list[str]:
-    """Those of some ranges that are meant for documentation."""
+    """The ranges that are reserved for documentation."""
     return [text for text in ranges if _is_in(ipaddress.IPv4Network(text), DOCUMENTATION_BLOCKS)]
 
 
 def find_source_address(settings: Settings) -> str:
-    """The address that this machine would send from to the stack's network; empty where it has no route."""
+    """The source address that this machine would use to reach the stack's network; empty if it has no route."""
     network = ipaddress.IPv4Network(settings.network.cidr)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -20,7 +20,7 @@ from kernel.rehearsals import REHEARSED_STACK
 from plan_guard import Approval
 
 ACTIONS = ("preflight", "preview", "drift", "up", "destroy")
-# What the engine runs for an action that is not a command of its own.
+# The engine's command for an action that is not a command of the engine itself.
 _ENGINE_COMMANDS = {"drift": ("preview", "--refresh", "--expect-no-changes")}
 _CHANGES = ("up", "destroy")
 _WITH_SETTINGS = ("preview", "up")
@@ -39,12 +39,12 @@ def run(
 ) -> int:
     """Run one of `ACTIONS` for a stack on its real cloud and return the exit code.
 
-    Previews and updates run under the policy pack, in the stack of the backend, which is created when it is not there.
-    Raises DeployError when there is no such stack, when something is missing, after a report of all that is, when a
-    setting cannot be changed, or when data would be lost that nobody has approved to lose.
+    Previews and updates run with the policy pack, on the stack in the backend, which is created if it does not exist.
+    Raises DeployError if the stack has no file, if something is missing (after a report of everything that is), if a
+    setting cannot be changed, or if data would be lost without approval.
 
     confirmed_losses  settings that may be changed although that loses data
-    event_log         where the engine's events are kept; without it they are discarded
+    event_log         file for the engine's events; without it they are discarded
     """
     if REHEARSED_STACK in os.environ:
         raise DeployError(
@@ -60,21 +60,21 @@ def run(
     if list_missing(findings):
         purpose = "to be deployed" if action == "preflight" else f"for `make {action}`"
         raise DeployError(
-            f"{name} is not ready {purpose}: see `missing` above. Nothing has been touched. "
+            f"{name} is not ready {purpose}: see `missing` above. Nothing has been changed. "
             f"`make rehearse STACK={name}` needs no cloud."
         )
     approvals = plan_approval.read_approvals(stack) if action in _WITH_APPROVALS else []
     if action == "preflight":
-        print(f"Everything that {name} needs is there.", file=sys.stderr)
+        print(f"Everything that {name} needs is present.", file=sys.stderr)
         return 0
     if action in _WITH_SETTINGS:
-        # A preview loses nothing, so that it needs no confirmation to show what would be lost.
+        # A preview loses nothing, so it needs no confirmation to show what would be lost.
         losses = confirmed_losses if action == "up" else list_settings()
         _say(setting_changes.describe(stack, engine, losses))
     print(engine.select_stack(stack, create=action in _WITH_SETTINGS), file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         log, plan = event_log or Path(folder, "events.jsonl"), Path(folder, "plan.json")
-        log.unlink(missing_ok=True)  # the engine would add to another run's
+        log.unlink(missing_ok=True)  # the engine would append to the log of another run
         if action == "up":
             code = _deploy(engine, stack, log, approvals, is_confirmed=is_confirmed)
         else:
@@ -90,21 +90,24 @@ def run(
 
 
 def _deploy(engine: Engine, stack: Stack, log: Path, approvals: Sequence[Approval], *, is_confirmed: bool) -> int:
-    """Preview, have what is lost approved, ask, update: what is judged is what a person sees. Raises DeployError."""
+    """Preview, check that losses are approved, ask, update: the person sees the same preview that is checked.
+
+    Raises DeployError.
+    """
     if code := _run_engine(engine, "preview", stack.name, log):
         return code
     text, refusal = plan_approval.judge_preview(stack, log, approvals)
     _say(text)
     if refusal:
-        raise DeployError(f"Nothing has been touched: {refusal}")
+        raise DeployError(f"Nothing has been changed: {refusal}")
     if not is_confirmed and not _ask(f"Deploy this to {stack.name}?"):
-        print("Nothing has been touched.", file=sys.stderr)
+        print("Nothing has been changed.", file=sys.stderr)
         return 1
     return _run_engine(engine, "up", stack.name, log, ["--yes", "--skip-preview"])
 
 
 def _warn_of_losses(stack: Stack, log: Path, approvals: Sequence[Approval]) -> None:
-    """What a deployment would say and refuse."""
+    """Print what a deployment would report and refuse."""
     text, refusal = plan_approval.judge_preview(stack, log, approvals)
     _say(text)
     _say(refusal and f"`make up` refuses this: {refusal}")
@@ -117,7 +120,7 @@ def _run_engine(engine: Engine, action: str, name: str, log: Path, options: Sequ
 
 
 def _ask(question: str) -> bool:
-    """Whether a person at the terminal says yes; the end of input means no."""
+    """Whether the person at the terminal answers yes; the end of input means no."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
@@ -125,7 +128,7 @@ def _ask(question: str) -> bool:
 
 
 def _explain_failure(action: str, stack: Stack, engine: Engine, log: Path) -> Iterator[str]:
-    """What can be said of a run that failed beside what the engine has said; texts may be empty."""
+    """What is known about a failed run beyond the engine's own output; texts may be empty."""
     if action in _WITH_SETTINGS:
         yield setting_changes.explain_failure(stack, log)
     yield expired_credentials.explain(action, stack.name, log)
@@ -141,6 +144,6 @@ def _say(text: str) -> None:
 def _demand_confirmation(action: str, name: str) -> Finding:
     return missing(
         "confirmation",
-        f"`make {action}` asks before it changes anything, and there is no terminal to ask at",
-        f"`make {action} STACK={name} YES=1` answers yes",
+        f"`make {action}` asks before it changes anything, and there is no terminal to ask on",
+        f"`make {action} STACK={name} YES=1` confirms without asking",
     )

@@ -1,4 +1,4 @@
-"""How long what a preview would create takes, before somebody deploys it."""
+"""Estimates how long the resources that a preview would create take to create."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _CREATIONS = frozenset({"create", "create-replacement", "replace"})
 
 
 def describe_creation(log: Path, plan: Path) -> str:
-    """The critical path of the resources that a preview would create, in one line; empty where it would create none.
+    """The critical path of the resources that a preview would create, in one line; empty if it would create none.
 
     log   the engine's events of the preview
-    plan  what it wrote with `--save-plan`, which has the dependencies
+    plan  the file written with `--save-plan`, which has the dependencies
     """
     if not plan.exists():
         return ""
@@ -26,4 +26,4 @@ def describe_creation(log: Path, plan: Path) -> str:
     if not resources:
         return ""
     schedule = critical_path(resources, load_durations())
-    return f"What it creates takes {describe_schedule(schedule)}. `make duration` shows the critical path."
+    return f"Creating these resources takes {describe_schedule(schedule)}. `make duration` shows the critical path."

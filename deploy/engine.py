@@ -22,7 +22,7 @@ from kernel.engine_events import LOG_VARIABLES
 from kernel.engine_progress import NO_DOTS, report_waits
 
 _INSTALL_URL = "https://www.pulumi.com/docs/install/"
-# How to get at a backend.
+# The remedy if a backend cannot be used.
 LOG_IN = "run `pulumi login`, or set PULUMI_ACCESS_TOKEN, or PULUMI_BACKEND_URL to a bucket or folder"
 _PASSPHRASE, _PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 # Exit codes of the engine. Source: sdk/go/common/util/cmdutil/exit.go of its repository.
@@ -33,14 +33,14 @@ _STACK_NOT_FOUND = 6
 class Engine:
     """The engine on PATH.
 
-    is_interactive  whether a person can answer its questions
+    is_interactive  whether a person can answer the engine's questions
     """
 
     programs: Programs
     is_interactive: bool
 
     def check_program(self) -> Finding:
-        """An engine older than the SDK may not know what the SDK sends it."""
+        """Check that the engine is not older than the SDK: it might not understand what the SDK sends."""
         minimum, program = version("pulumi"), self.programs.find("pulumi")
         remedy = f"install Pulumi {minimum} or later with its Python language host: {_INSTALL_URL}"
         if not program:
@@ -53,17 +53,17 @@ class Engine:
         return ok("pulumi", f"{found} ({program})")
 
     def check_attachment(self) -> Iterator[Finding]:
-        """Whether the engine uses providers that run already, as in a rehearsal's shell."""
+        """Check whether the engine is attached to providers that are already running, as in a rehearsal's shell."""
         if attached := self.programs.environment.get("PULUMI_DEBUG_PROVIDERS"):
             yield note(
                 "clouds",
                 f"PULUMI_DEBUG_PROVIDERS attaches the engine to running providers ({attached}), as in a rehearsal: "
-                "theirs are the clouds that change, not the real one",
+                "their clouds are changed, not the real one",
                 "unset it, or leave the rehearsal's shell, to deploy to the real cloud",
             )
 
     def check_state(self, stack: Stack) -> Iterator[Finding]:
-        """The backend, the stack in it, and the encryption of its secrets."""
+        """Check the backend, the stack in it, and the encryption of its secrets."""
         answer = self.programs.ask("pulumi", "whoami", "--json", "--non-interactive")
         if answer.code:
             yield missing(
@@ -81,7 +81,7 @@ class Engine:
         yield from self._check_stack(stack)
 
     def _find_passphrase_problem(self, stack: Stack, url: str) -> Finding | None:
-        """Pulumi Cloud and key services encrypt by themselves; any other backend needs a passphrase."""
+        """Pulumi Cloud and key services encrypt secrets themselves; any other backend needs a passphrase."""
         environment = self.programs.environment
         if url.startswith(("https://", "http://")) or stack.secrets_provider not in ("", "default", "passphrase"):
             return None
@@ -100,7 +100,7 @@ class Engine:
         )
 
     def _check_stack(self, stack: Stack) -> Iterator[Finding]:
-        """Encrypts a word into a private copy of the stack's file, which fails as a deployment would."""
+        """Encrypt a word into a private copy of the stack's file, which fails if a deployment would."""
         with tempfile.TemporaryDirectory() as folder:
             copy = shutil.copy(stack.file, folder)
             command = ["config", "set", "--secret", "probe", "word", "--stack", stack.name, "--config-file", str(copy)]
@@ -117,9 +117,9 @@ class Engine:
             yield ok("stack", f"'{stack.name}' is in the backend")
 
     def select_stack(self, stack: Stack, *, create: bool) -> str:
-        """Select the stack in the backend; without one, create it. Returns what was done, in one line.
+        """Select the stack in the backend; if it does not exist, create it. Returns what was done, in one line.
 
-        Raises DeployError with the engine's words, also when the stack is not there and may not be created.
+        Raises DeployError with the engine's message, also if the stack does not exist and may not be created.
         """
         selected = self.programs.ask("pulumi", "stack", "select", stack.name, "--non-interactive")
         if selected.code == 0:
@@ -127,7 +127,7 @@ class Engine:
         if selected.code != _STACK_NOT_FOUND or not create:
             raise DeployError(f"Stack '{stack.name}' cannot be selected: {selected.reason}.")
         before = stack.file.read_bytes()
-        # The engine would replace a key service that the file names by a passphrase, unless it is told.
+        # Without the option the engine would replace the key service that the file names with a passphrase.
         provider = ["--secrets-provider", stack.secrets_provider] if stack.secrets_provider else []
         if self.run("stack", "init", stack.name, *provider):
             raise DeployError(f"Stack '{stack.name}' cannot be created; Pulumi says why above.")
@@ -136,7 +136,7 @@ class Engine:
         return f"Stack '{stack.name}' is new in the backend. Commit {stack.file.name}, which holds its encryption now."
 
     def run(self, *arguments: str, log: Path | None = None) -> int:
-        """Run the engine in sight of the person; returns its exit code. `log` is where it writes its events."""
+        """Run the engine with its output on the terminal; returns its exit code. `log` is the file for its events."""
         quiet = () if self.is_interactive else ("--non-interactive",)
         events = ("--event-log", str(log)) if log else ()
         dots, waits = (NO_DOTS, report_waits(log, _say)) if log and not self.is_interactive else ((), nullcontext())

@@ -1,4 +1,4 @@
-"""What to say of a run whose credentials expired in the middle: what was done, what state is left, how to go on."""
+"""Explains a run whose credentials expired in the middle: what was done, what state is left, how to continue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from kernel.engine_events import read_events
 
-# In the words of STS and the AWS APIs, of Microsoft's identity platform, of Azure Resource Manager, of Kubernetes.
+# The messages of STS and the AWS APIs, Microsoft's identity platform, Azure Resource Manager and Kubernetes.
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 _EXPIRED = re.compile(
@@ -32,7 +32,12 @@ _NAMES = 5  # of resources in one line
 
 @dataclass
 class _Progress:
-    """How far a run came: what was done, by verb, and what was begun and has no end in the log, by URN."""
+    """How far a run got.
+
+    done        numbers of finished operations, keyed by verb
+    begun       operations that the log does not show as finished, keyed by URN
+    is_expired  whether the credentials expired
+    """
 
     done: Counter[str] = field(default_factory=Counter)
     begun: dict[str, str] = field(default_factory=dict)
@@ -40,30 +45,30 @@ class _Progress:
 
 
 def explain(action: str, stack: str, log: Path) -> str:
-    """The message for a run that failed, by its events; empty where no credentials had expired."""
+    """The message for a failed run, from its events; empty if no credentials had expired."""
     progress = _follow(read_events(log))
     if not progress.is_expired:
         return ""
     if action in ("preview", "drift"):
         return (
-            "The credentials expired during the run, which changes nothing. Sign in again, or ask for a longer "
-            f"session, and repeat it: `make {action} STACK={stack}`."
+            "The credentials expired during the run, which changes nothing. Sign in again, or request a longer "
+            f"session, and repeat the run: `make {action} STACK={stack}`."
         )
     done = ", ".join(f"{count} {verb}" for verb, count in sorted(progress.done.items())) or "nothing was changed"
     refresh = [
-        "             What was under way may exist in the cloud without being in the state:",
-        f"             `pulumi refresh --stack {stack}` asks the cloud.",
+        "             Resources in progress may exist in the cloud without being in the state:",
+        f"             `pulumi refresh --stack {stack}` reads them from the cloud.",
     ]
     return "\n".join(
         [
             f"The credentials expired while {stack} was changed.",
-            f"  done       {done}; the state in the backend has it",
+            f"  done       {done}; the state in the backend records it",
             f"  under way  {_list(progress.begun) or 'nothing'}",
-            f"  go on      sign in again, then `make {action} STACK={stack}`, which does what is left",
+            f"  continue   sign in again, then `make {action} STACK={stack}`, which does what is left",
             *(refresh if progress.begun else ()),
-            f"  locked     `pulumi cancel --stack {stack}` unlocks it; make sure first that no other run is at work",
-            "  prevent    by a session that outlasts the deployment: on AWS role-duration-seconds, within the role's",
-            "             maximum; on Azure a login that renews itself, as docs/deploying.md says",
+            f"  locked     `pulumi cancel --stack {stack}` unlocks it; make sure first that no other run is active",
+            "  prevent    use a session that outlasts the deployment: on AWS role-duration-seconds, within the role's",
+            "             maximum; on Azure a login that renews itself, see docs/deploying.md",
         ]
     )
 
@@ -72,7 +77,7 @@ def _follow(events: Iterable[Mapping[str, Any]]) -> _Progress:
     progress = _Progress()
     for event in events:
         for name in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
-            # An update previews first, which the log has too.
+            # An update previews first, and the log has those events too.
             if name in event and not event[name].get("planning"):
                 _note(progress, name, event[name]["metadata"])
         diagnostic = event.get("diagnosticEvent", {})

@@ -1,4 +1,4 @@
-"""What a check found: what is there, what is missing with its remedy, and what could not be found out."""
+"""The findings of a check: what is present, what is missing with its remedy, and what could not be determined."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _WIDTH = 120
 class Status(StrEnum):
     OK = "ok"
     MISSING = "missing"  # stops every command that needs it
-    NOTE = "note"  # worth knowing, or not to be found out: stops nothing
+    NOTE = "note"  # worth knowing, or could not be determined: stops nothing
 
 
 @dataclass(frozen=True)
 class Finding:
     """One line of a preflight.
 
-    subject  what was looked at: `credentials`
+    subject  what was checked: `credentials`
     text     what was found, or what is wrong with it
-    remedy   what to do about it, as an imperative; empty where the text says it
+    remedy   what to do about it, as an imperative; empty if the text says it
     """
 
     subject: str

@@ -9,9 +9,9 @@ import yaml
 from infra.core.naming import Naming
 from infra.core.settings import Cloud, Settings
 
-# An account that AWS's documentation uses as an example; which one the stack is in, nobody knows before it is deployed.
+# The example account of AWS's documentation: before the stack is deployed, its own account is not known.
 _EXAMPLE_ACCOUNT = "111122223333"
-# The digest exists in no registry: whoever publishes an image commits the real one.
+# The digest exists in no registry; publishing an image commits the real one.
 _NO_DIGEST = f"sha256:{'0' * 64}"
 
 
@@ -30,7 +30,7 @@ def format_kustomization(settings: Settings, stack: str) -> str:
     return text
 
 
-# The files of a stack's experiments, by their names in its folder `experiments`: none runs yet.
+# The files of a stack's experiments, keyed by their names in its folder `experiments`. No experiment runs yet.
 EXPERIMENT_FILES: Mapping[str, str] = {
     "kustomization.yaml": """\
 # What Argo CD's Application `experiments` applies: the experiments' file, and routes that lead to their router.

@@ -1,4 +1,4 @@
-"""`python -m deploy.new_stack STACK=... CLOUD=...` writes a new stack's files; a terminal is asked for the rest."""
+"""`python -m deploy.new_stack STACK=... CLOUD=...` writes a new stack's files, and asks for the rest on a terminal."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from kernel import stack_file
 ROOT = Path(__file__).resolve().parents[1]
 
 Answers = Mapping[str, str]
-"""What is known of the new stack, by the names of the questions."""
+"""What is known about the new stack, keyed by the names of the questions."""
 
-# Of a block that nobody has (RFC 5737): a new stack can be rehearsed and previewed before its users are known.
+# From a block reserved for documentation (RFC 5737): a new stack can be rehearsed and previewed before its users'
+# addresses are known.
 _EXAMPLE_RANGE = "203.0.113.0/24"
 _EXAMPLE_LOCATIONS = {Cloud.AZURE: "westeurope", Cloud.AWS: "eu-west-1"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """What has to be known of a new stack.
+    """Something that has to be known about a new stack.
 
     name         of the argument, as in `make new-stack STACK=...`
     text         what a terminal shows
-    setting      that has the answer as its value; empty for none
-    suggest      an answer that fits the earlier ones, which a person takes with the return key; empty for none
-    is_optional  whether the suggestion is taken where nobody can be asked
+    setting      the setting whose value is the answer; empty for none
+    suggest      an answer that fits the earlier ones, which the return key accepts; empty for none
+    is_optional  whether the suggestion is used if there is no terminal to ask on
     """
 
     name: str
@@ -70,10 +71,10 @@ QUESTIONS = (
         "Organization, 2 to 8 lower-case letters and digits: the start of all names in the cloud",
         "organization",
     ),
-    Question("OWNER", "Team that is responsible for the stack", "owner"),
+    Question("OWNER", "Team responsible for the stack", "owner"),
     Question(
         "AUTHORIZED_RANGES",
-        "Public addresses from which you reach the Kubernetes API, with commas between them",
+        "Public addresses from which you reach the Kubernetes API, separated by commas",
         suggest=lambda _: _EXAMPLE_RANGE,
         is_optional=True,
     ),
@@ -87,22 +88,22 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
     for argument in arguments:
         name, _, value = argument.partition("=")
         if name not in names:
-            raise DeployError(f"'{argument}' is not an argument of `make new-stack`; they are {'=, '.join(names)}=.")
+            raise DeployError(f"'{argument}' is not an argument of `make new-stack`: use {'=, '.join(names)}=.")
         answers[name] = value.strip()
     return {name: value for name, value in answers.items() if value}
 
 
 def complete_answers(provided: Answers) -> dict[str, str]:
-    """The provided answers, where nobody can be asked for more. Raises DeployError with all that are missing."""
+    """The provided answers and suggestions, without asking. Raises DeployError that lists all missing answers."""
     missing = [question for question in QUESTIONS if question.name not in provided and not question.is_optional]
     if missing:
         lines = [f"  {question.name}=...  {question.text}" for question in missing]
-        raise DeployError("\n".join(["A new stack needs a terminal that can be asked, or these arguments:", *lines]))
+        raise DeployError("\n".join(["A new stack needs a terminal to ask on, or these arguments:", *lines]))
     return {question.name: provided.get(question.name) or question.suggest(provided) for question in QUESTIONS}
 
 
 def ask_for_answers(provided: Answers, root: Path, read_line: Callable[[str], str] = input) -> dict[str, str]:
-    """The provided answers and those of the person at the terminal, who is asked again while an answer is not valid."""
+    """The provided answers and those from the terminal, which is asked again until an answer is valid."""
     answers: dict[str, str] = {}
     for question in QUESTIONS:
         suggestion = question.suggest(answers)
@@ -114,7 +115,7 @@ def ask_for_answers(provided: Answers, root: Path, read_line: Callable[[str], st
 
 
 def _is_valid(answers: Answers, root: Path) -> bool:
-    """Whether the answers so far are valid, with examples in the place of the others; prints what is not."""
+    """Whether the answers so far are valid, with examples in place of the others; prints what is not."""
     cloud = next((cloud for cloud in Cloud if cloud == answers.get("CLOUD")), Cloud.AZURE)
     examples = {"CLOUD": cloud, "ENVIRONMENT": Environment.DEV, "LOCATION": _EXAMPLE_LOCATIONS[cloud]}
     examples |= {"ORGANIZATION": "acme", "OWNER": "ml", "AUTHORIZED_RANGES": _EXAMPLE_RANGE}
@@ -127,7 +128,7 @@ def _is_valid(answers: Answers, root: Path) -> bool:
 
 
 def check_answers(answers: Answers, root: Path) -> Settings:
-    """The settings that a new stack would have. Raises DeployError with all that is wrong, or if the stack exists."""
+    """The settings that a new stack would have. Raises DeployError with everything wrong, or if the stack exists."""
     stack = answers["STACK"]
     try:
         content = stack_file.parse(format_file(answers).encode(), stack_config.NAMESPACE, f"Pulumi.{stack}.yaml")
@@ -138,8 +139,8 @@ def check_answers(answers: Answers, root: Path) -> Settings:
     for file in list_files(stack):
         if (root / file).exists():
             raise DeployError(
-                f"There is a stack '{stack}' already: {file} exists. Choose another name; or edit its settings and go "
-                f"on with `make rehearse STACK={stack}`; or delete what is left of a stack that is gone: "
+                f"There is already a stack '{stack}': {file} exists. Choose another name; or edit its settings and "
+                f"continue with `make rehearse STACK={stack}`; or delete the files of a former stack: "
                 f"{_describe_files(stack)}."
             )
     return settings
@@ -159,7 +160,10 @@ def _describe_files(stack: str) -> str:
 
 
 def format_file(answers: Answers, *, has_examples: bool = False) -> str:
-    """The text of the stack's file: what every stack has to set. `has_examples` says so of its addresses."""
+    """The text of the stack's file: the settings that every stack requires.
+
+    `has_examples` adds a comment that its addresses are examples.
+    """
     config: dict[str, Any] = {
         f"{stack_config.NAMESPACE}:{question.setting}": str(answers[question.name])
         for question in QUESTIONS
@@ -172,12 +176,12 @@ def format_file(answers: Answers, *, has_examples: bool = False) -> str:
     )
     if not has_examples:
         return text
-    comment = "    # An example, of a block that nobody has: the public addresses of your runners and operators.\n"
+    comment = "    # An example: replace it with the public addresses of your runners and operators.\n"
     return text.replace("    authorizedRanges:", f"{comment}    authorizedRanges:")
 
 
 def write_files(answers: Answers, settings: Settings, root: Path) -> str:
-    """Write the stack's files, all or none; returns what to tell their author. Raises DeployError if one cannot be."""
+    """Write the stack's files, all or none; returns the message to print. Raises DeployError if it cannot."""
     stack = answers["STACK"]
     written: list[Path] = []
     examples = list_examples(settings.cluster.authorized_ranges)
@@ -212,14 +216,14 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
 
 
 def _note_other_names(stack: str, settings: Settings) -> list[str]:
-    """What is misleading in the stack's name: another cloud or environment than it has."""
+    """A note if the stack's name is misleading: it contains another cloud or environment than the stack has."""
     has = (settings.cloud, settings.environment)
     other = [one for kind in (Cloud, Environment) for one in kind if one in _split_name(stack) and one not in has]
     if not other:
         return []
     return [
-        f"Note: its name says {' and '.join(other)}, and it is {settings.environment} on {settings.cloud}. "
-        f"If that is not what you mean, delete {_describe_files(stack)} and begin again."
+        f"Note: its name says {' and '.join(other)}, but it is {settings.environment} on {settings.cloud}. "
+        f"If that is not what you mean, delete {_describe_files(stack)} and start again."
     ]
 
 

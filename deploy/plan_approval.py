@@ -1,4 +1,4 @@
-"""Reads which losses of data are approved, and which of them a preview has."""
+"""Compares the losses of data in a preview with those that are approved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "approvals.yaml"
 
 
 def read_approvals(stack: Stack) -> Sequence[Approval]:
-    """The approvals for all stacks. Raises DeployError with all that is wrong in them."""
+    """The approvals for all stacks. Raises DeployError that lists everything wrong in them."""
     try:
         return load_approvals(stack.file.parent / FILE, list_stacks(stack.file.parent))
     except ApprovalError as error:
@@ -24,12 +24,12 @@ def read_approvals(stack: Stack) -> Sequence[Approval]:
 
 
 def judge_preview(stack: Stack, log: Path, approvals: Sequence[Approval]) -> tuple[str, str]:
-    """What is to be said of a preview, and why it may not be carried out; either may be empty.
+    """The report on a preview, and why it may not be carried out; either may be empty.
 
-    `log` has the engine's events of the preview. Raises DeployError where they do not say what it would lose.
+    `log` has the engine's events of the preview. Raises DeployError if they do not show what it would lose.
     """
     try:
         judgement = judge(read_plan(log.read_text(encoding="utf-8"), "The preview"), approvals, find_today())
     except (OSError, PlanError) as error:
-        raise DeployError(f"What the preview of {stack.name} would lose is not known: {error}") from None
+        raise DeployError(f"It is not known which data a deployment of {stack.name} would lose: {error}") from None
     return judgement.describe(), judgement.refuse(shorten(stack.file.parent / FILE), find_today())

@@ -20,9 +20,9 @@ _CLOUDS = {Cloud.AZURE: azure, Cloud.AWS: aws}
 
 
 def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding]:
-    """What is there and what is missing, all of it, in the order in which it is needed.
+    """Everything that is present and missing, in the order in which it is needed.
 
-    for_deployment  also looks at the way into the cluster, and, for some seconds, at what a fresh account lacks
+    for_deployment  also checks the way into the cluster and, which takes some seconds, what a fresh account lacks
     """
     program = engine.check_program()
     findings = [*check_offline(stack), program, *engine.check_attachment()]
@@ -38,7 +38,7 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
 
 
 def check_offline(stack: Stack) -> Iterator[Finding]:
-    """What the stack's file alone tells."""
+    """Check what can be checked from the stack's file only."""
     yield _check_settings(stack)
     yield from check_images(stack)
 
@@ -50,7 +50,7 @@ def _check_settings(stack: Stack) -> Finding:
 
 
 def check_images(stack: Stack) -> Iterator[Finding]:
-    """A rehearsal runs with the placeholder that the shipped stacks have; a real node would pull it for ever."""
+    """Refuse the placeholder digest of the shipped stacks: a rehearsal accepts it, a real node could never pull it."""
     images = stack.settings.images.model_dump() if stack.settings else {}
     for name in (name for name, value in images.items() if value == PLACEHOLDER_DIGEST):
         yield missing(
@@ -66,7 +66,7 @@ def _check_cloud(stack: str, settings: Settings, engine: Engine, *, for_deployme
         yield note(
             "models",
             "Argo CD is installed with nothing to deploy: gitops.repository is not set",
-            "push a copy of platform/gitops to a repository of yours and set its URL",
+            "push a copy of platform/gitops to your own repository and set its URL",
         )
     if for_deployment:
         yield check_way_in(settings, find_source_address(settings))
@@ -76,11 +76,11 @@ def _check_cloud(stack: str, settings: Settings, engine: Engine, *, for_deployme
 
 
 def _check_example_hosts(settings: Settings) -> Iterator[Finding]:
-    """Settings that still name the host of an example, at which nobody answers."""
+    """Note settings that still name an example host, which does not exist."""
     hosts = {
         "telemetry.alertEmail": settings.telemetry.alert_email.rpartition("@")[2],
         "gitops.repository": urlsplit(settings.gitops.repository).hostname or "",
     }
     for setting, host in hosts.items():
         if re.fullmatch(EXAMPLE_HOSTS, host):
-            yield note("example", f"{setting} names {host}, which is an example's host", "name your own, or none")
+            yield note("example", f"{setting} names {host}, which is an example host", "set your own, or remove it")

@@ -1,4 +1,4 @@
-"""Other programs: where they are on PATH, and what they answer."""
+"""Other programs: finds them on PATH and runs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-_TIMEOUT = 90.0  # seconds; the AWS CLI alone looks for an instance's role for some seconds
+_TIMEOUT = 90.0  # seconds; the AWS CLI searches for an instance's role for several of them
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Answer:
 
     @property
     def reason(self) -> str:
-        """Why it failed: what it calls an error, or else the last line that it printed, or else how it ended."""
+        """Why it failed: its first error line, otherwise the last line that it printed, otherwise its exit code."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()]
         errors = [line for line in lines if line.lower().startswith("error:")]
         text = next(iter(errors or lines[-1:]), f"it ended with code {self.code}")
@@ -43,7 +43,7 @@ class Programs:
     def ask(self, name: str, *arguments: str, timeout: float = _TIMEOUT) -> Answer:
         """Run a program that is on PATH, without a terminal, and wait for its answer.
 
-        One that does not answer in `timeout` seconds is answered for, with code 124; one that is not there, with 127.
+        The answer has code 124 if the program does not end within `timeout` seconds, and 127 if it is not on PATH.
         """
         if not self.find(name):
             return Answer(127, "", f"`{name}` is not on PATH")

@@ -1,4 +1,4 @@
-"""Compares a stack's settings with those that it was last deployed with, before anything starts."""
+"""Compares a stack's settings with those of its last deployment, before anything starts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kernel.engine_events import list_refusals, read_events
 
 
 def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
-    """What the settings would change, or that it is not known; empty where nothing would.
+    """What the changed settings do, or that this is not known; empty if no setting has changed.
 
-    Raises DeployError when that cannot be, or has to be confirmed first.
+    Raises DeployError if a change is not possible, or has to be confirmed first.
     """
     if stack.content is None:
         return ""
@@ -28,26 +28,26 @@ def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
         return ""
     standing = find_deployed_settings(resources)
     if standing is None:
-        return f"{stack.name} has no finished deployment that says what its settings were, so they are not compared."
+        return f"{stack.name} has no finished deployment that records its settings, so they are not compared."
     try:
         changes = stack_config.compare(stack.content, stack.name, standing, confirmed)
     except ValueError as error:
         raise DeployError(str(error)) from None
-    return changes and f"{stack.name} stands, and its settings change:\n{changes}"
+    return changes and f"{stack.name} is deployed, and its settings change:\n{changes}"
 
 
 def explain_failure(stack: Stack, log: Path) -> str:
-    """Which settings may be the cause of what the cloud has refused, by the engine's events; empty where none may."""
+    """The settings that may have caused what the cloud refused, from the engine's events; empty if there are none."""
     refusals = list_refusals(read_events(log))
     causes = stack_config.explain(stack.content, stack.name, refusals) if stack.content and refusals else ""
     return causes and (
         f"What was refused depends on these settings in stacks/{stack.file.name}:\n{causes}\n"
-        "Where one of them is the cause, give it another value: docs/settings.md says which it can have."
+        "If one of them is the cause, set it to another value: docs/settings.md lists the valid ones."
     )
 
 
 def explain_protection(stack: Stack, engine: Engine) -> str:
-    """Why the stack could not be destroyed; empty where nothing in it is protected."""
+    """Why the stack could not be destroyed; empty if nothing in it is protected."""
     remedy = (
         f"if its data may be lost, set groundwork:resilience.deletionProtection to false in stacks/{stack.file.name}, "
         f"and groundwork:resilience.retainData too if nothing is to be left; then `make up STACK={stack.name}`, and "
@@ -57,7 +57,7 @@ def explain_protection(stack: Stack, engine: Engine) -> str:
 
 
 def _export_resources(stack: Stack, engine: Engine) -> Sequence[Mapping[str, Any]]:
-    """The resources in the stack's state; none where there is no such stack yet."""
+    """The resources in the stack's state; empty if the stack does not exist yet."""
     # An export contains secrets as they are encrypted, so it needs no passphrase.
     answer = engine.programs.ask("pulumi", "stack", "export", "--stack", stack.name, "--non-interactive")
     deployment = json.loads(answer.output).get("deployment") if answer.code == 0 else None

@@ -18,9 +18,9 @@ from kernel.yaml_document import DocumentError
 class Stack:
     """A stack that has a file.
 
-    cloud             None when the file does not say it
-    content           None when the file cannot be read
-    settings          None when they are not valid
+    cloud             None if the file does not set it
+    content           None if the file cannot be read
+    settings          None if they are not valid
     problem           what is wrong with the settings; empty if they are valid
     secrets_provider  as the file names it, such as awskms://alias/state; empty for the backend's own
     """
@@ -35,7 +35,7 @@ class Stack:
 
 
 def read_stack(name: str, folder: Path) -> Stack:
-    """Read `Pulumi.<name>.yaml` in a folder. Raises DeployError when there is no such stack."""
+    """Read `Pulumi.<name>.yaml` in a folder. Raises DeployError if there is no such stack."""
     path = folder / f"Pulumi.{name}.yaml"
     known = list_stacks(folder)
     shown = f"{folder.name}/{path.name}"

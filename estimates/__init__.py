@@ -1,6 +1,7 @@
-"""What a stack will cost in a month, and how long it takes to deploy: estimates from a list of its resources.
+"""Estimates what a stack costs a month, and how long it takes to deploy, from a list of its resources.
 
-The package knows neither program nor engine: it gets resources, tables of prices and durations, and assumptions.
+The package knows neither the program nor the engine: its inputs are resources, tables of prices and durations, and
+assumptions.
 """
 
 from estimates.charts import ChartCost, NodeSize, Pool, PoolUse, list_pools, list_workloads, share_pools

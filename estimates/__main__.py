@@ -17,7 +17,7 @@ def main() -> int:
             failed = True
             print(
                 f"error: {error}. estimates/prices/{cloud}.yaml stays as it is, and each of its prices says how old it "
-                "is. Try again where the list can be reached.",
+                "is. Try again on a machine that can reach the list.",
                 file=sys.stderr,
             )
     return int(failed)

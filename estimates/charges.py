@@ -1,4 +1,4 @@
-"""What a resource is charged for: quantities of priced items. Which types have charges is in the catalogue."""
+"""What a resource is charged for: quantities of priced items. The catalogue says which types have charges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from estimates.resources import Resource
 
 HOURS = 730.0
-"""Hours of a month, as both clouds' calculators have it: 8,760 / 12."""
+"""Hours in a month, as in both clouds' calculators: 8,760 / 12."""
 DAYS = HOURS / 24
 
 
@@ -17,10 +17,10 @@ DAYS = HOURS / 24
 class Charge:
     """One part of a resource's cost.
 
-    what      in a word or two, for people: `nodes`, `storage`
+    what      a word or two for people: `nodes`, `storage`
     item      the item of the price table
     quantity  units a month
-    basis     how the quantity comes about, for people: `3 nodes x 730 h`
+    basis     how the quantity is computed, for people: `3 nodes x 730 h`
     """
 
     what: str
@@ -33,8 +33,8 @@ class Charge:
 class Stack:
     """All resources of a stack, and what it is assumed to use in a month.
 
-    usage   assumptions by name, as `logsGb`: what no resource says
-    charts  the objects that a release's chart renders, by the URN of the release
+    usage   assumptions that no resource states, keyed by name, such as `logsGb`
+    charts  the objects that a release's chart renders, keyed by the URN of the release
     """
 
     resources: Sequence[Resource]
@@ -57,13 +57,13 @@ Charger: TypeAlias = Callable[[Resource, Stack], Iterable[Charge]]
 
 
 class Catalogue:
-    """How types are charged, by type."""
+    """The functions that charge resources, keyed by type."""
 
     def __init__(self) -> None:
         self._chargers: dict[str, Charger] = {}
 
     def charges_for(self, *types: str) -> Callable[[Charger], Charger]:
-        """Decorates the function that says what resources of these types are charged for."""
+        """Decorate the function that yields the charges of resources of these types."""
 
         def register(charger: Charger) -> Charger:
             self._chargers.update(dict.fromkeys(types, charger))

@@ -1,4 +1,4 @@
-"""What each chart costs: its share of the pools that its pods run on, by what they request, and its volumes."""
+"""What each chart costs: its share of the pools that its pods run on, according to their requests, and its volumes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kernel.pod_resources import ResourceAmounts, parse_amounts, pod_requests
 
 _GIB = 2**30
 _CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet")
-_OPERATED = ("Prometheus", "Alertmanager")  # an operator makes a StatefulSet of each
+_OPERATED = ("Prometheus", "Alertmanager")  # an operator creates a StatefulSet for each
 _POOL_LABEL = "groundwork/pool"
 Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class NodeSize:
-    """What a node of a size has for pods: cores, and GiB of memory."""
+    """What a node of a size offers to pods: cores, and GiB of memory."""
 
     cpu: float
     memory_gib: float
@@ -41,7 +41,7 @@ class Pool:
 class ChartCost:
     """What a chart's pods request of a pool, and what that share of the pool costs in a month.
 
-    The share is the mean of those of CPU and memory, so that all shares and what nobody requested add up to the pool.
+    It is the mean of the shares of CPU and memory, so that all shares and the unrequested rest add up to the pool.
     """
 
     chart: str
@@ -54,7 +54,7 @@ class ChartCost:
 
 @dataclass(frozen=True)
 class PoolUse:
-    """Requests of all pods against what a pool's nodes have for them."""
+    """The requests of all pods, compared with what a pool's nodes offer."""
 
     pool: Pool
     cpu: float
@@ -63,7 +63,7 @@ class PoolUse:
 
     @property
     def unused_usd(self) -> float:
-        """What is paid for and requested by nobody."""
+        """The cost of capacity that no pod requests."""
         return self.pool.usd * (1 - _share(self.cpu, self.memory_gib, self.allocatable))
 
 
@@ -95,7 +95,7 @@ def _list_profiles(resource: Resource) -> Iterator[Resource]:
 def list_workloads(
     resources: Sequence[Resource], charts: Mapping[str, Sequence[Manifest]]
 ) -> dict[str, list[Manifest]]:
-    """Objects with pods or volumes: of charts by the name of the release, of the program by its component."""
+    """Objects with pods or volumes, keyed by release for those of charts, by component for those of the program."""
     by_urn = {resource.urn: resource for resource in resources}
     found: dict[str, list[Manifest]] = {}
     for resource in resources:
@@ -111,7 +111,7 @@ def share_pools(
 ) -> tuple[list[ChartCost], list[PoolUse]]:
     """What each chart costs on each pool, the most expensive first, and how full the pools are.
 
-    sizes  what a node of each size has for pods; pools of other sizes are left out
+    sizes  what a node of each size offers to pods; pools of other sizes are left out
     """
     known = [pool for pool in pools if pool.size in sizes and pool.nodes]
     total = {
@@ -144,7 +144,7 @@ def _share(cpu: float, memory: float, allocatable: NodeSize) -> float:
 
 
 def _sum_requests(manifests: Sequence[Manifest], pools: Sequence[Pool]) -> dict[str, tuple[float, float]]:
-    """Cores and GiB by pool."""
+    """Cores and GiB, keyed by pool."""
     found: dict[str, tuple[float, float]] = {}
     for manifest in manifests:
         for pool, pods, requests in _place(manifest, pools):
@@ -175,7 +175,7 @@ def _place(manifest: Manifest, pools: Sequence[Pool]) -> Iterator[tuple[str, int
 
 
 def _choose_pool(pod: Mapping[str, Any], pools: Sequence[Pool]) -> Pool | None:
-    """The pool that a pod names; else a tainted one where it tolerates taints, and another where it does not."""
+    """The pool that a pod names; otherwise a tainted one if it tolerates taints, and an untainted one if not."""
     wanted = (pod.get("nodeSelector") or {}).get(_POOL_LABEL)
     if wanted:
         return next((pool for pool in pools if pool.name == wanted), None)

@@ -16,7 +16,7 @@ from estimates.resources import Resource, find_group, find_region
 
 
 class UsageError(ValueError):
-    """An assumption that a charge needs and nobody made."""
+    """An assumption that a charge needs is not set."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Missing:
-    """A part of a resource's cost that is not in the total, because the table has no price of it."""
+    """A part of a resource's cost that is not in the total, because the table has no price for it."""
 
     urn: str
     what: str
@@ -74,12 +74,12 @@ class Free:
 @dataclass(frozen=True)
 class Estimate:
     """
-    region   of the stack
+    region   region of the stack
     rows     resources with a cost, the most expensive first
     missing  parts of resources that have no price: the total is at least what it says
     free     resources that cost nothing
-    unknown  resources of which nothing says whether they cost anything, by URN and type
-    checked  the day since which no price is older; None where there is none
+    unknown  URN and type of resources that are listed neither as charged nor as free
+    checked  the day of the oldest price; None if there are no prices
     """
 
     region: str
@@ -98,7 +98,7 @@ class Estimate:
         return not self.missing and not self.unknown
 
     def by_group(self) -> dict[str, float]:
-        """US dollars by part of the stack, the most expensive first."""
+        """US dollars, keyed by part of the stack, the most expensive first."""
         totals: dict[str, float] = {}
         for row in self.rows:
             totals[row.group] = totals.get(row.group, 0.0) + row.usd
@@ -127,10 +127,10 @@ def monthly_cost(
 ) -> Estimate:
     """What the resources of a stack cost in a month.
 
-    usage   assumptions by name; what each means is said where a project sets them
-    charts  the objects that charts render, by the URN of their release: their volumes are charged, too
+    usage   assumptions, keyed by name; the project that sets them documents their meaning
+    charts  the objects that charts render, keyed by the URN of their release: their volumes are charged, too
 
-    Raises UsageError when one is missing that a resource is charged by.
+    Raises UsageError if an assumption is missing that a charge needs.
     """
     stack = Stack(resources, usage, charts)
     by_urn = {resource.urn: resource for resource in resources}
@@ -172,7 +172,7 @@ def _list_charges(resource: Resource, stack: Stack) -> Iterator[Charge]:
 
 @dataclass(frozen=True)
 class Change:
-    """A resource whose cost differs: 0 where it is not there."""
+    """A resource whose cost differs. The cost is 0 if the resource does not exist."""
 
     urn: str
     group: str
@@ -206,7 +206,7 @@ class Difference:
 
 
 def compare(before: Estimate, after: Estimate) -> Difference:
-    """Resources are the same where type and name are, so that stacks can be compared, too."""
+    """Compare two estimates. Resources with equal type and name are the same, so stacks can be compared, too."""
     old, new = {_key(row): row for row in before.rows}, {_key(row): row for row in after.rows}
     changes = []
     for key in dict.fromkeys((*old, *new)):

@@ -1,4 +1,4 @@
-"""The table of durations: how long it takes to create a resource of a type, or a step of a failover, by what source."""
+"""The table of durations: how long it takes to create a resource of a type, or to do a step of a failover."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SLEEP = "time:index/sleep:Sleep"
 class Duration:
     """How long something takes.
 
-    subject  what is created, by a pattern of types as of a shell; or the name of a step
-    how      what it rests on; the head of the file explains the words
-    origin   the durations that were found, or the type that it is taken from
+    subject  a shell pattern of the types that are created, or the name of a step
+    how      how the duration was obtained; the head of the file explains the words
+    origin   the durations that were found, or the type from which it is adopted
     """
 
     subject: str
@@ -35,7 +35,7 @@ class Duration:
 
 
 class DurationTable:
-    """Durations by type; the first pattern that matches holds."""
+    """Durations by type; the first pattern that matches applies."""
 
     def __init__(self, durations: Iterable[Duration]) -> None:
         self.durations = tuple(durations)
@@ -44,7 +44,7 @@ class DurationTable:
         return next((each for each in self.durations if fnmatchcase(type_, each.subject)), None)
 
     def estimate(self, resource: Resource) -> float | None:
-        """Seconds until a resource is there; None where no row fits its type. Components are there at once."""
+        """Seconds until a resource exists; None if no row matches its type. Components exist at once."""
         if resource.is_component:
             return 0.0
         if resource.type == _SLEEP:
@@ -59,7 +59,7 @@ def load_durations(path: Path = DURATIONS) -> DurationTable:
 
 
 def load_steps(path: Path = DURATIONS) -> Mapping[str, Duration]:
-    """How long the steps of a failover take, by their names."""
+    """How long the steps of a failover take, keyed by name."""
     return {each.subject: each for each in _read(path, "steps", "step")}
 
 

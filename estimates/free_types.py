@@ -1,4 +1,4 @@
-"""Types that cost nothing by themselves, and who says so."""
+"""Types that cost nothing by themselves, with the source for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FILE = Path(__file__).with_name("free.yaml")
 @dataclass(frozen=True)
 class FreeType:
     """
-    pattern  of types, as of a shell
+    pattern  a shell pattern of types
     source   the page that says that they are free, or how they are charged
-    why      where that needs a word: where their cost is counted
+    why      an explanation, if necessary: where their cost is counted
     """
 
     pattern: str
@@ -32,5 +32,5 @@ def _load() -> tuple[FreeType, ...]:
 
 
 def find_free(type_: str) -> FreeType | None:
-    """Why a type costs nothing; None where nothing says that it does."""
+    """Why a type costs nothing; None if it is not listed as free."""
     return next((free for free in _load() if fnmatchcase(type_, free.pattern)), None)

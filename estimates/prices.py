@@ -1,4 +1,4 @@
-"""The table of prices: what one unit costs in a region, where that is published, and when it was read."""
+"""The table of prices: what one unit costs in a region, who publishes it, and when it was read."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Price:
     """What one unit of an item costs.
 
     usd      US dollars per unit, without tax, discounts and free allowances
-    source   URL of the page or list that has it
-    checked  the day on which it had it
+    source   URL of the page or list that has the price
+    checked  the day on which the source had it
     how      how the price was obtained; the head of the file explains the words
-    query    by what the cloud's public list finds it; empty where it does not
+    query    the query that finds it in the cloud's public list; empty if none does
     """
 
     item: str
@@ -40,7 +40,7 @@ class Price:
 
 
 class PriceTable:
-    """Prices by item and region."""
+    """Prices, keyed by item and region."""
 
     def __init__(self, prices: Iterable[Price]) -> None:
         self._prices = {(price.item, price.region): price for price in prices}
@@ -49,16 +49,16 @@ class PriceTable:
         return iter(self._prices.values())
 
     def find(self, item: str, region: str) -> Price | None:
-        """The price of an item in a region. There is no other region's price in its place: None if it has none."""
+        """The price of an item in a region, or None; another region's price is never used instead."""
         return self._prices.get((item, region))
 
     def oldest(self, region: str) -> datetime.date | None:
-        """The day since which no price of a region is older; None without any."""
+        """The day of a region's oldest price; None if it has no prices."""
         return min((price.checked for price in self._prices.values() if price.region == region), default=None)
 
 
 def load_prices(folder: Path = PRICES) -> PriceTable:
-    """The tables of a folder, one file a cloud. Raises PriceTableError with what is wrong in one."""
+    """The tables of a folder, one file per cloud. Raises PriceTableError with what is wrong in one."""
     return PriceTable(price for path in sorted(folder.glob("*.yaml")) for price in read_prices(path))
 
 
@@ -79,10 +79,10 @@ def _read_row(path: Path, row: Any) -> Price:
     missing = [key for key in _REQUIRED if not isinstance(row, Mapping) or key not in row]
     if missing:
         raise PriceTableError(
-            f"{place}: {', '.join(missing)} missing. Each price has a source and the day it was read."
+            f"{place}: {', '.join(missing)} missing. Each price needs a source and the day it was read."
         )
     if not isinstance(row["usd"], int | float) or row["usd"] <= 0:
-        raise PriceTableError(f"{place}: usd = {row['usd']!r} is not a price. A price that is not known is left out.")
+        raise PriceTableError(f"{place}: usd = {row['usd']!r} is not a price. Leave out a price that is not known.")
     if not isinstance(row["checked"], datetime.date) or not str(row["source"]).startswith(("https://", "http://")):
-        raise PriceTableError(f"{place}: `checked` has to be a day, as 2026-11-30, and `source` a URL.")
+        raise PriceTableError(f"{place}: `checked` has to be a day such as 2026-11-30, and `source` a URL.")
     return Price(**{key: row[key] for key in _REQUIRED}, query=row.get("query") or {})

@@ -1,4 +1,4 @@
-"""Estimates as one document, and that document as text or Markdown."""
+"""Builds a document from estimates, and renders it as text or Markdown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build_cost_document(
     savings: Sequence[Saving],
     budget: float,
 ) -> dict[str, Any]:
-    """All of an estimate, in the form of docs/cost.md; `budget` is 0 where there is none."""
+    """The whole estimate, in the form that docs/cost.md describes; `budget` is 0 if there is none."""
     exceeded = {"usd": budget, "isExceeded": estimate.total_usd > budget} if budget else None
     return {
         "stack": stack,
@@ -39,7 +39,7 @@ def add_difference(document: Document, difference: Difference, against: str) -> 
 
 
 def describe_total(document: Document) -> str:
-    """The total in one line, with what is not in it."""
+    """The total in one line, with the number of parts that it does not include."""
     left_out = len(document["missing"]) + len(document["unknown"])
     least = f"at least {document['totalUsd']:,.2f}" if left_out else f"{document['totalUsd']:,.2f}"
     missing = f"; {left_out} without a price" if left_out else ""
@@ -56,7 +56,7 @@ def describe_budget(document: Document) -> str:
 
 
 def describe_schedule(schedule: Schedule) -> str:
-    """The critical path in one line: its minutes, and the steps that take most of them."""
+    """The critical path in one line: its minutes, and its longest steps."""
     longest = sorted(schedule.path, key=lambda step: -step.seconds)[:4]
     names = ", ".join(f"{step.name} {step.seconds / 60:.0f}" for step in sorted(longest, key=lambda step: step.start_s))
     unknown = f"; no duration of {', '.join(schedule.unknown)}" if schedule.unknown else ""
@@ -64,7 +64,7 @@ def describe_schedule(schedule: Schedule) -> str:
 
 
 def render_cost(document: Document, style: str) -> str:
-    """A document of cost; `style` is `text` or `markdown`."""
+    """Render a document of cost; `style` is `text` or `markdown`."""
     sections = [
         ("By part of the stack", ["USD", "part"], [[f"{row['usd']:,.2f}", row["group"]] for row in document["groups"]]),
         ("By resource", ["USD", "resource", "basis"], _list_rows(document["rows"])),
@@ -88,7 +88,7 @@ def render_cost(document: Document, style: str) -> str:
 
 
 def render_schedule(stack: str, schedule: Schedule, style: str) -> str:
-    """The critical path, step by step; `style` is `text` or `markdown`."""
+    """Render the critical path, step by step; `style` is `text` or `markdown`."""
     rows = [
         [_clock(step.start_s), _clock(step.end_s), f"{step.seconds:.0f} s", step.name, step.type]
         for step in schedule.path

@@ -1,6 +1,6 @@
-"""The resources of a deployment, as estimates see them: of the engine's state, or of a preview before they exist.
+"""The resources of a deployment, as estimates see them: from the engine's state, or from a preview before they exist.
 
-Sources of the forms: sdk/go/common/apitype/{core,events,plan}.go in https://github.com/pulumi/pulumi/tree/v3.255.0
+Sources of the formats: sdk/go/common/apitype/{core,events,plan}.go in https://github.com/pulumi/pulumi/tree/v3.255.0
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# What the engine shows in a preview for a value that only the deployment will know.
+# The engine's placeholder in a preview for a value that only the deployment will know.
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _STACK = "pulumi:pulumi:Stack"
 _DELETIONS = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
@@ -19,9 +19,9 @@ _DELETIONS = frozenset({"delete", "delete-replaced", "discard", "discard-replace
 class Resource:
     """One resource that a deployment has or will have.
 
-    inputs        as the program gave them, defaults of the provider included where it has been asked
+    inputs        as the program set them, including the provider's defaults if it has been called
     parent        URN of the component or resource that it belongs to; empty for none
-    dependencies  URNs of what has to exist before it, its parent and its provider included
+    dependencies  URNs of what has to exist before it, including its parent and its provider
     """
 
     urn: str
@@ -36,7 +36,7 @@ class Resource:
 
     @property
     def is_component(self) -> bool:
-        """Whether it only holds others. Types of ours have no provider; those of Pulumi itself are its own."""
+        """Whether it only groups others. This project's component types have no provider."""
         return self.type == _STACK or (self.type.count(":") == 2 and "/" not in self.type and self._is_local)
 
     @property
@@ -44,7 +44,7 @@ class Resource:
         return self.type.partition(":")[0] not in {"aws", "azure-native", "kubernetes", "pulumi", "random", "time"}
 
     def get(self, path: str, default: Any = None) -> Any:
-        """An input, `sku.name`; the default where it is not set, null, or not known yet."""
+        """An input such as `sku.name`; the default if it is not set, null, or not known yet."""
         value: Any = self.inputs
         for key in path.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
@@ -59,9 +59,9 @@ def read_state(resources: Sequence[Mapping[str, Any]]) -> list[Resource]:
 def read_preview(events: Iterable[Mapping[str, Any]], plan: Mapping[str, Any] | None = None) -> list[Resource]:
     """The resources that would exist after a preview.
 
-    events  the engine's log of it, which has all but the dependencies
-    plan    what the same preview wrote with `--save-plan`, for the dependencies; without it there are none but the
-            parents and providers
+    events  the engine's log of the preview, which has everything but the dependencies
+    plan    the plan that the same preview wrote with `--save-plan`, for the dependencies; without it the only
+            dependencies are parents and providers
     """
     goals = {urn: step.get("goal") or {} for urn, step in ((plan or {}).get("resourcePlans") or {}).items()}
     found: dict[str, Resource] = {}
@@ -82,7 +82,7 @@ def _read(item: Mapping[str, Any], dependencies: Iterable[str]) -> Resource:
 
 
 def find_region(resources: Iterable[Resource]) -> str:
-    """The region that the clouds' provider is configured with; empty where none is."""
+    """The region that the cloud's provider is configured with; empty if there is none."""
     for resource in resources:
         if resource.type in ("pulumi:providers:aws", "pulumi:providers:azure-native"):
             return str(resource.get("region") or resource.get("location") or "")

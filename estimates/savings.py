@@ -1,4 +1,4 @@
-"""What could be saved, each way by itself: the estimate again, with other assumptions or other resources."""
+"""What could be saved, each way by itself: the estimate is repeated with other assumptions or other resources."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOGS = ("aws:cloudwatch/logGroup:LogGroup", "azure-native:operationalinsights:W
 class Saving:
     """What one way to save would save in a month.
 
-    how  what to do, and by which figures the saving is computed
+    how  what to do, and the figures from which the saving is computed
     """
 
     name: str

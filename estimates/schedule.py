@@ -1,4 +1,4 @@
-"""When each resource of a deployment is created, and which chain of dependencies decides how long all of it takes."""
+"""When each resource of a deployment is created, and which chain of dependencies decides how long it takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CyclicDependencyError(ValueError):
 class Step:
     """The creation of a resource, in seconds since the deployment began.
 
-    waits_for  URN of the dependency that ended last; empty where it waits for none
+    waits_for  URN of the dependency that ended last; empty if it waits for none
     """
 
     urn: str
@@ -43,7 +43,7 @@ class Schedule:
     """
     steps    all resources, in the order in which they begin, as an engine without a limit of parallelism creates them
     path     the critical path: the chain of steps that ends last, without those that take no time
-    unknown  types of which no duration is known: they count as nothing
+    unknown  types without a known duration: they count as 0 seconds
     """
 
     steps: tuple[Step, ...]
@@ -72,14 +72,14 @@ class Schedule:
 
 
 def critical_path(resources: Sequence[Resource], durations: DurationTable) -> Schedule:
-    """When each resource is created where each begins as soon as all that it depends on is there.
+    """When each resource is created, if each begins as soon as everything that it depends on exists.
 
-    Raises CyclicDependencyError where resources wait for one another.
+    Raises CyclicDependencyError if resources wait for one another.
     """
     steps: dict[str, Step] = {}
     for resource in sort_by_dependencies(resources):
         known = [steps[urn] for urn in resource.dependencies if urn in steps]
-        # Of several that end at once, the same in every run: the engine registers in no fixed order.
+        # If several end at the same time, choose the same one in every run: the engine registers in no fixed order.
         last = max(known, key=lambda step: (step.end_s, step.urn), default=None)
         start = last.end_s if last else 0.0
         end = start + (durations.estimate(resource) or 0.0)
@@ -90,9 +90,9 @@ def critical_path(resources: Sequence[Resource], durations: DurationTable) -> Sc
 
 
 def find_makespan(resources: Sequence[Resource], durations: DurationTable, parallelism: int) -> float:
-    """Seconds that a deployment takes which creates at most so many resources at the same time.
+    """Seconds that a deployment takes if it creates at most `parallelism` resources at the same time.
 
-    Of those that could begin, the one that became ready first does, as in the engine. Components take no place.
+    The resource that became ready first begins first, as in the engine. Components do not count.
     """
     order = {resource.urn: number for number, resource in enumerate(resources)}
     ready_at = dict.fromkeys(order, 0.0)
@@ -119,7 +119,7 @@ def find_makespan(resources: Sequence[Resource], durations: DurationTable, paral
 
 
 def sort_by_dependencies(resources: Iterable[Resource]) -> list[Resource]:
-    """The resources, each after all that it depends on. Raises CyclicDependencyError."""
+    """The resources, each after everything that it depends on. Raises CyclicDependencyError."""
     by_urn = {resource.urn: resource for resource in resources}
     waiting = {urn: {need for need in each.dependencies if need in by_urn} for urn, each in by_urn.items()}
     dependents = _invert(by_urn.values())

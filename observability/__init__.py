@@ -1,1 +1,1 @@
-"""Generates what of alerts and dashboards is not written by hand: the rules of SLOs, and Grafana's dashboards."""
+"""Generates the alerts and dashboards that are not written by hand: the rules of SLOs, and Grafana's dashboards."""

@@ -1,7 +1,7 @@
-"""The rules of the models' service level objectives, which end up in platform/alerts/slos.yaml.
+"""The rules of the models' service level objectives, which are written to platform/alerts/slos.yaml.
 
-An error budget is what an objective allows to go wrong in 30 days; the burn rate is how many times faster than that it
-is used up. Each alert looks at a long and a short window, so that it fires soon and stops soon.
+An error budget is the share of errors that an objective allows in 30 days; the burn rate is how many times too fast it
+is used up. Each alert evaluates a long and a short window, so that it fires soon and stops soon.
 Source: https://sre.google/workbook/alerting-on-slos/, "6: Multiwindow, Multi-Burn-Rate Alerts"
 """
 
@@ -26,7 +26,7 @@ _RATE_WINDOW = "5m"  # of the recorded rates
 
 @dataclass(frozen=True)
 class Objective:
-    """What share of a model's predictions must be good over 30 days.
+    """The share of a model's predictions that must be good over 30 days.
 
     name    value of the label `slo`
     title   begins the alert's name
@@ -43,7 +43,7 @@ class Objective:
 
     @property
     def budget(self) -> float:
-        """The share that may go wrong."""
+        """The share that may fail."""
         return round(1 - self.target, 6)
 
 
@@ -101,7 +101,7 @@ def _build_recordings(objective: Objective) -> Iterator[Rule]:
 
 
 def _divide(objective: Objective, window: str) -> str:
-    """The share of errors in a window. Of the recorded rates, because a month of the raw series is slow to read."""
+    """The share of errors in a window, from recorded rates, because a month of the raw series is slow to read."""
     selector = f'{{slo="{objective.name}"}}'
     if window == _RATE_WINDOW:
         return f"{_ERRORS}{selector} / {_REQUESTS}{selector}"

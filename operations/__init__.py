@@ -1,1 +1,1 @@
-"""What people run on a stack that stands: its state and health, backups, failover, bootstrap and rotation."""
+"""Commands for a deployed stack: its state and health, backups, failover, bootstrap and rotation."""

@@ -27,20 +27,20 @@ _Arguments = argparse.Namespace
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m operations", description="Work on a stack that stands.")
+    parser = argparse.ArgumentParser(prog="python -m operations", description="Work on a deployed stack.")
     parser.add_argument("action", choices=_ACTIONS)
     parser.add_argument("stack", nargs="?", default="")
     parser.add_argument("--yes", action="store_true", help="change things without asking")
     parser.add_argument("--env", default="", help="deploy: dev, staging or prod")
     parser.add_argument("--cloud", default="", help="deploy: aws or azure")
     parser.add_argument("--workload", default="", help="scale, logs: <namespace>/<name>")
-    parser.add_argument("--replicas", type=int, help="scale: of the workload")
+    parser.add_argument("--replicas", type=int, help="scale: number of replicas of the workload")
     parser.add_argument("--pool", default="", help="scale: system, user or gpu")
-    parser.add_argument("--minimum", type=int, help="scale: nodes of the pool at least")
-    parser.add_argument("--maximum", type=int, help="scale: nodes of the pool at most")
+    parser.add_argument("--minimum", type=int, help="scale: minimum of nodes in the pool")
+    parser.add_argument("--maximum", type=int, help="scale: maximum of nodes in the pool")
     parser.add_argument("--since", default="1h", help="logs: how far back, as in 10m")
-    parser.add_argument("--planned", action="store_true", help="failover: although the primary answers")
-    parser.add_argument("--keep", default="", help="failback: the standby, whose data is kept where both have written")
+    parser.add_argument("--planned", action="store_true", help="failover: proceed although the primary answers")
+    parser.add_argument("--keep", default="", help="failback: the standby, whose data is kept if both have written")
     parser.add_argument("--backend", default="", help="bootstrap: s3://..., azblob://... or https://api.pulumi.com")
     parser.add_argument("--location", default="", help="bootstrap: region of what it creates")
     arguments = parser.parse_args()
@@ -81,7 +81,7 @@ def _scale(arguments: _Arguments) -> int:
         print(scaling.scale_workload(target, arguments.workload, arguments.replicas))
     else:
         raise DeployError(
-            "What is to be scaled? WORKLOAD=<namespace>/<name> REPLICAS=<number>, or POOL=system|user|gpu with "
+            "`make scale` needs WORKLOAD=<namespace>/<name> and REPLICAS=<number>, or POOL=system|user|gpu with "
             "MINIMUM=<nodes>, MAXIMUM=<nodes> or both."
         )
     return 0
@@ -89,7 +89,7 @@ def _scale(arguments: _Arguments) -> int:
 
 def _logs(arguments: _Arguments) -> int:
     if not arguments.workload:
-        raise DeployError("Whose logs? WORKLOAD=<namespace>/<name>, as in WORKLOAD=mlflow/mlflow.")
+        raise DeployError("`make logs` needs WORKLOAD=<namespace>/<name>, such as WORKLOAD=mlflow/mlflow.")
     for line in logs.show(read_target(arguments.stack), arguments.workload, arguments.since):
         print(line)
     return 0
@@ -98,7 +98,7 @@ def _logs(arguments: _Arguments) -> int:
 def _deploy(arguments: _Arguments) -> int:
     if not (arguments.stack or arguments.env):
         raise DeployError(
-            "Deploy what? ENV=dev, ENV=staging or ENV=prod, with CLOUD=aws or CLOUD=azure; or STACK=<stack>."
+            "`make deploy` needs ENV=dev, staging or prod, with CLOUD=aws or CLOUD=azure; or STACK=<stack>."
         )
     name = arguments.stack or deployment.find_stack(arguments.env, arguments.cloud)
     return deployment.deploy(name, is_confirmed=arguments.yes)
@@ -110,7 +110,7 @@ def _backup(arguments: _Arguments) -> int:
     rows = sum(table.count for table in done.rows.values())
     print(
         f"Backup {done.name} of {done.stack}: {rows} rows in {tables} tables, {len(done.versions)} model versions, "
-        f"{len(done.digests)} of them in service. `make restore-test STACK={done.stack}` shows that it can be restored."
+        f"{len(done.digests)} of them with an alias. `make restore-test STACK={done.stack}` tests that it restores."
     )
     return 0
 

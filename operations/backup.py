@@ -1,7 +1,8 @@
-"""Backups of a stack: the database, its artifacts, the engine's state, and what of git was deployed.
+"""Backups of a stack: the database, its artifacts, the engine's state, and the deployed git revision.
 
-Below `resilience.backupStore` each stack has a folder: `artifacts`, which grows, and below `backups` one for each
-backup, named after the time of what it holds, in UTC. Its manifest is written last: without one, a backup is none.
+Below `resilience.backupStore` each stack has a folder with `artifacts`, which grows, and `backups`, which has a folder
+for each backup, named after the time of its content in UTC. The manifest is written last: a backup without one is
+incomplete, and is ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _DUMP, _STATE, _MANIFEST = "database.dump", "state.json", "manifest.json"
 _SCRATCH = "restore_test"
 FOLDER = "backups"
-# Its age is that of the newest backup: kube-state-metrics has the time at which it was created.
+# The ConfigMap's age is that of the newest backup: kube-state-metrics exposes the time at which it was created.
 MARK = "last-backup"
 
 
@@ -34,9 +35,9 @@ class Backup:
     """
     name      its time, as in the store
     root      URI below which the stack had its artifacts
-    rows      of the database, by table
-    digests   of the models that have an alias, by `<model>/<version>`
-    revision  of the GitOps repository that was deployed; empty where none was
+    rows      row counts and digests of the database, keyed by table
+    digests   digests of the models that have an alias, keyed by `<model>/<version>`
+    revision  deployed revision of the GitOps repository; empty if there was none
     files     SHA-256 of each file
     """
 
@@ -58,12 +59,12 @@ class Backup:
 
     @classmethod
     def from_json(cls, text: str) -> Backup:
-        """Raises DeployError where another version of this project wrote it."""
+        """Raises DeployError if an incompatible version of this project wrote it."""
         content: dict[str, Any] = json.loads(text)
         schema = content.pop("schema", None)
         if schema != SCHEMA:
             raise DeployError(
-                f"A backup's manifest has schema {schema}, and this version reads {SCHEMA}: use the version of the "
+                f"A backup's manifest has schema {schema}, but this version reads {SCHEMA}: use the version of the "
                 "project that wrote it."
             )
         content["rows"] = {table: TableDigest(**each) for table, each in content["rows"].items()}
@@ -72,19 +73,19 @@ class Backup:
 
 
 def find_store(target: Target, stack: str = "") -> Store:
-    """The folder of a stack's backups; `stack` is another one's. Raises DeployError where the setting is missing."""
+    """The folder of the backups of the target, or of another `stack`. Raises DeployError if the setting is missing."""
     url = target.settings.resilience.backup_store
     if not url:
         raise DeployError(
-            f"{target.name} has no place for backups: set groundwork:resilience.backupStore in "
-            f"stacks/{target.stack.file.name} to a bucket or container in another region than "
+            f"{target.name} has no backup store: set groundwork:resilience.backupStore in "
+            f"stacks/{target.stack.file.name} to a bucket or container in a region other than "
             f"{target.settings.location}; `make bootstrap` creates one."
         )
     return open_store(target, url).child(stack or target.name)
 
 
 def create(target: Target) -> Backup:
-    """Back the stack up; returns what the backup has. Raises DeployError where a part of it cannot be saved."""
+    """Back the stack up; returns the backup. Raises DeployError if a part of it cannot be saved."""
     store, database = find_store(target), find_database(target)
     name = datetime.now(UTC).strftime(_TIME)
     with tempfile.TemporaryDirectory() as scratch:
@@ -97,9 +98,9 @@ def create(target: Target) -> Backup:
             )
         folder.joinpath(_STATE).write_text(state)
         rows = database.dump(folder / _DUMP)
-        target.call("pg_restore", "--list", str(folder / _DUMP))  # reads its table of contents
+        target.call("pg_restore", "--list", str(folder / _DUMP))  # fails if its table of contents cannot be read
         versions = database.list_versions()
-        # After the database: whatever its rows refer to is there.
+        # After the database, so that every artifact that its rows refer to exists.
         find_artifacts(target).mirror(store.child("artifacts"))
         backup = Backup(
             target.name,
@@ -119,7 +120,7 @@ def create(target: Target) -> Backup:
 
 
 def find_newest(store: Store) -> Backup | None:
-    """The newest complete backup; None where there is none."""
+    """The newest complete backup; None if there is none."""
     names = store.child(FOLDER).list_names(f"/{_MANIFEST}")
     if not names:
         return None
@@ -132,18 +133,18 @@ def find_newest(store: Store) -> Backup | None:
 def require_newest(store: Store) -> Backup:
     backup = find_newest(store)
     if backup is None:
-        raise DeployError(f"There is no backup in {store.url}. `make backup` of the stack while it stands makes one.")
+        raise DeployError(f"There is no backup in {store.url}. `make backup` creates one while the stack is deployed.")
     return backup
 
 
 def fetch(store: Store, backup: Backup, file: str, folder: Path) -> Path:
-    """Download a file of a backup. Raises DeployError where it is not what was stored."""
+    """Download a file of a backup. Raises DeployError if it is not what was stored."""
     path = folder / file
     store.download(f"{FOLDER}/{backup.name}/{file}", path)
     if _digest_file(path) != backup.files[file]:
         raise DeployError(
-            f"{file} of the backup {backup.name} in {store.url} is damaged: its digest is not that of the manifest. "
-            "Restore an older version of the file, or remove the backup's folder to use the one before."
+            f"{file} of the backup {backup.name} in {store.url} is damaged: its digest is not the one in the manifest. "
+            "Restore an older version of the file, or remove the backup's folder to use the previous backup."
         )
     return path
 
@@ -157,9 +158,9 @@ def fetch_state(store: Store, backup: Backup, folder: Path) -> Path:
 
 
 def try_restore(target: Target) -> Backup:
-    """Restore the newest backup into a database that is only for that, and compare all rows.
+    """Restore the newest backup into a scratch database, and compare all rows.
 
-    Raises DeployError where they are not those that were backed up.
+    Raises DeployError if they differ from those that were backed up.
     """
     store, database = find_store(target), find_database(target)
     backup = require_newest(store)
@@ -177,9 +178,9 @@ def try_restore(target: Target) -> Backup:
 
 
 def digest_models(target: Target, root: str, artifacts: Store, versions: list[Version]) -> dict[str, str]:
-    """The digest of the files of each version that has an alias, by `<model>/<version>`.
+    """The digest of the files of each version that has an alias, keyed by `<model>/<version>`.
 
-    `artifacts` is the place that has what is below `root`.
+    `artifacts` is the store that has the files below `root`.
     """
     digests = {}
     for version in versions:
@@ -192,12 +193,12 @@ def digest_models(target: Target, root: str, artifacts: Store, versions: list[Ve
 
 
 def export_state(target: Target) -> str:
-    """The engine's state of the stack, with its secrets as they are encrypted in it."""
+    """The engine's state of the stack, with its secrets encrypted as in the backend."""
     return target.call("pulumi", "stack", "export", "--stack", target.name, "--non-interactive")
 
 
 def has_resources(state: str) -> bool:
-    """Whether anything stands, by an export of the engine's state."""
+    """Whether an export of the engine's state contains any resource."""
     return bool((json.loads(state).get("deployment") or {}).get("resources"))
 
 
@@ -215,7 +216,7 @@ def _find_revision(target: Target) -> str:
 
 
 def _mark(target: Target, name: str) -> None:
-    """Create the mark anew, since its age is what is measured."""
+    """Recreate the mark, since its age is what is measured."""
     target.kubectl("delete", "configmap", MARK, "--namespace", NAMESPACE, "--ignore-not-found")
     target.kubectl("create", "configmap", MARK, "--namespace", NAMESPACE, f"--from-literal=backup={name}")
 
@@ -226,7 +227,7 @@ def _digest_file(path: Path) -> str:
 
 
 def _digest_folder(folder: Path) -> str:
-    """Of the names and contents of all files; that of no files is empty."""
+    """The digest of the names and contents of all files; empty if there are no files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = [f"{path.relative_to(folder)} {_digest_file(path)}" for path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""

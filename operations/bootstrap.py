@@ -1,6 +1,6 @@
-"""What keeps states and backups, created before any stack: a place of files, and the key that encrypts secrets.
+"""Creates the store of states and backups before any stack: a bucket or container, and the key that encrypts secrets.
 
-It looks first, says what is missing, and creates that alone. What is there and differs is never changed.
+It looks first, reports what is missing, and creates only that. Something that exists but differs is never changed.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _FORMS = "s3://<bucket>, azblob://<container>?storage_account=<account>, or http
 @dataclass(frozen=True)
 class Plan:
     """
-    cloud  whose regions LOCATION is one of
-    parts  in the order in which they are created
-    next   what people do afterwards
+    cloud       the cloud to whose regions LOCATION belongs
+    list_parts  lists the parts in the order in which they are created
+    next        what people do afterwards
     """
 
     cloud: Cloud
@@ -38,20 +38,20 @@ class Plan:
 
 
 def run(backend: str, location: str, *, is_confirmed: bool) -> int:
-    """Say what is there and what will be created, and create it where that is confirmed; returns an exit code.
+    """Report what exists and what will be created, and create it if that is confirmed; returns an exit code.
 
-    Raises DeployError for another form of backend, and where something is there that differs.
+    Raises DeployError for another form of backend, and if something exists that differs.
     """
     if backend.startswith("https://"):
         print(
-            f"{backend} keeps states and encrypts their secrets itself: there is nothing to create. `pulumi login "
-            f"{backend}`, and set groundwork:resilience.backupStore to a bucket or container of yours."
+            f"{backend} stores states and encrypts their secrets itself: there is nothing to create. Run `pulumi login "
+            f"{backend}`, and set groundwork:resilience.backupStore to your own bucket or container."
         )
         return 0
     plan = _find_plan(backend, location)
     if location not in LOCATIONS[plan.cloud]:
         raise DeployError(
-            f"LOCATION={location} is no region of {plan.cloud} that stacks can be in. Write it as it spells it."
+            f"LOCATION={location} is not a region of {plan.cloud} in which stacks can be. Spell it as the cloud does."
         )
     cli = CloudCli(Programs(os.environ))
     parts = plan.list_parts(cli)
@@ -66,11 +66,11 @@ def run(backend: str, location: str, *, is_confirmed: bool) -> int:
     print(f"{backend} in {location}:\n{render(findings)}", flush=True)
     if faults := [f"{part.name}: {states[part.name].fault}" for part in parts if states[part.name].fault]:
         raise DeployError(
-            f"What is there differs, and nothing has been touched: {'; '.join(faults)}. Change it by hand where it is "
+            f"What exists differs, and nothing has been changed: {'; '.join(faults)}. Change it by hand if it is "
             "yours and may be changed, or choose another name in BACKEND."
         )
     if not absent:
-        print("Everything is there already.")
+        print("Everything exists already.")
     elif not _is_agreed(is_confirmed):
         print(f"Nothing has been created. `make bootstrap BACKEND='{backend}' LOCATION={location} YES=1` creates it.")
         return 0
@@ -89,7 +89,7 @@ def _find_plan(backend: str, location: str) -> Plan:
             lambda cli: bootstrap_aws.list_parts(cli, bucket, location),
             f"Next: export PULUMI_BACKEND_URL='{backend}?region={location}'; in each stack's file `secretsprovider: "
             f"awskms://alias/{bucket}?region={location}` and `groundwork:resilience: {{backupStore: "
-            f"{backend}/backups}}`. Pulumi locks a state by a file beside it.",
+            f"{backend}/backups}}`. Pulumi locks a state with a file beside it.",
         )
     if found := _AZBLOB.fullmatch(backend):
         container, account = found[1], found[2]
@@ -99,9 +99,9 @@ def _find_plan(backend: str, location: str) -> Plan:
             lambda cli: bootstrap_azure.list_parts(cli, container, account, location),
             f"Next: export PULUMI_BACKEND_URL='{backend}'; in each stack's file `secretsprovider: "
             f"azurekeyvault://{bootstrap_azure.vault_name(account)}.vault.azure.net/keys/{bootstrap_azure.KEY}` and "
-            f"`groundwork:resilience: {{backupStore: {store}}}`. Pulumi locks a state by a file beside it.",
+            f"`groundwork:resilience: {{backupStore: {store}}}`. Pulumi locks a state with a file beside it.",
         )
-    raise DeployError(f"BACKEND={backend or 'nothing'} is no place for states: it has to be {_FORMS}.")
+    raise DeployError(f"BACKEND={backend or 'nothing'} is not a backend for states: it has to be {_FORMS}.")
 
 
 def _is_agreed(is_confirmed: bool) -> bool:

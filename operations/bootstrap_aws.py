@@ -14,7 +14,7 @@ _BLOCK = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,Rest
 
 
 def list_parts(cli: CloudCli, bucket: str, region: str) -> Sequence[Part]:
-    """In the order in which one needs the other."""
+    """The parts, in the order in which they depend on each other."""
     place = _Place(cli, bucket, region)
     return (
         Part("key", f"KMS key alias/{bucket}, rotated each year", place.find_key, place.create_key),
@@ -55,11 +55,11 @@ class _Place:
         if located is None:
             return ABSENT
         region = located.get("LocationConstraint") or "us-east-1"
-        fault = "" if region == self.region else f"it is in {region}, and not in {self.region}"
+        fault = "" if region == self.region else f"it is in {region}, not in {self.region}"
         return State(is_there=True, fault=fault)
 
     def create_bucket(self) -> None:
-        # The first region has no constraint of its own.
+        # us-east-1 is the default and not a valid constraint.
         # Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         place = (
             [] if self.region == "us-east-1" else [f"--create-bucket-configuration=LocationConstraint={self.region}"]
@@ -83,7 +83,7 @@ class _Place:
         self._set("put-bucket-lifecycle-configuration", "--lifecycle-configuration", json.dumps({"Rules": [rule]}))
 
     def find_encryption(self) -> State:
-        """S3 encrypts every bucket with keys of its own until it is told another."""
+        """S3 encrypts every bucket with its own keys until another key is configured."""
         absent = ("NoSuchBucket", "ServerSideEncryptionConfigurationNotFoundError")
         found = self._ask_bucket("get-bucket-encryption", absent)
         rules = found["ServerSideEncryptionConfiguration"]["Rules"] if found else []
@@ -93,7 +93,7 @@ class _Place:
             return ABSENT
         own = self.find_key().description
         is_own = key.endswith(self._alias) or (own and key in (own, own.rpartition("/")[2]))
-        return State(is_there=True, fault="" if is_own else f"it is by another key, {key}")
+        return State(is_there=True, fault="" if is_own else f"it uses another key, {key}")
 
     def encrypt(self) -> None:
         default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.find_key().description}
@@ -106,7 +106,7 @@ class _Place:
         if found is None:
             return ABSENT
         is_blocked = all(found["PublicAccessBlockConfiguration"].values())
-        return State(is_there=True, fault="" if is_blocked else "public access is not blocked as a whole")
+        return State(is_there=True, fault="" if is_blocked else "public access is not blocked completely")
 
     def block_access(self) -> None:
         self._set("put-public-access-block", "--public-access-block-configuration", _BLOCK)

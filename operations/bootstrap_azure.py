@@ -19,7 +19,7 @@ _ABSENT = (
     "KeyNotFound",
     "NotFound",
 )
-# What the account has to be: no public blobs, no keys, TLS 1.2.
+# The required properties of the account: no public blobs, no keys, TLS 1.2.
 _ACCOUNT = {"allowBlobPublicAccess": False, "allowSharedKeyAccess": False, "minimumTlsVersion": "TLS1_2"}
 
 
@@ -29,7 +29,7 @@ def vault_name(account: str) -> str:
 
 
 def list_parts(cli: CloudCli, container: str, account: str, location: str) -> Sequence[Part]:
-    """In the order in which one needs the other."""
+    """The parts, in the order in which they depend on each other."""
     place = _Place(cli, container, account, location)
     return (
         Part("group", f"resource group {account}", place.find_group, place.create_group),
@@ -139,7 +139,7 @@ class _Place:
         if not found:
             return ABSENT
         location = str(found["location"])
-        fault = "" if location == self.location else f"it is in {location}, and not in {self.location}"
+        fault = "" if location == self.location else f"it is in {location}, not in {self.location}"
         return State(is_there=True, fault=fault)
 
     def _in_group(self) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The clouds' command lines, as `make bootstrap` uses them, and the parts that it creates."""
+"""The clouds' command lines, for `make bootstrap`, and the parts that it creates."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from deploy.programs import Answer, Programs
 @dataclass(frozen=True)
 class State:
     """
-    fault        how what is there differs from what is wanted; empty where it does not
-    description  of what is there
+    fault        how what exists differs from what is required; empty if it does not
+    description  of what exists
     """
 
     is_there: bool
@@ -28,7 +28,7 @@ ABSENT = State(is_there=False)
 
 @dataclass(frozen=True)
 class Part:
-    """Something that is created unless it is there. Both functions raise DeployError with the cloud's words."""
+    """Something that is created unless it exists. Both functions raise DeployError with the cloud's message."""
 
     name: str
     description: str
@@ -46,14 +46,14 @@ class CloudCli:
         return self.programs.ask(program, *arguments)
 
     def call(self, program: str, *arguments: str) -> Any:
-        """The answer in JSON, None where there is none. Raises DeployError."""
+        """The parsed JSON answer, None if it is empty. Raises DeployError."""
         answer = self.ask(program, *arguments)
         if answer.code:
             raise DeployError(f"`{program} {' '.join(arguments[:2])}` fails: {answer.reason}.")
         return json.loads(answer.output) if answer.output.strip() else None
 
     def find(self, absent: tuple[str, ...], program: str, *arguments: str) -> Any:
-        """The same, and None where the cloud's words contain one of `absent`."""
+        """Like `call`, but None if the cloud's error message contains one of `absent`."""
         answer = self.ask(program, *arguments)
         if answer.code and any(word in answer.error for word in absent):
             return None

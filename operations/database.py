@@ -1,4 +1,4 @@
-"""MLflow's PostgreSQL database: dumped, restored and compared by PostgreSQL's own programs."""
+"""Dumps, restores and compares MLflow's PostgreSQL database with PostgreSQL's own programs."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from operations.target import Target
 
 DATABASE = "mlflow"
 NAMESPACE, _SECRET = "mlflow", "mlflow-database"
-# Stands for the root of the stack's artifacts where rows of two stacks are compared.
+# Replaces the root of the stack's artifacts, so that rows of two stacks can be compared.
 _ROOT = "<artifacts>"
 
-# MLflow encrypts the secrets of webhooks with a key that each stack has of its own, so that they are of no use to
-# another, where the promotion registers its own anew.
+# MLflow encrypts the secrets of webhooks with a key that differs by stack, so another stack cannot use them; its
+# promotion registers its own webhook again.
 _TABLES = "schemaname = 'public' AND tablename NOT IN ('webhook_events', 'webhooks')"
 
-# The digests are of the rows that the dump has: both read one snapshot.
+# The digests match the rows in the dump: both read the same snapshot.
 _DUMP = r"""
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT pg_export_snapshot() AS snapshot \gset
 \setenv SNAPSHOT :snapshot
 \! pg_dump --format=custom --snapshot="$SNAPSHOT" --file="$DUMP" && touch "$DUMP.complete"
 """
-# Of each row, and of all rows of a table in an order that only their content decides.
+# Digests each row, and then all rows of a table, in an order that depends only on their content.
 _DIGESTS = rf"""
 SELECT format(
   'SELECT %L, count(*), md5(coalesce(string_agg(d, '''' ORDER BY d), '''')) '
   'FROM (SELECT md5(replace(t::text, %L, ''{_ROOT}'')) AS d FROM public.%I t) rows',
   tablename, :'root', tablename)
 FROM pg_tables WHERE {_TABLES} ORDER BY tablename \gexec
-"""  # noqa: S608 made of constants
+"""  # noqa: S608 built from constants
 # Every text that begins with the root of the other stack's artifacts: locations of experiments, runs and versions.
 _MOVE = r"""
 SELECT format('UPDATE public.%I SET %I = %L || substr(%I, %s) WHERE starts_with(%I, %L)',
@@ -76,10 +76,10 @@ class Version:
 
 @dataclass(frozen=True)
 class Database:
-    """The database of a stack, reached as libpq's variables in its environment say.
+    """The database of a stack; libpq's variables in the target's environment say how to reach it.
 
-    name  of the database on the server
     root  URI below which the stack has its artifacts
+    name  name of the database on the server
     """
 
     target: Target
@@ -87,7 +87,7 @@ class Database:
     name: str = DATABASE
 
     def dump(self, file: Path) -> Rows:
-        """Dump it into a file; returns the rows that the dump has. Raises DeployError where it cannot be read."""
+        """Dump it into a file; returns the rows in the dump. Raises DeployError if the database cannot be read."""
         _require_program(self.target, "pg_dump")
         digests = self._ask_psql(_DUMP + _DIGESTS, root=self.root, DUMP=str(file))
         complete = file.with_name(file.name + ".complete")
@@ -100,23 +100,23 @@ class Database:
         return _parse_digests(self._ask_psql(_DIGESTS, root=self.root))
 
     def list_versions(self) -> list[Version]:
-        """The versions in the model registry; none where MLflow has not created its tables."""
+        """The versions in the model registry; empty if MLflow has not created its tables yet."""
         if not self._ask_psql("SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = 'model_versions'"):
             return []
         lines = self._ask_psql(_VERSIONS).splitlines()
         return [Version(*line.split("\t")) for line in lines]
 
     def restore(self, file: Path) -> None:
-        """Replace the tables by those of a dump, all or none. Raises DeployError with what PostgreSQL refuses."""
+        """Replace the tables with those of a dump, all or none. Raises DeployError with PostgreSQL's message."""
         options = ["--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
         self.target.call("pg_restore", *options, f"--dbname={self.name}", str(file), **self._connection())
 
     def move(self, old_root: str) -> None:
-        """Have what was restored from another stack lead to this one's artifacts, without its webhooks."""
+        """Point rows restored from another stack to this stack's artifacts, and delete that stack's webhooks."""
         self._ask_psql(f"BEGIN;{_MOVE}COMMIT;", old=old_root, new=self.root)
 
     def create_scratch(self, name: str) -> Database:
-        """A new, empty database on the same server, for a restore that is only a test."""
+        """Create an empty database on the same server, for a test of a restore."""
         self.drop(name)
         self._ask_psql(f'CREATE DATABASE "{name}" TEMPLATE template0')
         return Database(self.target, self.root, name)
@@ -125,7 +125,7 @@ class Database:
         self._ask_psql(f'DROP DATABASE IF EXISTS "{name}"')
 
     def find_fault(self, password: str | None = None) -> str:
-        """Why nobody can log in, by another password than the cluster has if one is given; empty if one can."""
+        """Why a login fails, with the cluster's password unless another one is passed; empty if it succeeds."""
         variables = self._connection()
         if password is not None:
             variables["PGPASSWORD"] = password
@@ -142,7 +142,7 @@ class Database:
         return self.target.call("psql", *options, text=script, **connection, **environment).strip("\n")
 
     def _connection(self) -> dict[str, str]:
-        """libpq's variables. TLS is demanded unless the stack's environment says otherwise, as for a tunnel."""
+        """libpq's variables. TLS is required unless the stack's environment says otherwise, such as for a tunnel."""
         username, password = read_login(self.target)
         return {
             "PGHOST": self.target.get_output("trackingDatabase"),
@@ -159,14 +159,14 @@ def find_database(target: Target) -> Database:
 
 
 def read_login(target: Target) -> tuple[str, str]:
-    """User and password, from the Secret that MLflow's pods have."""
+    """User and password, from the Secret that MLflow's pods use."""
     text = target.kubectl("get", "secret", _SECRET, "--namespace", NAMESPACE, "--output", "json")
     data = json.loads(text)["data"]
     return (_decode(data["username"]), _decode(data["password"]))
 
 
 def list_differences(before: Rows, now: Rows) -> list[str]:
-    """One line for each table that is not the same."""
+    """One line for each table that differs."""
     lines = []
     for table in sorted({*before, *now}):
         old, new = before.get(table), now.get(table)

@@ -1,4 +1,4 @@
-"""A deployment to an environment: preflight, update, health and smoke test, each only after the one before passed."""
+"""A deployment to an environment: preflight, update, health and smoke test, each only if the previous one passed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from operations.target import STACKS, Target, read_target
 
 
 def find_stack(environment: str, cloud: str) -> str:
-    """The stack of an environment. Raises DeployError where there is none, or more than one of the cloud."""
+    """The stack of an environment. Raises DeployError if there is none, or more than one on the cloud."""
     found = [stack for stack in map(_read, list_stacks(STACKS)) if stack.settings]
     fitting = [
         stack.name
@@ -27,26 +27,26 @@ def find_stack(environment: str, cloud: str) -> str:
     what = f"environment {environment}" + (f" on {cloud}" if cloud else "")
     if not fitting:
         known = sorted({str(stack.settings.environment) for stack in found if stack.settings})
-        raise DeployError(f"No stack in `stacks` has {what}; ENV is one of {', '.join(known)}.")
+        raise DeployError(f"No stack in `stacks` has {what}: set ENV to one of {', '.join(known)}.")
     raise DeployError(f"{what} has the stacks {', '.join(fitting)}: name one with STACK=..., or a cloud with CLOUD=...")
 
 
 def deploy(name: str, *, is_confirmed: bool) -> int:
-    """Deploy a stack and check what it does; returns an exit code, of the first step that failed."""
+    """Deploy a stack, then check its health and test it; returns the exit code of the first step that failed."""
     target = read_target(name)
     code = _update(target) if target.is_rehearsed else commands.run("up", name, is_confirmed=is_confirmed)
     if code:
-        print(f"{name} was not deployed; neither health nor smoke test was asked.", file=sys.stderr)
+        print(f"{name} was not deployed; its health was not checked, and no smoke test was run.", file=sys.stderr)
         return code
     for title, check in (("Health", health.check), ("Smoke test", smoke_test.run)):
         if not report(f"{title} of {name}", check(target)):
-            print(f"{title} of {name} failed: see `missing` above. The deployment itself stands.", file=sys.stderr)
+            print(f"{title} of {name} failed: see `missing` above. The deployment stays in place.", file=sys.stderr)
             return 1
     return 0
 
 
 def check_settings(name: str) -> list[Finding]:
-    """What can be said of a stack's settings without a cloud. A rehearsal runs with placeholders of images."""
+    """Check a stack's settings without a cloud. A rehearsal accepts placeholders of images."""
     target = read_target(name)
     findings = list(preflight.check_offline(target.stack))
     return findings[:1] if target.is_rehearsed else findings
@@ -59,7 +59,7 @@ def report(title: str, findings: Sequence[Finding]) -> bool:
 
 
 def _update(target: Target) -> int:
-    """In a rehearsal's shell, whose engine works on the rehearsed stack and adds the policies itself."""
+    """Update in a rehearsal's shell, whose engine works on the rehearsed stack and adds the policies itself."""
     options = ["--yes", "--skip-preview", "--stack", target.name, "--non-interactive"]
     answer = target.ask("pulumi", "up", *options)
     print(answer.output, answer.error, sep="", end="", flush=True)

@@ -1,4 +1,4 @@
-"""The engine's state of a stack: restored from a backup where the backend has lost it."""
+"""The engine's state of a stack, restored from a backup if the backend has lost it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from operations.target import Target
 
 
 def is_there(target: Target) -> bool:
-    """Whether the backend has resources of the stack: one that was lost may have been created again, empty."""
+    """Whether the backend has resources of the stack: a lost stack may have been created again, empty."""
     answer = target.ask("pulumi", "stack", "export", "--stack", target.name, "--non-interactive")
     return answer.code == 0 and backup.has_resources(answer.output)
 
 
 def restore(target: Target) -> str:
-    """Bring the state back from the newest backup, and what has changed since from the cloud; returns what was done.
+    """Restore the state from the newest backup, and refresh it from the cloud; returns what was done.
 
-    Raises DeployError where there is no backup, or the engine does not take it.
+    Raises DeployError if there is no backup, or the engine refuses it.
     """
     store = backup.find_store(target)
     newest = backup.require_newest(store)
@@ -32,7 +32,7 @@ def restore(target: Target) -> str:
 
 
 def find_changes(target: Target) -> str:
-    """What a preview would change, in the engine's last lines; empty where nothing would."""
+    """The engine's last lines of a preview that would change something; empty if nothing would change."""
     options = ["--expect-no-changes", "--stack", target.name, "--non-interactive"]
     answer = target.ask("pulumi", "preview", *options)
     if answer.code == 0:
@@ -42,7 +42,7 @@ def find_changes(target: Target) -> str:
 
 
 def require_state(target: Target) -> str:
-    """Raises DeployError where there is neither a state nor a backup of it."""
+    """Raises DeployError if there is neither a state nor a backup of it."""
     if is_there(target):
         return f"state of {target.name} is in the backend"
     try:

@@ -1,4 +1,4 @@
-"""Whether what a stack runs is well: nodes, workloads, models, certificates, secrets, what Argo CD syncs."""
+"""Checks the health of what a stack runs: nodes, workloads, models, certificates, secrets, Argo CD's Applications."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from operations.target import Target
 
 _Object = Mapping[str, Any]
 _SHOWN = 5  # names in a line
-# What a workload counts as its replicas, and as those that serve.
+# The fields in which a workload states its desired replicas, and those that serve.
 _COUNTS = {
     "deployments.apps": ("spec.replicas", "status.availableReplicas"),
     "statefulsets.apps": ("spec.replicas", "status.readyReplicas"),
     "daemonsets.apps": ("status.desiredNumberScheduled", "status.numberAvailable"),
 }
-# Kinds with a condition `Ready`, and what to do where it is not true.
+# Kinds with a condition `Ready`, and what to do if it is not true.
 _READY = {
     "nodes": "`kubectl describe node`; platform/runbooks/NodePoolAtMaximum.md",
     "certificates.cert-manager.io": "see platform/runbooks/CertificateNotReady.md",
@@ -27,7 +27,7 @@ _READY = {
 
 
 def check(target: Target) -> list[Finding]:
-    """All of it, in the order in which one depends on the other; only the first where the cluster does not answer."""
+    """All findings, in order of dependency; only the first one if the cluster does not answer."""
     api = check_api(target)
     if api.remedy:
         return [api]
@@ -42,13 +42,13 @@ def check(target: Target) -> list[Finding]:
 
 
 def check_api(target: Target) -> Finding:
-    """Whether the Kubernetes API answers."""
+    """Check whether the Kubernetes API answers."""
     answer = target.ask_kubectl("get", "--raw", "/readyz", "--request-timeout=10s")
     if answer.code:
         return missing(
             "cluster",
             f"the Kubernetes API of {target.name} does not answer: {answer.reason}",
-            "check the way to it (docs/deploying.md, 5); where the region is away, see platform/runbooks/failover.md",
+            "check the way to it (docs/deploying.md, 5); if the region is down, see platform/runbooks/failover.md",
         )
     return ok("cluster", "the Kubernetes API answers")
 
@@ -59,15 +59,15 @@ def _check_each(target: Target, kind: str, is_well: Callable[[_Object], bool], r
     subject = kind.partition(".")[0]
     ill = [_name(each) for each in objects if not is_well(each)]
     if ill:
-        yield missing(subject, f"{len(ill)} of {len(objects)} are not well: {_join(ill)}", remedy)
+        yield missing(subject, f"{len(ill)} of {len(objects)} are not healthy: {_join(ill)}", remedy)
     elif objects:
-        yield ok(subject, f"all {len(objects)} are well")
+        yield ok(subject, f"all {len(objects)} are healthy")
     else:
         yield note(subject, "there are none")
 
 
 def _check_pods(target: Target) -> Iterator[Finding]:
-    """Pods that wait or fail without being a workload's, such as those of Jobs."""
+    """Check for pods that wait or fail without belonging to a workload, such as those of Jobs."""
     pods = target.list_objects("pods")
     waiting = [_name(pod) for pod in pods if look_up(pod, "status.phase", "") in ("Pending", "Failed", "Unknown")]
     if waiting:

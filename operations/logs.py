@@ -1,4 +1,4 @@
-"""What a workload wrote, and what the cluster says of its pods."""
+"""Shows the output of a workload, and the events of its pods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def show(target: Target, workload: str, since: str) -> Iterator[str]:
         if pod["metadata"].get("namespace") == namespace and pod["metadata"]["name"].startswith(name)
     ]
     if not pods:
-        yield f"No pod of {workload}: `kubectl get pods --namespace {namespace}` lists those that there are."
+        yield f"There is no pod of {workload}: `kubectl get pods --namespace {namespace}` lists the existing ones."
         return
     for pod in pods:
         pod_name = pod["metadata"]["name"]
@@ -32,7 +32,7 @@ def show(target: Target, workload: str, since: str) -> Iterator[str]:
         options.append("--request-timeout=20s")
         answer = target.ask_kubectl("logs", pod_name, *place, *options)
         if answer.code:
-            elsewhere = "its processes are simulated" if target.is_rehearsed else "Grafana has them, in Loki"
+            elsewhere = "its processes are simulated" if target.is_rehearsed else "Grafana has the logs, in Loki"
             yield f"no output can be read: {answer.reason} ({elsewhere})"
         else:
             yield from answer.output.splitlines() or ["it wrote nothing"]

@@ -20,8 +20,8 @@ _FOLDER, _RECORD = "active", "record.json"
 class Active:
     """
     stack   the one that serves
-    backup  name of the backup that it was filled from; empty where it was never filled
-    since   when, in UTC
+    backup  name of the backup that it was filled from; empty if it was never filled
+    since   when it began to serve, in UTC
     """
 
     stack: str
@@ -40,7 +40,7 @@ class Pair:
     store: Store
 
     def read_active(self) -> Active:
-        """Which of the two serves; the primary where nobody has moved anything."""
+        """Which of the two serves; the primary if there was no failover."""
         place = self.store.child(_FOLDER)
         if _RECORD not in place.list_names(_RECORD):
             return Active(self.primary.name, "", "")
@@ -58,26 +58,26 @@ class Pair:
 
 
 def read_pair(name: str) -> Pair:
-    """Raises DeployError where the stack has no standby, or one that would be away with it."""
+    """Raises DeployError if the stack has no standby, or one that would fail together with it."""
     primary = read_target(name)
     settings = primary.settings
     if not settings.resilience.standby:
         raise DeployError(
             f"{name} has no standby: set groundwork:resilience.standby in stacks/{primary.stack.file.name} to a stack "
-            "in another region, which `make new-stack` writes and `make up` brings up."
+            "in another region, which `make new-stack` writes and `make up` deploys."
         )
     standby = read_target(settings.resilience.standby)
     other = standby.settings
     if other.location == settings.location:
         raise DeployError(
-            f"{standby.name} is in {other.location}, as {name} is, and away when that region is: name a stack in "
-            "another region in groundwork:resilience.standby."
+            f"{standby.name} is in {other.location}, as is {name}, and would be lost with that region: set "
+            "groundwork:resilience.standby to a stack in another region."
         )
     if other.cloud != settings.cloud:
         raise DeployError(
-            f"{standby.name} is on {other.cloud}, and {name} on {settings.cloud}: the artifacts of one cloud cannot be "
-            "copied to the other by its own tools. Name a stack of the same cloud in groundwork:resilience.standby."
+            f"{standby.name} is on {other.cloud}, but {name} is on {settings.cloud}: neither cloud's tools can copy "
+            "artifacts to the other. Set groundwork:resilience.standby to a stack on the same cloud."
         )
-    # By the standby's programs: the primary's identity may be away with its region.
+    # With the standby's programs: the primary's identity may be unavailable with its region.
     store = backup.find_store(primary)
     return Pair(primary, standby, Store(standby, store.url))

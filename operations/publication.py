@@ -1,4 +1,4 @@
-"""The models that one stack serves, declared for another in the GitOps repository."""
+"""Declares the models that one stack serves for another stack in the GitOps repository."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KUSTOMIZATION = "kustomization.yaml"
 def publish_models(source: Target, destination: Target) -> str:
     """Commit what the source's folder declares to the destination's, and push; returns what was done.
 
-    Images and overlays of the destination stay its own: a registry in its region has them. Raises DeployError where git
+    The destination keeps its own images and overlays: a registry in its region has them. Raises DeployError if git
     refuses, or a stack has no folder.
     """
     settings = destination.settings.gitops
@@ -31,7 +31,7 @@ def publish_models(source: Target, destination: Target) -> str:
         git = ["git", "-C", str(clone)]
         destination.call(*git, "add", "--all")
         if not destination.call(*git, "status", "--porcelain"):
-            return f"the repository declares the models of {source.name} for {destination.name} already"
+            return f"the repository already declares the models of {source.name} for {destination.name}"
         message = f"Serve the models of {source.name} on {destination.name}"
         destination.call(*git, "commit", "--quiet", f"--message={message}")
         destination.call(*git, "push", "--quiet", "origin", f"HEAD:{settings.revision}")
@@ -39,7 +39,7 @@ def publish_models(source: Target, destination: Target) -> str:
 
 
 def ask_for_sync(target: Target) -> None:
-    """Have Argo CD look at the repository at once."""
+    """Have Argo CD refresh from the repository immediately."""
     if target.settings.gitops.repository:
         refresh = "argocd.argoproj.io/refresh=hard"
         target.kubectl("annotate", "applications.argoproj.io", "models", "--namespace=argocd", "--overwrite", refresh)
@@ -56,7 +56,7 @@ def _find_folder(clone: Path, target: Target) -> Path:
 
 
 def _copy_models(source: Path, destination: Path) -> list[str]:
-    """The models of one stack, and its experiments, in place of the other's; returns the models' names."""
+    """Replace the destination's models and experiments with the source's; returns the models' names."""
     wanted = yaml.safe_load((source / _KUSTOMIZATION).read_text())
     file = destination / _KUSTOMIZATION
     kustomization = yaml.safe_load(file.read_text())
@@ -74,5 +74,5 @@ def _copy_models(source: Path, destination: Path) -> list[str]:
 
 
 def _model(resource: str) -> str:
-    """The folder of `churn/generated`, which people's settings are in, too."""
+    """The model's folder: `churn` for `churn/generated`. People's settings are in it, too."""
     return Path(resource).parts[0]

@@ -1,4 +1,4 @@
-"""Failover to the standby in another region, and back; each step is a command that people could run."""
+"""Failover to the standby in another region, and failback; each step is a command that people could run."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from operations.target import Target
 from operations.timeline import RPO, Timeline
 
 MLFLOW = "deployment/mlflow"
-# A database in which each of these is empty holds nothing that anybody could lose.
+# A database in which all of these tables are empty holds nothing that could be lost.
 _CONTENT = ("runs", "registered_models", "model_versions", "logged_models", "traces", "trace_info")
 
 
 def fail_over(name: str, *, is_planned: bool) -> None:
-    """Have the standby serve, from the newest backup of a primary that is away.
+    """Have the standby serve from the newest backup of a primary that does not answer.
 
-    is_planned  the primary answers: back it up once more, and stop its MLflow
-    Raises DeployError where the standby serves already, or the primary answers and the failover is not planned.
+    is_planned  proceed although the primary answers: stop its MLflow, and back it up once more
+    Raises DeployError if the standby already serves, or the primary answers and the failover is not planned.
     """
     pair = read_pair(name)
     _require_active(pair, pair.primary, f"make failback STACK={name}")
     signs = list_signs_of_life(pair.primary)
     if signs and not is_planned:
         raise DeployError(
-            f"{name} answers: {'; '.join(signs)}. Two stacks that both take writes would diverge, and nothing has been "
-            f"touched. Where it is to move all the same, `make failover STACK={name} PLANNED=1` stops MLflow there and "
-            "moves its last write too; where only its models are ill, see platform/runbooks/rollback.md."
+            f"{name} answers: {'; '.join(signs)}. Two stacks that both accept writes would diverge, so nothing has "
+            f"been changed. To move anyway, `make failover STACK={name} PLANNED=1` stops MLflow there and moves its "
+            "last write too; if only its models fail, see platform/runbooks/rollback.md."
         )
     timeline = Timeline(load_steps())
     if signs:
@@ -60,16 +60,16 @@ def fail_over(name: str, *, is_planned: bool) -> None:
 def fail_back(name: str, *, kept: str = "") -> None:
     """Have the primary serve again, with what the standby has written in the meantime.
 
-    kept  the standby's name: what the primary has and no backup is only saved, and not served any more
-    Raises DeployError where the primary serves already, does not answer, or has writes that the standby has not.
+    kept  the standby's name: rows that only the primary has are saved in a dump, and no longer served
+    Raises DeployError if the primary already serves, does not answer, or has writes that the standby does not have.
     """
     pair = read_pair(name)
     active = _require_active(pair, pair.standby, f"make failover STACK={name}")
     engine_state.require_state(pair.primary)
     if fault := _find_fault(pair.primary):
         raise DeployError(
-            f"{name} does not answer yet: {fault}. {pair.standby.name} goes on serving. Wait for the region, and bring "
-            f"{name} up with `make up STACK={name}`."
+            f"{name} does not answer yet: {fault}. {pair.standby.name} continues to serve. Wait for the region, then "
+            f"deploy {name} with `make up STACK={name}`."
         )
     saved = _settle_divergence(pair, active, kept)
     timeline = Timeline(load_steps())
@@ -86,10 +86,10 @@ def fail_back(name: str, *, kept: str = "") -> None:
 
 
 def list_signs_of_life(target: Target) -> list[str]:
-    """What of a stack answers; nothing where even the engine's state is away."""
+    """The parts of a stack that answer; empty if even the engine's state is unavailable."""
     checks = {
         "its Kubernetes API is ready": lambda: not health.check_api(target).remedy,
-        "its database takes logins": lambda: not find_database(target).find_fault(),
+        "its database accepts logins": lambda: not find_database(target).find_fault(),
     }
     return [sign for sign, check in checks.items() if _holds(check)]
 
@@ -102,7 +102,7 @@ def _holds(check: Callable[[], bool]) -> bool:
 
 
 def _fill(target: Target, source: Target, store: Store, newest: Backup, timeline: Timeline) -> None:
-    """Bring the target to what a backup of the source has; all of it is compared before it serves."""
+    """Restore a backup of the source on the target; everything is compared before the target serves."""
     database = find_database(target)
     with tempfile.TemporaryDirectory() as scratch:
         with timeline.step(f"Stop MLflow of {target.name}", "stop-mlflow"):
@@ -129,7 +129,7 @@ def _finish(target: Target, timeline: Timeline) -> None:
     _say(f"{timeline.render()}\n\n{target.name} serves. Next:")
     domain = target.settings.gateway.domain or "the stack's domain"
     _say(f"  names     have {domain} lead to the gateway: `kubectl get gateway --namespace gateway`")
-    _say("  check     `make validate` of the same stack; it also shows a preview, which is to be empty")
+    _say("  check     `make validate` of the same stack; it also shows a preview, which should be empty")
     _say(f"  backups   `make backup STACK={target.name}` now; its pipeline has to name the stack (docs/operations.md)")
 
 
@@ -137,14 +137,17 @@ def _require_active(pair: Pair, expected: Target, instead: str) -> Active:
     active = pair.read_active()
     if active.stack != expected.name:
         raise DeployError(
-            f"{active.stack} serves already{f', since {active.since}' if active.since else ''}: there is nothing to "
-            f"move. To move the other way: `{instead}`."
+            f"{active.stack} already serves{f', since {active.since}' if active.since else ''}: there is nothing to "
+            f"move. To move the other way, run `{instead}`."
         )
     return active
 
 
 def _settle_divergence(pair: Pair, active: Active, kept: str) -> str:
-    """Where the primary's own writes are saved, if it has any; raises DeployError unless they may be put aside."""
+    """Save rows that only the primary has, and return where; empty if there are none.
+
+    Raises DeployError unless `kept` says that the standby's data is to be served.
+    """
     database = find_database(pair.primary)
     rows = database.read_rows()
     if not _has_content(rows):
@@ -155,9 +158,9 @@ def _settle_divergence(pair: Pair, active: Active, kept: str) -> str:
     if kept != pair.standby.name:
         lines = "".join(f"\n  {line}" for line in differences)
         raise DeployError(
-            f"{pair.primary.name} has written what {pair.standby.name} has not: its rows are not those of the backup "
-            f"{active.backup} that {pair.standby.name} was filled from:{lines}\nThe data has diverged, and nothing has "
-            f"been touched. Copy what is needed to {pair.standby.name} first, then `make failback "
+            f"{pair.primary.name} has rows that {pair.standby.name} does not: they differ from the backup "
+            f"{active.backup} that {pair.standby.name} was filled from:{lines}\nThe data has diverged, so nothing has "
+            f"been changed. Copy what is needed to {pair.standby.name} first, then `make failback "
             f"STACK={pair.primary.name} KEEP={pair.standby.name}`, which saves a dump of {pair.primary.name} and "
             f"serves the data of {pair.standby.name}."
         )
@@ -186,7 +189,7 @@ def _find_fault(target: Target) -> str:
 
 
 def _stop_mlflow(target: Target) -> None:
-    """Returns once no pod of it is left, which could still write."""
+    """Stop MLflow, and return once no pod is left that could still write."""
     target.kubectl("scale", MLFLOW, "--namespace", NAMESPACE, "--replicas=0")
     place = ["pods", "--namespace", NAMESPACE, "--selector", "app.kubernetes.io/name=mlflow"]
     answer = target.ask_kubectl("wait", *place, "--for=delete", "--timeout=180s")
@@ -203,7 +206,7 @@ def _start_mlflow(target: Target) -> None:
 def _require_same(what: str, differences: list[str]) -> None:
     if differences:
         raise DeployError(
-            f"The restored {what} are not those that were backed up: {'; '.join(differences)}. MLflow stays stopped. "
+            f"The restored {what} differ from the backup: {'; '.join(differences)}. MLflow stays stopped. "
             "Use an older backup: remove the newest one's folder from the store, and run the command again."
         )
 

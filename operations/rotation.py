@@ -1,4 +1,4 @@
-"""Another password for the database, from the engine's random generator to MLflow's pods."""
+"""Rotates the database's password, from the engine's random generator to MLflow's pods."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _TYPE, _NAME = "random:index/randomPassword:RandomPassword", "database-password"
 def rotate_database_password(target: Target, *, is_confirmed: bool) -> str:
     """Replace the password of the login `mlflow`, and restart MLflow one pod after the other; returns what was done.
 
-    Connections that are open go on with the old password; the ones that MLflow opens between the cloud's change and its
-    restart fail. Raises DeployError where the stack is not as declared, or the database does not take the new one.
+    Open connections continue with the old password; connections that MLflow opens between the cloud's change and its
+    restart fail. Raises DeployError if the stack is not as declared, or the database does not accept the new password.
     """
     urn = _find_urn(target)
     if not is_confirmed and not _is_agreed(target):
-        raise DeployError(f"Nothing has been changed. `make rotate-password STACK={target.name} YES=1` asks nobody.")
+        raise DeployError(f"Nothing has been changed. `make rotate-password STACK={target.name} YES=1` does not ask.")
     _, before = read_login(target)
     # Only the password and what depends on it: the server, the store of secrets, the cluster's Secret.
     options = ["--yes", "--skip-preview", f"--target-replace={urn}", "--target-dependents"]
@@ -34,7 +34,7 @@ def rotate_database_password(target: Target, *, is_confirmed: bool) -> str:
     _, now = read_login(target)
     if now == before:
         raise DeployError(
-            f"The password of {target.name} is what it was: `make preview STACK={target.name}` shows why."
+            f"The password of {target.name} has not changed: `make preview STACK={target.name}` shows why."
         )
     target.kubectl("rollout", "restart", MLFLOW, "--namespace", NAMESPACE)
     target.kubectl("rollout", "status", MLFLOW, "--namespace", NAMESPACE, "--timeout=300s")
@@ -43,19 +43,19 @@ def rotate_database_password(target: Target, *, is_confirmed: bool) -> str:
 
 def _verify(target: Target, before: str) -> str:
     if not target.programs.find("psql"):
-        return "`psql` is not on PATH, so that nobody has tried it: `make smoke-test` of the stack does."
+        return "`psql` is not on PATH, so the password has not been tested: `make smoke-test` of the stack does that."
     database = find_database(target)
     fault = database.find_fault()
     if "authentication failed" in fault:
         raise DeployError(
-            f"The database of {target.name} refuses the new password, so that MLflow cannot log in after its restart. "
-            f"Try `make smoke-test STACK={target.name}` again in a minute; where it stays so, rotate once more."
+            f"The database of {target.name} refuses the new password, so MLflow cannot log in after its restart. "
+            f"Try `make smoke-test STACK={target.name}` again in a minute; if it still fails, rotate once more."
         )
     if fault:
-        return f"This machine could not try it ({fault}): MLflow's pods are ready with it."
+        return f"This machine could not test it ({fault}), but MLflow's pods are ready with it."
     if not database.find_fault(password=before):
-        raise DeployError(f"The database of {target.name} still takes the former password: change it in the cloud.")
-    return "It takes the new one, and refuses the former."
+        raise DeployError(f"The database of {target.name} still accepts the former password: change it in the cloud.")
+    return "It accepts the new one, and refuses the former."
 
 
 def _find_urn(target: Target) -> str:

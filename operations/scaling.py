@@ -1,4 +1,4 @@
-"""More or fewer replicas of a workload at once, and the bounds of a pool of nodes by its settings."""
+"""Scales a workload immediately, and changes the bounds of a node pool in the stack's settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = 50
 def scale_workload(target: Target, workload: str, replicas: int) -> str:
     """Scale a Deployment, `<namespace>/<name>`, and wait until its replicas serve; returns what was done.
 
-    Raises DeployError where something else would undo it at once, or the replicas do not become available.
+    Raises DeployError if a controller would undo it at once, or the replicas do not become available.
     """
     namespace, name = parse_workload(workload)
     if not 0 <= replicas <= _MOST:
@@ -30,25 +30,25 @@ def scale_workload(target: Target, workload: str, replicas: int) -> str:
     if answer.code:
         raise DeployError(
             f"{workload} has {replicas} replicas now, {before} before, and they do not all become available: "
-            f"{answer.reason}. `make scale STACK={target.name} WORKLOAD={workload} REPLICAS={before}` goes back."
+            f"{answer.reason}. `make scale STACK={target.name} WORKLOAD={workload} REPLICAS={before}` undoes it."
         )
     return (
-        f"{workload}: {before} -> {replicas} replicas. The next `make up` goes back to what the settings declare: "
-        "groundwork:resilience.replicas makes it last."
+        f"{workload}: {before} -> {replicas} replicas. The next `make up` restores what the settings declare: "
+        "set groundwork:resilience.replicas to make it permanent."
     )
 
 
 def scale_pool(target: Target, pool: str, minimum: int | None, maximum: int | None) -> str:
-    """Set the bounds of a pool of nodes in the stack's file; returns what was done, and what is to follow.
+    """Set the bounds of a node pool in the stack's file; returns what was done, and what to do next.
 
-    Raises DeployError where there is no such pool, or the settings do not allow the bounds.
+    Raises DeployError if there is no such pool, or the settings do not allow the bounds.
     """
     if pool not in _POOLS:
-        raise DeployError(f"POOL={pool} is none of {', '.join(_POOLS)}.")
+        raise DeployError(f"POOL={pool} is not one of {', '.join(_POOLS)}.")
     if minimum is None and maximum is None:
-        raise DeployError("Neither MINIMUM nor MAXIMUM is given: say how many nodes the pool has at least, or at most.")
+        raise DeployError("Neither MINIMUM nor MAXIMUM is set: set the least or the greatest number of nodes, or both.")
     if pool == "gpu" and minimum is not None:
-        raise DeployError("The GPU pool begins at no nodes: leave MINIMUM out.")
+        raise DeployError("The minimum of the GPU pool is always 0 nodes: omit MINIMUM.")
     section = _POOLS[pool]
     standing = target.settings.cluster.list_pools().get(section)
     if standing is None:
@@ -57,21 +57,21 @@ def scale_pool(target: Target, pool: str, minimum: int | None, maximum: int | No
     lowest = standing.minimum if minimum is None else minimum
     highest = standing.maximum if maximum is None else maximum
     if not 0 <= lowest <= highest <= 100:
-        raise DeployError(f"{lowest} to {highest} nodes are no bounds of a pool: 0 <= MINIMUM <= MAXIMUM <= 100.")
+        raise DeployError(f"{lowest} to {highest} nodes is not a valid range: 0 <= MINIMUM <= MAXIMUM <= 100.")
     for name, value in bounds.items():
         if value is not None:
             path = ["--path", f"groundwork:cluster.{section}.{name}", str(value), "--type", "int"]
             target.call("pulumi", "config", "set", *path, "--stack", target.name, "--non-interactive")
     return (
         f"Pool {pool}: {standing.minimum} to {standing.maximum} -> {lowest} to {highest} nodes in "
-        f"stacks/{target.stack.file.name}. `make up STACK={target.name}` has the cloud do it."
+        f"stacks/{target.stack.file.name}. `make up STACK={target.name}` applies it."
     )
 
 
 def parse_workload(text: str) -> tuple[str, str]:
-    """Namespace and name. Raises DeployError where the text has another form."""
+    """Namespace and name. Raises DeployError if the text has another form."""
     if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9.-]+", text):
-        raise DeployError(f"WORKLOAD={text} is not of the form <namespace>/<name>, as in WORKLOAD=mlflow/mlflow.")
+        raise DeployError(f"WORKLOAD={text} is not of the form <namespace>/<name>, such as WORKLOAD=mlflow/mlflow.")
     namespace, _, name = text.partition("/")
     return namespace, name
 
@@ -81,12 +81,12 @@ def _require_free(target: Target, namespace: str, name: str, deployment: object)
         reference = look_up(scaler, "spec.scaleTargetRef", {})
         if scaler["metadata"].get("namespace") == namespace and reference.get("name") == name:
             raise DeployError(
-                f"{namespace}/{name} is scaled by a HorizontalPodAutoscaler, which would undo it. Change its bounds: "
-                "those of a model are `minReplicas` and `maxReplicas` in the GitOps repository."
+                f"{namespace}/{name} is scaled by a HorizontalPodAutoscaler, which would undo it. Change its bounds; "
+                "for a model these are `minReplicas` and `maxReplicas` in the GitOps repository."
             )
     owners = look_up(deployment, "metadata.ownerReferences", ()) or ()
     if owners:
         raise DeployError(
             f"{namespace}/{name} belongs to the {owners[0]['kind']} {owners[0]['name']}, whose controller would undo "
-            "it: change that instead, a model's in the GitOps repository."
+            "it: change that object instead; for a model, in the GitOps repository."
         )

@@ -1,4 +1,4 @@
-"""Whether a stack does what it is for: its cluster admits, refuses and runs pods, and its services answer."""
+"""Tests whether a stack works: its cluster admits, refuses and runs pods, and its services answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from operations.target import Target
 
 _NAMESPACE, _POD = "mlflow", "smoke-test"
 _TIMEOUT = 10.0  # seconds
-# Which service's path is asked through the Kubernetes API: namespace, service and port, path.
+# The endpoints that are requested through the Kubernetes API: namespace, service and port, path.
 _SERVICES = {
     "mlflow": ("mlflow", "mlflow:80", "health"),
     "argo-cd": ("argocd", "argo-cd-argocd-server:80", "healthz"),
@@ -24,7 +24,7 @@ _SERVICES = {
 
 
 def run(target: Target) -> list[Finding]:
-    """Leaves nothing behind. Only the first finding where the cluster does not answer."""
+    """Run all tests, and leave nothing behind. Returns only the first finding if the cluster does not answer."""
     api = health.check_api(target)
     if api.remedy:
         return [api]
@@ -33,7 +33,7 @@ def run(target: Target) -> list[Finding]:
 
 
 def _check_refusal(target: Target) -> Finding:
-    """Admission is what keeps a privileged pod away."""
+    """Check that admission refuses a privileged pod."""
     pod = _pod(target)
     pod["spec"]["containers"][0]["securityContext"] = {"privileged": True}
     answer = target.ask(
@@ -47,7 +47,7 @@ def _check_refusal(target: Target) -> Finding:
 
 
 def _check_pod(target: Target) -> Finding:
-    """A pod as ours are is admitted, scheduled and started."""
+    """Check that a pod like the platform's own is admitted, scheduled and started."""
     delete = ("delete", "pod", _POD, "--namespace", _NAMESPACE, "--ignore-not-found", "--wait=true", "--timeout=60s")
     target.kubectl(*delete)
     try:
@@ -62,7 +62,7 @@ def _check_pod(target: Target) -> Finding:
 
 
 def _check_rights(target: Target) -> Finding:
-    """A service account of ours reads no Secrets but its own."""
+    """Check that a service account of the platform reads no Secrets of another namespace."""
     account = f"--as=system:serviceaccount:{_NAMESPACE}:mlflow"
     answer = target.ask_kubectl("auth", "can-i", "get", "secrets", "--namespace=argocd", account)
     if not answer.output.startswith("no"):
@@ -98,13 +98,13 @@ def _ask_url(url: str) -> Finding:
 
 
 def _check_database(target: Target) -> Finding:
-    """From where this machine is; a private database may be reached from the cluster only."""
+    """Check the login from this machine; a private database may be reachable only from the cluster."""
     if not target.programs.find("psql"):
-        return note("database", "`psql` is not on PATH, and nothing else can ask the database")
+        return note("database", "`psql` is not on PATH, and nothing else can test the login")
     fault = find_database(target).find_fault()
     if fault:
-        return note("database", f"this machine does not reach it: {fault}", "docs/operations.md says how it can")
-    return ok("database", "takes the login that MLflow has")
+        return note("database", f"this machine does not reach it: {fault}", "see docs/operations.md for how it can")
+    return ok("database", "accepts the login that MLflow uses")
 
 
 def _pod(target: Target) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What of a stack stands: the engine's last update, its outputs, nodes, workloads and the newest backup."""
+"""Describes a deployed stack: the engine's last update, its outputs, nodes, workloads and the newest backup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OUTPUTS = ("cluster", "registry", "artifacts", "trackingDatabase", "secrets", "
 
 
 def describe(target: Target) -> list[Finding]:
-    """Raises DeployError when the engine does not answer."""
+    """Raises DeployError if the engine does not answer."""
     findings = list(_describe_engine(target))
     api = health.check_api(target)
     findings.append(api)
@@ -30,7 +30,7 @@ def _describe_engine(target: Target) -> Iterator[Finding]:
     state = json.loads(backup.export_state(target)).get("deployment") or {}
     resources = state.get("resources") or []
     if not resources:
-        yield missing("stack", "nothing of it stands", f"`make up STACK={target.name}`")
+        yield missing("stack", "nothing of it is deployed", f"`make up STACK={target.name}`")
         return
     times = [each["modified"] for each in resources if "modified" in each]
     yield ok("stack", f"{len(resources)} resources, the last changed at {max(times, default='an unknown time')}")

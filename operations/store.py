@@ -1,4 +1,4 @@
-"""Places of files: a bucket, a container of Azure Blob Storage, or a folder; the clouds' own programs work on them."""
+"""File stores: a bucket, a container of Azure Blob Storage, or a folder, accessed with the clouds' own programs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from operations.target import Target
 
 FORMS = "s3://<bucket>/<folder>, https://<account>.blob.core.windows.net/<container>/<folder> or file:///<folder>"
 _BLOB = re.compile(r"https://([a-z0-9]{3,24})\.blob\.core\.windows\.net/([^/]+)(?:/(.*))?")
-# As MLflow writes containers: wasbs://<container>@<account>.blob.core.windows.net/<folder>
+# MLflow's form for containers: wasbs://<container>@<account>.blob.core.windows.net/<folder>
 _WASBS = re.compile(r"wasbs://([^@]+)@([a-z0-9]{3,24}\.blob\.core\.windows\.net)/?(.*)")
 
 
 @dataclass(frozen=True)
 class Store:
     """
-    target  the stack by whose programs and identity the place is reached
-    url     of one of FORMS
+    target  the stack whose programs and identity access the store
+    url     in one of FORMS
     """
 
     target: Target
@@ -31,7 +31,7 @@ class Store:
         return Store(self.target, f"{self.url.rstrip('/')}/{name}")
 
     def upload(self, file: Path, name: str) -> None:
-        """Raises DeployError with the cloud's words where the file cannot be written."""
+        """Raises DeployError with the cloud's message if the file cannot be written."""
         if self._is_s3:
             self.target.call("aws", "s3", "cp", "--only-show-errors", str(file), f"{self.url}/{name}")
         elif self._folder:
@@ -52,7 +52,7 @@ class Store:
             self._call_blob("download", "--file", str(file), "--name", self._blob_name(name))
 
     def list_names(self, suffix: str) -> list[str]:
-        """The names below the place that end in `suffix`, sorted; none where there is no such place."""
+        """The names in the store that end in `suffix`, sorted; empty if the store does not exist."""
         if self._is_s3:
             bucket, _, prefix = self.url.removeprefix("s3://").partition("/")
             query = ["--query", "Contents[].Key", "--output", "json", "--prefix", f"{prefix}/"]
@@ -69,10 +69,10 @@ class Store:
         return sorted(name.removeprefix(start) for name in names if name.endswith(suffix))
 
     def mirror(self, other: Store) -> None:
-        """Copy what is new or has changed to another place; what was deleted here stays there."""
+        """Copy new and changed files to another store; files that were deleted here stay there."""
         if self._folder and other._folder:
             other._folder.mkdir(parents=True, exist_ok=True)
-            if self._folder.is_dir():  # a bucket without objects is no folder
+            if self._folder.is_dir():  # for a bucket without objects there is no folder
                 shutil.copytree(self._folder, other._folder, dirs_exist_ok=True)
         elif self._is_s3 or other._is_s3:
             self.target.call("aws", "s3", "sync", "--only-show-errors", self._argument, other._argument)
@@ -101,22 +101,22 @@ class Store:
     def _call_blob(self, *arguments: str) -> str:
         found = _BLOB.fullmatch(self.url)
         if not found:
-            raise DeployError(f"'{self.url}' is no place for files: it has to be {FORMS}.")
+            raise DeployError(f"'{self.url}' is not a store for files: it has to be {FORMS}.")
         place = ["--account-name", found[1], "--container-name", found[2], "--auth-mode", "login", "--only-show-errors"]
         action, *rest = arguments
         return self.target.call("az", "storage", "blob", action, *rest, *place)
 
 
 def find_artifacts(target: Target) -> Store:
-    """Where the stack's MLflow keeps models and runs."""
+    """The store of the stack's models and runs."""
     return open_store(target, target.get_output("artifacts"))
 
 
 def open_store(target: Target, url: str) -> Store:
-    """Raises DeployError where the URL has none of FORMS."""
+    """Raises DeployError if the URL is not in one of FORMS."""
     url = url.rstrip("/")
     if found := _WASBS.fullmatch(url):
         url = f"https://{found[2]}/{found[1]}/{found[3]}".rstrip("/")
     if not (url.startswith(("s3://", "file:///")) or _BLOB.fullmatch(url)):
-        raise DeployError(f"'{url}' is no place for files: it has to be {FORMS}.")
+        raise DeployError(f"'{url}' is not a store for files: it has to be {FORMS}.")
     return Store(target, url)

@@ -1,6 +1,6 @@
-"""A stack that stands, and the programs that reach its parts: engine, cluster, database and object store.
+"""A deployed stack, and the programs that access its parts: engine, cluster, database and object store.
 
-Where this machine reaches a stack by a way of its own, such as a tunnel, `.groundwork/access/<stack>.env` has variables
+If this machine reaches a stack in its own way, such as through a tunnel, `.groundwork/access/<stack>.env` has variables
 for it: KUBECONFIG, libpq's PGHOSTADDR, PGPORT and PGSSLMODE, and MLFLOW_URL. In the shell of a rehearsal the programs
 work on the rehearsed stack.
 """
@@ -30,7 +30,7 @@ from kernel.rehearsals import REHEARSED_STACK
 
 STACKS = ROOT / "stacks"
 _ACCESS = ROOT / ".groundwork" / "access"
-_TIMEOUT = 3600.0  # seconds, which a large database may take
+_TIMEOUT = 3600.0  # seconds; dumping a large database may take that long
 _REMEDIES = {
     "aws": "install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
     "az": "install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli",
@@ -61,7 +61,7 @@ class Target:
 
     @property
     def settings(self) -> Settings:
-        """Raises DeployError when the stack's file has a fault."""
+        """Raises DeployError if the stack's settings are not valid."""
         if self.stack.settings is None:
             raise DeployError(self.stack.problem)
         return self.stack.settings
@@ -76,23 +76,23 @@ class Target:
 
     @cached_property
     def outputs(self) -> Mapping[str, Any]:
-        """The stack's outputs but its secrets. Raises DeployError when the engine's state does not have the stack."""
+        """The stack's outputs except secret ones. Raises DeployError if the engine's state does not have the stack."""
         text = self.call("pulumi", "stack", "output", "--json", "--stack", self.name, "--non-interactive")
         outputs: Mapping[str, Any] = json.loads(text)
         return outputs
 
     def get_output(self, name: str) -> str:
-        """One of the outputs. Raises DeployError where the stack has not been brought up."""
+        """One of the outputs. Raises DeployError if the stack has not been deployed."""
         value = self.outputs.get(name)
         if value is None:
             raise DeployError(
-                f"{self.name} has no output '{name}': it has never been deployed to the end. Bring it up with "
+                f"{self.name} has no output '{name}': no deployment of it has ever finished. Deploy it with "
                 f"`make up STACK={self.name}`."
             )
         return str(value)
 
     def ask(self, program: str, *arguments: str, text: str | None = None, **variables: str) -> Answer:
-        """Run a program to its end, `text` on its standard input. Raises DeployError where it is not installed."""
+        """Run a program to its end, with `text` on its standard input. Raises DeployError if it is not installed."""
         path = self.programs.find(program)
         if not path:
             raise DeployError(f"`{program}` is not on PATH. {_REMEDIES[program].capitalize()}.")
@@ -112,7 +112,7 @@ class Target:
         return Answer(reply.returncode, reply.stdout, reply.stderr)
 
     def call(self, program: str, *arguments: str, text: str | None = None, **variables: str) -> str:
-        """The same, and what it printed. Raises DeployError with its own words where it fails."""
+        """Like `ask`, but returns what the program printed. Raises DeployError with its message if it fails."""
         answer = self.ask(program, *arguments, text=text, **variables)
         if answer.code:
             shown = " ".join([program, *arguments[:3]])
@@ -126,7 +126,7 @@ class Target:
         return self.ask("kubectl", *self.cluster_options, *arguments)
 
     def list_objects(self, kind: str, *arguments: str) -> Sequence[Mapping[str, Any]]:
-        """Objects of all namespaces; none where the cluster does not have the kind."""
+        """Objects of all namespaces; empty if the cluster does not have the kind."""
         answer = self.ask_kubectl("get", kind, "--all-namespaces", "--output", "json", *arguments)
         if answer.code and "the server doesn't have a resource type" in answer.error:
             return []
@@ -137,7 +137,7 @@ class Target:
 
     @property
     def cluster_options(self) -> Sequence[str]:
-        """kubectl's options. A shell's own cluster may be another stack's: the stack's outputs have its own."""
+        """kubectl's options. The shell's current cluster may be another stack's, so the stack's own outputs count."""
         if self.is_rehearsed or self.name in list_access():
             return ()
         return ("--kubeconfig", self._kubeconfig)
@@ -147,7 +147,7 @@ class Target:
         text = self.call(
             "pulumi", "stack", "output", "kubeconfig", "--show-secrets", "--stack", self.name, "--non-interactive"
         )
-        folder = Path(tempfile.mkdtemp(prefix="groundwork-"))  # which nobody else may read
+        folder = Path(tempfile.mkdtemp(prefix="groundwork-"))  # only this user may read it
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         file = folder / "kubeconfig"
         file.write_text(text)
@@ -156,25 +156,26 @@ class Target:
 
 
 def read_target(name: str) -> Target:
-    """Raises DeployError where there is no such stack, or this shell belongs to the rehearsal of another."""
+    """Raises DeployError if there is no such stack, or this shell belongs to the rehearsal of another."""
     stack, access = read_stack(name, STACKS), _read_access(name)
     environment = {**os.environ, **access}
     rehearsed = environment.get(REHEARSED_STACK)
     if rehearsed and rehearsed != name:
         raise DeployError(
-            f"This shell belongs to the rehearsal of {rehearsed}, and {name} is another stack. Run it in a shell of "
-            f'its own: `eval "$(make -s env STACK={name})"`, or put the variables of that into {_ACCESS / name}.env.'
+            f"This shell belongs to the rehearsal of {rehearsed}, but {name} is another stack. Run the command in "
+            f'another shell, after `eval "$(make -s env STACK={name})"`, or put those variables into '
+            f"{_ACCESS / name}.env."
         )
     return Target(stack, environment, bool(rehearsed))
 
 
 def list_access() -> list[str]:
-    """The stacks that this machine reaches by a way of its own which names their cluster."""
+    """The stacks whose access file on this machine names their cluster."""
     return [path.stem for path in _ACCESS.glob("*.env") if "KUBECONFIG" in _read_access(path.stem)]
 
 
 def _read_access(name: str) -> Mapping[str, str]:
-    """Raises DeployError with the line that is no variable."""
+    """Raises DeployError that names the line which is not a variable."""
     file = _ACCESS / f"{name}.env"
     if not file.is_file():
         return {}

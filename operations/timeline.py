@@ -1,4 +1,4 @@
-"""How long a recovery takes: measured, and as published for what no rehearsal can measure."""
+"""How long a recovery takes: measured, and published durations for what no rehearsal can measure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from estimates import Duration
 
 RTO = 15 * 60.0  # seconds from the decision to models that answer
-RPO = 60 * 60.0  # seconds of writes that a disaster may cost
+RPO = 60 * 60.0  # seconds of writes that a disaster may lose
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """On the simulated clock: at least what is expected of real clouds, and no less than it took."""
+        """On the simulated clock: the longer of the measured and the expected duration."""
         return max(self.measured, self.expected)
 
 
@@ -35,7 +35,7 @@ class Timeline:
 
     @contextmanager
     def step(self, title: str, kind: str = "") -> Iterator[None]:
-        """`kind` is a name of a step in the table of durations; without one only what is measured counts."""
+        """`kind` is the name of a step in the table of durations; without it only the measured duration counts."""
         print(f"  {title} ...", file=sys.stderr, flush=True)
         started = time.monotonic()
         yield
@@ -43,7 +43,7 @@ class Timeline:
         self.steps.append(Step(title, time.monotonic() - started, expected))
 
     def expect(self, title: str, kind: str) -> None:
-        """A step that others do: people, or the internet."""
+        """Add a step that happens elsewhere, by people or on the internet."""
         self.steps.append(Step(title, 0.0, self.durations[kind].seconds))
 
     @property

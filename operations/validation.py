@@ -1,4 +1,4 @@
-"""Whether the stack that serves has what was backed up, and whether its standby could take over."""
+"""Checks whether the stack that serves has what was backed up, and whether its standby could take over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from operations.timeline import RPO
 
 
 def validate(name: str) -> list[Finding]:
-    """All that is there and missing. Raises DeployError where the stack has no standby."""
+    """Everything that is present and missing. Raises DeployError if the stack has no standby."""
     pair = read_pair(name)
     active = pair.read_active()
     serving, other = (pair.standby, pair.primary) if active.stack == pair.standby.name else (pair.primary, pair.standby)
@@ -35,9 +35,9 @@ def validate(name: str) -> list[Finding]:
 
 
 def _require_reference(pair: Pair, serving: Target, since: str) -> Backup:
-    """What the stack is to have: its own newest backup; before it has made one, that from which it was filled."""
+    """What the stack should have: its own newest backup or, if it has none yet, the backup that it was filled from."""
     own = backup.find_newest(backup.find_store(serving))
-    # Both are in whole seconds: a backup of the second in which it took over is of what it had before.
+    # Both are in whole seconds: a backup of the second in which it took over has the content from before.
     is_filled = serving is pair.standby and (own is None or own.time <= datetime.fromisoformat(since))
     return backup.require_newest(pair.store) if is_filled or own is None else own
 
@@ -51,33 +51,31 @@ def _guard(subject: str, check: Callable[[], Iterator[Finding]]) -> list[Finding
 
 def _check_well(target: Target) -> Iterator[Finding]:
     ill = [each for each in health.check(target) if each.status is Status.MISSING]
-    yield from ill or [ok("health", "all that runs is well")]
+    yield from ill or [ok("health", "everything that runs is healthy")]
 
 
 def _check_state(target: Target) -> Iterator[Finding]:
     if changes := engine_state.find_changes(target):
-        yield missing("preview", f"the stack is not as it is declared:\n{changes}", f"`make up STACK={target.name}`")
+        yield missing("preview", f"the stack is not as declared:\n{changes}", f"`make up STACK={target.name}`")
     else:
         yield ok("preview", "nothing would change")
 
 
 def _check_models(target: Target, newest: Backup) -> Iterator[Finding]:
-    """The versions and files of a backup."""
+    """Check the versions and files of a backup."""
     database = find_database(target)
     versions = {(each.model, each.number) for each in database.list_versions()}
     absent = [f"{each.model}/{each.number}" for each in newest.versions if (each.model, each.number) not in versions]
     if absent:
         yield missing(
-            "registry", f"versions of the backup {newest.name} are not there: {', '.join(absent)}", "restore it"
+            "registry", f"versions of the backup {newest.name} are missing: {', '.join(absent)}", "restore it"
         )
     else:
         yield ok("registry", f"all {len(newest.versions)} versions of the backup {newest.name}")
     digests = backup.digest_models(target, database.root, find_artifacts(target), database.list_versions())
     differing = [each for each, digest in newest.digests.items() if digests.get(each, digest) != digest]
     if differing:
-        yield missing(
-            "models", f"files are not those of the backup {newest.name}: {', '.join(differing)}", "restore them"
-        )
+        yield missing("models", f"files differ from the backup {newest.name}: {', '.join(differing)}", "restore them")
     else:
         yield ok("models", f"the files of all {len(digests)} versions with an alias have the digest of the backup")
 
@@ -96,7 +94,7 @@ def _check_backup(target: Target, newest: Backup) -> Iterator[Finding]:
 
 
 def _check_other(pair: Pair, other: Target) -> Iterator[Finding]:
-    """Whether the stack that does not serve could."""
+    """Check whether the stack that does not serve could."""
     api = health.check_api(other)
     yield missing("standby", api.text, api.remedy) if api.remedy else ok("standby", f"{other.name} answers")
     domains = {each.settings.gateway.domain for each in (pair.primary, pair.standby)}

@@ -1,1 +1,1 @@
-"""Reports on a stack: the comment of a pull request, and one page of HTML. `make report` writes both."""
+"""Reports on a stack: the pull request comment, and an HTML page. `make report` writes both."""

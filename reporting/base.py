@@ -1,8 +1,8 @@
 """The state of a git reference that the working tree is compared with, brought up on simulated clouds.
 
-The engine says what a change replaces only against something that stands, and so do the clouds what they refuse. The
-base's program runs in this environment, on the simulated clouds of the working tree: a change of these is none of the
-stack. What was brought up is kept by commit, so that the next report starts with it.
+Only against a deployed stack does the engine report what a change replaces, and the clouds what they refuse. The base's
+program runs in this environment, on the simulated clouds of the working tree: a change of these is not a change of the
+stack. The state is stored by commit, so that the next report starts with it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from rehearsal.session import Rehearsal
 
 _PURPOSE = "base"
 _KEPT = ("backend", "passphrase", "state.db")
-# Raised when what is kept of a base gets another meaning: it is then made anew.
+# Increment it when the format of a stored base changes: the base is then created again.
 _VERSION = 1
 
 
 class NotComparableError(Exception):
-    """Why there is nothing to compare with, in a sentence for the report."""
+    """There is nothing to compare with; the message is a sentence for the report."""
 
 
 @dataclass(frozen=True)
 class Base:
     """
-    reference  as somebody named it
+    reference  as the user wrote it
     commit     its full hash
     """
 
@@ -44,7 +44,7 @@ class Base:
 
 
 def find_base(root: Path, reference: str) -> Base:
-    """The commit of a reference. Raises UserError where there is none."""
+    """The commit of a reference. Raises UserError if there is none."""
     if reference.startswith("-"):
         raise UserError(f"BASE='{reference}' is not a git reference: it starts with a dash. Name a branch or a commit.")
     found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}")
@@ -57,9 +57,9 @@ def find_base(root: Path, reference: str) -> Base:
 
 
 def bring_up(base: Base, rehearsal: Rehearsal, engine: Path) -> None:
-    """Give a rehearsal the state of the base, as if the base had just been deployed in it.
+    """Put a rehearsal into the state of the base, as if the base had just been deployed in it.
 
-    Raises NotComparableError where the base has no such stack, or cannot be brought up.
+    Raises NotComparableError if the base has no such stack, or cannot be brought up.
     """
     folder = rehearsal.project.root / ".groundwork" / "reports" / rehearsal.stack / base.commit
     marker, mark = folder / "complete.json", json.dumps({"version": _VERSION, "simulator": _find_simulator_digest()})
@@ -105,7 +105,7 @@ def _describe_missing(base: Base, rehearsal: Rehearsal, tree: Path, reason: str)
 
 
 def _find_reason(log: Path, stderr: str) -> str:
-    """What the cloud refused first, else the last line of the program's error, else that of the engine."""
+    """The first refusal of the cloud, otherwise the last line of the program's or the engine's error."""
     events = list(read_events(log))
     for name, message in list_refusals(events).items():
         return f"{name}: {message.strip()}"
@@ -114,7 +114,7 @@ def _find_reason(log: Path, stderr: str) -> str:
 
 
 def _extract(root: Path, base: Base, folder: Path) -> None:
-    """The files of a commit, without git's own, so that nothing of the repository changes."""
+    """Extract the files of a commit without git's own files, so that nothing in the repository changes."""
     archive = _git(root, "archive", "--format=tar", base.commit)
     if archive.returncode != 0:
         raise UserError(f"git cannot read {base.commit}: {archive.stderr.decode(errors='replace').strip()}")
@@ -127,7 +127,7 @@ def _extract(root: Path, base: Base, folder: Path) -> None:
 
 
 def _find_simulator_digest() -> str:
-    """Changes with the simulated clouds, whose other answers would look like changes of the stack."""
+    """A digest of the simulated clouds: if they change, different answers would look like changes of the stack."""
     digest = hashlib.sha256()
     for path in sorted(Path(rehearsal_package.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

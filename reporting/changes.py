@@ -14,9 +14,9 @@ from rehearsal.console import UserError
 from rehearsal.toolchain import GO_MODULES
 
 HIDDEN = "[secret]"
-"""What the engine's log has in place of a secret."""
+"""The engine's placeholder for a secret in its log."""
 
-# What the engine has in place of a value that a preview does not know, one for each type.
+# The engine's placeholders for values that a preview does not know, one for each type.
 # Source: https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/go/common/resource/plugin/rpc.go
 _UNKNOWN_VALUES = frozenset(
     {
@@ -41,7 +41,7 @@ class Kind(StrEnum):
     ADDED = "added"
 
 
-# A replacement is logged as three operations, of which `replace` is the one that has both states.
+# A replacement is logged as three operations; `replace` is the one that has both states.
 _KINDS = {
     "create": Kind.ADDED,
     "update": Kind.CHANGED,
@@ -55,7 +55,7 @@ _SAME = "same"
 
 @dataclass(frozen=True)
 class PropertyChange:
-    """One property that differs. A value is ABSENT where it is not set; `HIDDEN` or `UNKNOWN_TEXT` stand for others.
+    """One property that differs. A value is ABSENT if it is not set, or `HIDDEN` or `UNKNOWN_TEXT` if it is not shown.
 
     replaces  whether the change cannot be made in place
     """
@@ -96,7 +96,7 @@ class Preview:
 
 
 def read_preview(events: Iterable[Mapping[str, Any]]) -> Preview:
-    """What a preview's event log says. Raises UserError where it is not a log of the engine that this project runs."""
+    """Read a preview's event log. Raises UserError if it is not a log of the engine version that this project runs."""
     changes, unchanged = [], 0
     for event in events:
         if "resourcePreEvent" not in event:
@@ -125,8 +125,8 @@ def _read_metadata(event: Any) -> Mapping[str, Any]:
 
 def _other_version(found: str) -> UserError:
     return UserError(
-        f"The preview's event log has {found}, so it is of another version of Pulumi than this project reads. Use the "
-        f"engine that {GO_MODULES.name}/pulumi/go.mod pins: take other ones off PATH, and `make` builds it."
+        f"The preview's event log has {found}, so another version of Pulumi wrote it than this project reads. Use the "
+        f"engine that {GO_MODULES.name}/pulumi/go.mod pins: remove other ones from PATH, and `make` builds it."
     )
 
 
@@ -157,9 +157,9 @@ def _read_property(path: str, detail: Any, old: Mapping[str, Any], new: Mapping[
 
 
 def _narrow(path: Path, before: Any, after: Any) -> Iterator[tuple[Path, Any, Any]]:
-    """The innermost values that differ: providers name the list where one field of one item does.
+    """The innermost values that differ: providers name the whole list even if only one field of one item differs.
 
-    Lists are compared item by item only where one has the same items or more at its end: otherwise items have moved.
+    Lists are compared item by item only if they have the same length or one extends the other; otherwise items moved.
     """
     steps: Iterable[str | int] = ()
     if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -178,7 +178,7 @@ def _narrow(path: Path, before: Any, after: Any) -> Iterator[tuple[Path, Any, An
 
 
 def _find(state: Mapping[str, Any], path: Path) -> Any:
-    """The value of an input, or of an output where there is no such input."""
+    """The value of an input, or of an output if there is no such input."""
     value = look_up(state.get("inputs") or {}, path)
     return _replace_markers(look_up(state.get("outputs") or {}, path) if value is ABSENT else value)
 

@@ -1,4 +1,4 @@
-"""Collects what a report says: previews the working tree, against its base where one is named."""
+"""Collects the findings of a report: previews the working tree, against its base if one is named."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ _SIMULATED = (
 def collect(stack: str, reference: str, canaries: Canaries) -> Findings:
     """Everything that a report on a stack says.
 
-    `reference` is a git reference to compare with; empty for none. `canaries` gets the secrets that the simulated
-    clouds generate or have generated. Settings that are wrong are part of the report. Raises UserError for arguments
-    that are.
+    `reference` is a git reference to compare with; empty for none. `canaries` collects the secrets that the simulated
+    clouds generate or have generated. Invalid settings are part of the report; invalid arguments raise UserError.
     """
     last = record.read(Rehearsal(stack))
     rehearsal = Rehearsal(stack, _PURPOSE, canaries=canaries)
@@ -53,7 +52,7 @@ def collect(stack: str, reference: str, canaries: Canaries) -> Findings:
     events, refusals = _preview(rehearsal, engine)
     preview = read_preview(events)
     resources = list_declared(events)
-    # Where something was refused, the engine stopped, and the rest of the stack is not known.
+    # If something was refused, the engine stopped, and the rest of the stack is not known.
     estimated = Estimated() if refusals else estimate(rehearsal, events, _plan(rehearsal), standing, reference)
     return Findings(
         stack,
@@ -76,7 +75,7 @@ def collect(stack: str, reference: str, canaries: Canaries) -> Findings:
 
 
 def _describe_unpreviewed(stack: str, commit: str, base: Base | None, problem: str) -> Findings:
-    """The findings on a stack whose settings are wrong, of which nothing else can be known."""
+    """The findings on a stack whose settings are invalid: nothing else can be known about it."""
     preview, policies = Preview((), 0), PolicyResults(0, 0, ())
     reason = "its settings are wrong." if base else ""
     return Findings(stack, commit, preview, policies, base, reason, {"settings": problem}, is_previewed=False)
@@ -87,7 +86,7 @@ def _plan(rehearsal: Rehearsal) -> Path:
 
 
 def _check_settings(rehearsal: Rehearsal) -> None:
-    """Check the settings by the project's own rules. Raises UserError with what is wrong in them."""
+    """Check the settings with the project's own rules. Raises UserError with what is wrong in them."""
     check = rehearsal.project.settings_check()
     if check is None:
         return
@@ -98,7 +97,7 @@ def _check_settings(rehearsal: Rehearsal) -> None:
 
 
 def _prepare_base(rehearsal: Rehearsal, base: Base | None, engine: Path) -> str:
-    """Give the rehearsal the base's state, or none; returns why there is a base and none of its state."""
+    """Put the rehearsal into the base's state, if there is one; returns why the base cannot be compared with."""
     if base is None:
         rehearsal.remove()
         return ""
@@ -111,7 +110,7 @@ def _prepare_base(rehearsal: Rehearsal, base: Base | None, engine: Path) -> str:
 
 
 def _compare_settings(rehearsal: Rehearsal, standing: Sequence[Mapping[str, Any]]) -> tuple[list[str], str]:
-    """What the changed settings do, a line each, and why they are refused."""
+    """What the changed settings do, one line each, and why they are refused."""
     compare, settings = rehearsal.project.settings_comparison(), find_deployed_settings(standing)
     if compare is None or settings is None:
         return [], ""
@@ -124,7 +123,7 @@ def _compare_settings(rehearsal: Rehearsal, standing: Sequence[Mapping[str, Any]
 
 
 def _preview(rehearsal: Rehearsal, engine: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The events of a preview under the policies, and what was refused in it."""
+    """The events of a preview with the policies, and what was refused in it."""
     info(f"Previewing {rehearsal.stack} as it is here, on simulated clouds.")
     pack = rehearsal.project.policy_pack
     log = rehearsal.folder / "preview-events.jsonl"
@@ -156,7 +155,7 @@ def _list_unchecked(resources: Sequence[Mapping[str, Any]], last: Mapping[str, A
 
 
 def _describe_commit(root: Path) -> str:
-    """The working tree's commit, with a plus where files differ from it; empty where it cannot be known."""
+    """The working tree's commit, with a plus if files differ from it; empty if it is not known."""
     git = ["git", "--no-optional-locks", "-C", str(root)]
     head, status = (
         subprocess.run([*git, *command], capture_output=True, text=True, check=False)

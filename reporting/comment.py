@@ -1,4 +1,4 @@
-"""The comment on a pull request: what merging it would do to one stack, in GitHub's Markdown."""
+"""Renders the comment on a pull request, in GitHub's Markdown: what merging it would do to one stack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def render(findings: Findings, limit: int = LIMIT) -> str:
 
 
 def _escape_command(text: str) -> str:
-    """A name for a code span with a command, which a backtick would end."""
+    """A name for a command in a code span, which a backtick would end."""
     return "".join(character for character in text if character.isalnum() or character in "-_.")[:100]
 
 
@@ -76,7 +76,7 @@ def _render_stops(findings: Findings) -> Iterator[Section]:
 
 
 def _escape_lines(message: str) -> str:
-    """A message of several lines in a list's item, at most twenty of them."""
+    """A message in a list item, with at most twenty of its lines."""
     return "<br>".join(escape(line.strip(), 300) for line in message.strip().splitlines()[:20])
 
 
@@ -158,7 +158,7 @@ def _render_cost_change(row: Mapping[str, Any]) -> str:
 
 
 def _render_duration(findings: Findings) -> Iterator[Section]:
-    """The critical path of the change where there is one, else of a deployment from nothing."""
+    """Render the critical path of the change if there is one, otherwise of a deployment from nothing."""
     duration = findings.change_duration or findings.duration
     if duration is None:
         return

@@ -1,4 +1,4 @@
-"""Warns where a change deletes or replaces something that holds data."""
+"""Warns if a change deletes or replaces something that holds data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GONE = frozenset({Kind.DELETED, Kind.REPLACED})
 
 
 def list_warnings(changes: Iterable[ResourceChange]) -> list[tuple[ResourceChange, str]]:
-    """Those changes that lose data, with what is lost, in a sentence without its subject."""
+    """The changes that lose data, with what is lost, as a sentence without its subject."""
     found = ((change, _describe(change)) for change in changes if change.kind in _GONE)
     return [(change, text) for change, text in found if text]
 

@@ -1,8 +1,8 @@
-"""Text of others in a comment: names, values and messages come from a pull request that anybody can open.
+"""Escapes untrusted text in a comment: names, values and messages come from a pull request that anybody can open.
 
 Everything but letters, digits, blanks and a few harmless marks becomes a numeric character reference. CommonMark reads
-no structure from references, and GitHub neither mentions people nor links issues inside of `<code>`. It does in a
-sentence, where references are resolved before: an invisible space ends the mention there.
+no structure from references, and GitHub neither mentions people nor links issues inside of `<code>`. In a sentence it
+does, after references are resolved, so an invisible space ends the mention there.
 Sources: https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references and
 https://docs.github.com/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls
 """
@@ -13,12 +13,12 @@ import re
 import unicodedata
 
 _HARMLESS = frozenset(" .,:;/()'\"{}+=%?-")
-# What becomes a link without brackets: https://github.github.com/gfm/#autolinks-extension-
+# Text that becomes a link without brackets: https://github.github.com/gfm/#autolinks-extension-
 _LINK_START = re.compile(r"(?<=www)\.|:(?=//)", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "&#8203;"
 _LINKING = frozenset({"&#64;", "&#35;"})  # @somebody, #123
-# Control characters, line and paragraph separators, and marks that change the direction of what follows, such as
-# U+202E: shown as their number. https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
+# Control characters, line and paragraph separators, and marks that change the direction of the text after them, such as
+# U+202E, are shown as their number. https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _CUT = "..."
 
@@ -30,7 +30,7 @@ def make_visible(text: str, limit: int) -> str:
 
 
 def escape(text: str, limit: int = 300) -> str:
-    """Text for a sentence, in which nothing is markup, at most `limit` characters before escaping."""
+    """Text for a sentence, without any markup, at most `limit` characters before escaping."""
     escaped = _escape(text, limit)
     for reference in _LINKING:
         escaped = escaped.replace(reference, reference + _ZERO_WIDTH_SPACE)
@@ -38,7 +38,7 @@ def escape(text: str, limit: int = 300) -> str:
 
 
 def code(text: str, limit: int = 120) -> str:
-    """Text as code, also within a table's cell."""
+    """Text as code, also usable in a table's cell."""
     return f"<code>{_escape(text, limit)}</code>"
 
 

@@ -1,4 +1,4 @@
-"""What a stack costs and how long it takes, as far as a preview says it, and what a change makes of both."""
+"""Estimates cost and duration of a stack from a preview, and how a change affects both."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CREATIONS = frozenset({"create", "create-replacement", "replace"})
 @dataclass(frozen=True)
 class Estimated:
     """
-    cost             as `make cost FORMAT=json`; None where it cannot be estimated
-    duration         as `make duration FORMAT=json`; None likewise
-    change_duration  the same of what a change creates; None where it creates nothing, or nothing stands
-    problem          why something is None or less certain, in a sentence; empty where nothing is
+    cost             as in `make cost FORMAT=json`; None if it cannot be estimated
+    duration         as in `make duration FORMAT=json`; None if it cannot be estimated
+    change_duration  the duration of what a change creates; None if it creates nothing, or there is no base
+    problem          why something is None or less certain, in a sentence; empty if nothing is
     """
 
     cost: Mapping[str, Any] | None = None
@@ -38,13 +38,13 @@ def estimate(
     standing: Sequence[Mapping[str, Any]],
     reference: str,
 ) -> Estimated:
-    """Estimate what a preview declares, and the difference to what stands.
+    """Estimate what a preview declares, and the difference from the deployed resources.
 
-    events     the engine's log of the preview, of all resources
-    plan       what it wrote with `--save-plan`, with the dependencies; a preview that failed wrote none, and then they
-               are those of what stands
-    standing   what it was compared with; empty for nothing
-    reference  how people call that
+    events     the engine's log of the preview, with all resources
+    plan       the plan that it wrote with `--save-plan`, with the dependencies; a failed preview writes none, and then
+               the dependencies of the deployed resources are used
+    standing   the deployed resources that it was compared with; empty if there are none
+    reference  the name of the base, for people
     """
     if not rehearsal.project.cost:
         return Estimated()
@@ -61,12 +61,12 @@ def estimate(
         return Estimated(cost, duration, _estimate_change(resources, events) if before else None)
     if before is None:
         return Estimated(cost, problem="The duration was not estimated: the preview failed before its end.")
-    problem = "The preview failed before its end: durations are by the dependencies of the base."
+    problem = "The preview failed before its end: durations use the dependencies of the base."
     return Estimated(cost, duration, _estimate_change(resources, events), problem)
 
 
 def _read_dependencies(standing: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """What stands, in the form of a plan."""
+    """The dependencies of the deployed resources, in the form of a plan."""
     plans = {each["urn"]: {"goal": {"dependencies": each.get("dependencies") or []}} for each in standing}
     return {"resourcePlans": plans}
 
@@ -80,7 +80,7 @@ def _compare(after: StackEstimate, before: StackEstimate | None, reference: str)
 def _estimate_change(
     resources: Sequence[estimates.Resource], events: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any] | None:
-    """The critical path of what is created: nobody publishes how long updates take."""
+    """The critical path of what is created. Updates are left out: nobody publishes how long they take."""
     changes = (event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event)
     created = {change["urn"] for change in changes if change["op"] in _CREATIONS}
     new = [each for each in resources if each.urn in created]

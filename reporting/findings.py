@@ -1,4 +1,4 @@
-"""What a report says: everything that is known of a stack before anything of it is formatted."""
+"""The findings of a report: everything that is known about a stack, before anything is formatted."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from reporting.policy_results import PolicyResults
 class Findings:
     """
     stack            name of the stack
-    commit           of the working tree, `+` at its end where it has changes; empty without git
-    base             what it is compared with; None where no base was named
-    not_compared     why there is a base and no comparison; empty otherwise
-    preview          of the working tree
-    refusals         what engine and clouds refused, in their words, by logical name; none where the preview succeeded
-    policies         what the policies found in the preview
-    setting_changes  what the changed settings do, a line each
-    refused_settings why the changed settings cannot be deployed; empty where they can
+    commit           commit of the working tree, with `+` at its end if it has changes; empty without git
+    preview          preview of the working tree
+    policies         results of the policies in the preview
+    base             what it is compared with; None if no base was named
+    not_compared     why there is a base but no comparison; empty otherwise
+    refusals         messages of the engine and the clouds, keyed by logical name; empty if the preview succeeded
+    setting_changes  what the changed settings do, one line each
+    refused_settings why the changed settings cannot be deployed; empty if they can
     data_losses      changes that lose data, with what is lost
-    resources        what the stack consists of, as in the engine's state
-    cost             as `make cost FORMAT=json`; None where it was not estimated
-    duration         as `make duration FORMAT=json`, of a deployment from nothing; None where it was not estimated
-    change_duration  the same of what the change creates; None where it creates nothing
-    not_rehearsed    what nobody has checked, a sentence each
-    record           of the last `make rehearse` of the stack; None without one
-    is_previewed     whether a preview was made: not where the settings are wrong
+    resources        the resources of the stack, as in the engine's state
+    cost             as in `make cost FORMAT=json`; None if it was not estimated
+    duration         as in `make duration FORMAT=json`, for a deployment from nothing; None if it was not estimated
+    change_duration  the duration of what the change creates; None if it creates nothing
+    not_rehearsed    what was not checked, one sentence each
+    record           record of the last `make rehearse` of the stack; None without one
+    is_previewed     whether there was a preview; there is none if the settings are invalid
     """
 
     stack: str

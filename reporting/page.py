@@ -1,4 +1,4 @@
-"""The report on a stack as one page of HTML without scripts, fonts or pictures of elsewhere."""
+"""Renders the report on a stack as an HTML page without scripts, external fonts or pictures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from reporting.escaping import make_visible
 from reporting.findings import Findings
 from reporting.resources import group_by_layer, list_custom
 
-_SHOWN_STEPS = 60  # of a deployment: those of the critical path, and the longest others
+_SHOWN_STEPS = 60  # steps of a deployment: those on the critical path, and the longest others
 _SHOWN_COSTS = 15
 _LONGEST_LINE = 2000  # characters
 _FACES = {"azure": "Azure", "aws": "AWS", "cluster": "In the cluster", "core": "The program itself", "stack": "Stack"}
 
 
 def _make_visible(value: Any) -> Any:
-    """Text of others, in which every character can be seen; line breaks stay."""
+    """Untrusted text with every character made visible; line breaks stay."""
     if not isinstance(value, str):
         return value
     return "\n".join(make_visible(line, _LONGEST_LINE) for line in value.split("\n"))
@@ -40,7 +40,7 @@ _ENVIRONMENT = jinja2.Environment(
 
 @dataclass(frozen=True)
 class Bar:
-    """A step in time, or an amount; places are in percent of the whole."""
+    """A step in time, or an amount; positions are in percent of the whole."""
 
     name: str
     detail: str
@@ -124,7 +124,7 @@ def _list_steps(duration: Mapping[str, Any] | None) -> Iterator[Bar]:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the rehearsal: what of it was real, and what stood in for something else."""
+    """A part of the rehearsal: what was real in it, and what was simulated."""
 
     name: str
     real: str

@@ -1,4 +1,4 @@
-"""What the policies found in a preview."""
+"""Reads the results of the policies in a preview."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Violation:
     """
     control       ID of the control
     resource      logical name; empty for a control of the whole stack
-    message       severity, control, what is wrong and how to mend it
+    message       severity, control, what is wrong and how to fix it
     is_mandatory  whether a deployment is refused
     """
 

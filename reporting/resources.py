@@ -1,4 +1,4 @@
-"""The resources of a stack, as a preview's event log has them, in the shape of the engine's state."""
+"""Reads the resources of a stack from a preview's event log, in the form of the engine's state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _GONE = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
 
 
 def list_declared(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """What the program declares: each with `urn`, `type`, `custom`, `parent`, `inputs` and `outputs`."""
+    """The resources that the program declares, with `urn`, `type`, `custom`, `parent`, `inputs` and `outputs`."""
     found: dict[str, Mapping[str, Any]] = {}
     for event in events:
         metadata = event.get("resourcePreEvent", {}).get("metadata", {})
@@ -31,12 +31,12 @@ def find_layer(resource: Mapping[str, Any], by_urn: Mapping[str, Mapping[str, An
 
 
 def list_custom(resources: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those in the clouds and the cluster, without components, providers and the stack."""
+    """The resources in the clouds and the cluster, without components, providers and the stack."""
     return [each for each in resources if each.get("custom") and not str(each["type"]).startswith("pulumi:")]
 
 
 def group_by_layer(resources: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Number of resources by layer and component: `{"azure": {"network": 21}}`."""
+    """Numbers of resources, keyed by layer and component: `{"azure": {"network": 21}}`."""
     by_urn = {str(each["urn"]): each for each in resources}
     layers: dict[str, dict[str, int]] = {}
     for resource in list_custom(resources):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LIMIT = 65_536
-"""Characters of a comment that GitHub allows. Bytes are counted instead, of which no character has fewer than one.
+"""Characters that GitHub allows in a comment. Bytes are counted instead: every character has at least one.
 
 Source: https://github.com/orgs/community/discussions/27190
 """
@@ -20,11 +20,11 @@ class Section:
     """A part of a comment.
 
     title      heading; empty for none
-    lead       what is always kept: Markdown, which has to be short
-    rows       lines that are left out from the end where there is no room, each with its line break
+    lead       short Markdown that is always kept
+    rows       lines, each with its line break; if there is no room, the last ones are left out
     what       what the rows are, in the plural
-    row_start  what comes before the first row, if there is one: a table's head
-    row_end    what comes after the last row
+    row_start  text before the first row, if there is one: a table's head
+    row_end    text after the last row
     """
 
     title: str
@@ -43,7 +43,7 @@ class Section:
         return sum(map(_measure, self.rows))
 
     def render(self, room: int, command: str) -> str:
-        """The section with as many rows as have room, in bytes. `command` shows all of them."""
+        """The section with as many rows as fit into `room` bytes. `command` shows all of them."""
         kept: list[str] = []
         for row in self.rows:
             room -= _measure(row)
@@ -64,9 +64,9 @@ class Section:
 
 
 def render_sections(sections: Sequence[Section], command: str, limit: int = LIMIT) -> str:
-    """All sections, at most `limit` bytes: those that need less than an equal share of the room leave theirs to others.
+    """All sections, at most `limit` bytes; sections that need less than an equal share leave the rest to others.
 
-    Raises ValueError where even without rows there is no room.
+    Raises ValueError if there is no room even without rows.
     """
     remaining = limit - sum(section.fixed_size for section in sections)
     if remaining < 0:

@@ -1,4 +1,4 @@
-"""What a stack looks like: its layers, its networks, and which workload reaches which store."""
+"""Reads the topology of a stack: its networks, and which workload reaches which store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kernel.values import ABSENT
 from reporting.resources import list_custom
 
 _GROUPS = ("NetworkSecurityGroup", "SecurityGroup")
-# What a rule's source is when anybody may be it.
+# The sources of rules that admit anybody.
 _ANYBODY = frozenset({"*", "0.0.0.0/0", "::/0", "Internet", "Any"})
 
 
@@ -25,7 +25,7 @@ class Subnet:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a security group lets in; `is_open` where the internet may be the source."""
+    """Traffic that a security group admits; `is_open` if the internet may be the source."""
 
     text: str
     is_open: bool
@@ -47,7 +47,7 @@ class Network:
 
 
 def read_networks(resources: Sequence[Mapping[str, Any]]) -> list[Network]:
-    """The networks of a stack, which has one."""
+    """The networks of a stack, usually one."""
     custom = list_custom(resources)
     subnets = tuple(_read_subnet(each) for each in custom if _has_kind(each, "Subnet"))
     groups = tuple(_read_group(each) for each in custom if _has_kind(each, *_GROUPS))
@@ -60,14 +60,14 @@ def read_networks(resources: Sequence[Mapping[str, Any]]) -> list[Network]:
 
 
 def list_exposures(resources: Sequence[Mapping[str, Any]], urns: Collection[str]) -> list[tuple[str, str]]:
-    """Rules by which the internet may come in, of those security groups that are among some URNs: group and rule."""
+    """Group and rule of each rule that admits the internet, for the security groups among `urns`."""
     groups = [each for each in list_custom(resources) if each["urn"] in urns and _has_kind(each, *_GROUPS)]
     return [(_name(each), rule.text) for each in groups for rule in _read_group(each).rules if rule.is_open]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One access of a workload to a store, drawn from the left to the right."""
+    """A workload's access to a store, drawn from left to right."""
 
     workload: str
     store: str
@@ -78,9 +78,9 @@ class Line:
 
 @dataclass(frozen=True)
 class AccessGraph:
-    """Workloads at the left, stores at the right; places are in units of the drawing.
+    """Workloads at the left, stores at the right; positions are in units of the drawing.
 
-    width, height  of the drawing
+    width, height  size of the drawing
     left, right    where lines begin and end
     """
 
@@ -97,7 +97,7 @@ _ROW = 30
 
 
 def draw_access() -> AccessGraph:
-    """Who reaches what, by the access table."""
+    """Draw who reaches what, according to the access table."""
     workloads = {each.name: 20 + _ROW * index for index, each in enumerate(WORKLOADS)}
     height = 20 + _ROW * len(workloads)
     step = (height - 20) / len(Store)

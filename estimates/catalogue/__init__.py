@@ -1,4 +1,4 @@
-"""What each type is charged for: a module per cloud, and one for what a cluster creates in it."""
+"""What each type is charged for: a module per cloud, and one for resources that a cluster creates in the cloud."""
 
 from estimates.catalogue import aws, azure, cluster
 

@@ -18,7 +18,7 @@ def _charge_cluster(_: Resource, __: Stack) -> Charges:
 
 @CATALOGUE.charges_for("aws:eks/nodeGroup:NodeGroup")
 def _charge_node_group(group: Resource, stack: Stack) -> Charges:
-    """The smallest number of nodes, which an idle stack has. https://aws.amazon.com/ec2/pricing/on-demand/"""
+    """The minimum of nodes, which an idle stack has. https://aws.amazon.com/ec2/pricing/on-demand/"""
     nodes = float(group.get("scalingConfig.minSize", 0))
     size = (group.get("instanceTypes") or ["unknown"])[0]
     yield hourly("nodes", f"node/{size}", stack.usage["nodeHours"], nodes)
@@ -83,7 +83,7 @@ def _charge_table(table: Resource, stack: Stack) -> Charges:
 
 @CATALOGUE.charges_for(_LOGS)
 def _charge_log_group(group: Resource, stack: Stack) -> Charges:
-    """Flow logs and the trail arrive here, too. https://aws.amazon.com/cloudwatch/pricing/"""
+    """Flow logs and the trail are stored here, too. https://aws.amazon.com/cloudwatch/pricing/"""
     ingested = stack.share("logsGb", _LOGS)
     yield volume("ingestion", "logs-ingestion", ingested)
     yield volume("retention", "logs-retention", ingested * float(group.get("retentionInDays", 365)) / 30)
@@ -91,7 +91,7 @@ def _charge_log_group(group: Resource, stack: Stack) -> Charges:
 
 @CATALOGUE.charges_for("aws:cloudwatch/metricAlarm:MetricAlarm")
 def _charge_alarm(alarm: Resource, _: Stack) -> Charges:
-    """By the metrics that it looks at. https://aws.amazon.com/cloudwatch/pricing/"""
+    """Charged per metric that it evaluates. https://aws.amazon.com/cloudwatch/pricing/"""
     metrics = sum(1 for query in alarm.get("metricQueries") or () if query.get("metric")) or 1
     yield monthly("metrics", "alarm", metrics)
 

@@ -9,7 +9,7 @@ _ENDPOINT, _VAULT = "azure-native:network:PrivateEndpoint", "azure-native:keyvau
 _MILLION_IN_10K = 100
 # Disks are sold by size. Source: https://learn.microsoft.com/azure/virtual-machines/disks-types
 _DISK_SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32767)
-# The size of a node's disk that AKS chooses, by its processors; without a local disk it is a Premium SSD.
+# The size of a node's disk that AKS chooses, keyed by its processors; without a local disk it is a Premium SSD.
 # Source: https://learn.microsoft.com/azure/aks/concepts-storage (default OS disk sizing)
 _NODE_DISKS = ((7, 128), (15, 256), (63, 512), (10_000, 1024))
 _FREE_LOG_DAYS = 31  # https://azure.microsoft.com/pricing/details/monitor/
@@ -21,7 +21,7 @@ _TABLES = "azure-native:cosmosdb:SqlResourceSqlContainer"
 
 
 def round_up_disk(gigabytes: float) -> int:
-    """The size that a disk of at least so many GiB is sold in. Raises ValueError where there is none."""
+    """The smallest size on sale with at least so many GiB. Raises ValueError if there is none."""
     for size in _DISK_SIZES:
         if gigabytes <= size:
             return size
@@ -40,7 +40,7 @@ def _charge_cluster(cluster: Resource, stack: Stack) -> Charges:
 
 @CATALOGUE.charges_for("azure-native:containerservice:AgentPool")
 def _charge_nodes(pool: Resource, stack: Stack) -> Charges:
-    """The smallest number of nodes, which an idle stack has, and their disks, which stay while they are stopped.
+    """The minimum of nodes, which an idle stack has, and their disks, which stay while nodes are stopped.
 
     https://azure.microsoft.com/pricing/details/virtual-machines/linux/
     """
@@ -57,7 +57,7 @@ def _charge_nodes(pool: Resource, stack: Stack) -> Charges:
 
 
 def _default_node_disk(size: str) -> int:
-    """GiB of a node of a size such as Standard_D4s_v5, whose name says that it has 4 processors."""
+    """GiB of a node's disk. A size such as Standard_D4s_v5 has its number of processors, 4, in its name."""
     digits = "".join(letter if letter.isdigit() else " " for letter in size.partition("_")[2]).split()
     processors = int(digits[0]) if digits else 1
     return next(disk for limit, disk in _NODE_DISKS if processors <= limit)
@@ -98,7 +98,7 @@ def _charge_table_account(account: Resource, stack: Stack) -> Charges:
 
 @CATALOGUE.charges_for("azure-native:cosmosdb:SqlResourceSqlDatabase", _TABLES)
 def _charge_throughput(database: Resource, _: Stack) -> Charges:
-    """At the least that it scales to, as an idle stack has it. https://azure.microsoft.com/pricing/details/cosmos-db/autoscale-provisioned/"""
+    """At the least throughput that it scales to, as in an idle stack. https://azure.microsoft.com/pricing/details/cosmos-db/autoscale-provisioned/"""
     maximum = float(database.get("options.autoscaleSettings.maxThroughput", 0))
     fixed = float(database.get("options.throughput", 0))
     if maximum:
@@ -141,7 +141,7 @@ def _charge_registry(registry: Resource, _: Stack) -> Charges:
 
 @CATALOGUE.charges_for(_VAULT)
 def _charge_vault(_: Resource, stack: Stack) -> Charges:
-    """By operations, of keys too. https://azure.microsoft.com/pricing/details/key-vault/"""
+    """Charged per operation, including those with keys. https://azure.microsoft.com/pricing/details/key-vault/"""
     operations = stack.share("requestsMillion", _VAULT) * _MILLION_IN_10K
     yield Charge("operations", "vault-operations", operations, f"{operations:g} x 10,000")
 
@@ -176,7 +176,7 @@ def _charge_flow_log(_: Resource, stack: Stack) -> Charges:
 
 @CATALOGUE.charges_for("azure-native:machinelearningservices:Compute")
 def _charge_training(compute: Resource, stack: Stack) -> Charges:
-    """Nodes that stand idle, and hours of training; low priority costs less, for which there is no listed price.
+    """Idle nodes, and hours of training; low priority costs less, but has no listed price.
 
     https://azure.microsoft.com/pricing/details/machine-learning/
     """

@@ -1,4 +1,4 @@
-"""What is charged for because of what stands in a cluster: volumes, and the load balancer of a gateway or a Service."""
+"""Charges that objects in a cluster cause: volumes, and the load balancer of a gateway or a Service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CLUSTERS = ("azure-native:containerservice:ManagedCluster", "aws:eks/cluster:Cl
 
 @CATALOGUE.charges_for("kubernetes:gateway.networking.k8s.io/v1:Gateway")
 def _charge_gateway(_: Resource, stack: Stack) -> Charges:
-    """Its controller creates a Service of type LoadBalancer. No cluster, no load balancer of a cloud."""
+    """Its controller creates a Service of type LoadBalancer. Without a cluster there is no load balancer."""
     if stack.count(*_CLUSTERS):
         yield hourly("load balancer", "load-balancer")
 
@@ -40,7 +40,7 @@ def charge_volumes(manifest: Mapping[str, Any], stack: Stack) -> Charges:
 
 
 def list_volumes(manifest: Mapping[str, Any]) -> Iterator[float]:
-    """GiB of each volume that an object brings: its own, or those of its replicas."""
+    """GiB of each volume that an object creates: its own, or those of its replicas."""
     kind, spec = manifest.get("kind"), manifest.get("spec") or {}
     if kind == "PersistentVolumeClaim":
         yield _read_size(spec)

@@ -1,4 +1,4 @@
-"""Reads the clouds' public price lists again: neither needs an account."""
+"""Reads the clouds' public price lists again; neither needs an account."""
 
 from estimates.refresh.lists import PriceListError, refresh
 

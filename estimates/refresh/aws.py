@@ -1,4 +1,4 @@
-"""Prices of AWS, from the bulk price list: an offer file per service and region.
+"""Reads prices of AWS from the bulk price list: an offer file per service and region.
 
 Source: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price-list-bulk-api.html
 """
@@ -20,7 +20,7 @@ _ATTRIBUTES = ("operation", "databaseEngine")
 
 
 def find_price(price: Price, address: str = ADDRESS) -> tuple[float, str] | None:
-    """US dollars per unit of the first paid tier, and the URL of the offer file; None where the file has no such price.
+    """US dollars per unit of the first paid tier, and the URL of the offer file; None if the file has no such price.
 
     Raises PriceListError.
     """
@@ -29,7 +29,7 @@ def find_price(price: Price, address: str = ADDRESS) -> tuple[float, str] | None
     offer = _read_offer(url)
     products = offer.get("products")
     if not isinstance(products, Mapping) or "OnDemand" not in offer.get("terms", {}):
-        raise PriceListError(f"the price list {url} has no products with terms, as its documentation has it")
+        raise PriceListError(f"the price list {url} has no products with terms, as documented")
     found = {
         usd
         for sku, product in products.items()
@@ -41,7 +41,7 @@ def find_price(price: Price, address: str = ADDRESS) -> tuple[float, str] | None
 
 @cache
 def _cache_folder() -> tempfile.TemporaryDirectory[str]:
-    """That of EC2 has hundreds of megabytes: it is read once."""
+    """The folder of offer files that were read. EC2's has hundreds of megabytes, so each is read once."""
     return tempfile.TemporaryDirectory(prefix="groundwork-prices-")
 
 
@@ -56,7 +56,7 @@ def _matches(attributes: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
 
 
 def _list_first_prices(terms: Mapping[str, Any]) -> Iterator[float]:
-    """The price of the first tier that costs something: those of the free tier are an account's, not a stack's."""
+    """The price of the first paid tier: free tiers belong to an account, not to a stack."""
     for term in terms.values():
         tiers = sorted(term["priceDimensions"].values(), key=lambda tier: float(tier.get("beginRange", 0)))
         paid = [float(tier["pricePerUnit"]["USD"]) for tier in tiers if float(tier["pricePerUnit"].get("USD", 0))]

@@ -1,4 +1,4 @@
-"""Prices of Azure, from the Retail Prices API.
+"""Reads prices of Azure from the Retail Prices API.
 
 Source: https://learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices
 """
@@ -15,12 +15,12 @@ from estimates.refresh.http import PriceListError, read_json
 ADDRESS = "https://prices.azure.com"
 _PATH = "/api/retail/prices?$filter="
 _MAXIMUM_PAGES = 50
-# What a query may say of an item, beside `excluding` and `anyRegion`.
+# The fields of an item that a query may have, beside `excluding` and `anyRegion`.
 _FIELDS = ("serviceName", "productName", "skuName", "meterName", "armSkuName")
 
 
 def find_price(price: Price, address: str = ADDRESS) -> tuple[float, str] | None:
-    """US dollars per unit and the URL that has them; None where the list has not exactly one. Raises PriceListError."""
+    """US dollars per unit and the URL that has them; None unless the list has exactly one. Raises PriceListError."""
     query = price.query
     conditions = {field: str(query[field]) for field in _FIELDS if field in query}
     if not query.get("anyRegion"):
@@ -42,7 +42,7 @@ def _is_excluded(item: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
 
 
 def _list_items(url: str) -> Iterator[Mapping[str, Any]]:
-    """All pages. Items have `retailPrice` in US dollars unless another currency is asked for."""
+    """The items of all pages. They have `retailPrice` in US dollars unless another currency is requested."""
     for _ in range(_MAXIMUM_PAGES):
         page = read_json(url)
         if page.get("BillingCurrency", "USD") != "USD" or "Items" not in page:

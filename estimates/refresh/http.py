@@ -1,4 +1,4 @@
-"""Reads JSON of a public price list."""
+"""Reads JSON from a public price list."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _TIMEOUT = 60  # seconds without a byte
 
 
 class PriceListError(Exception):
-    """A list that cannot be read, or is not in its documented form; nothing has been written."""
+    """A list cannot be read, or is not in its documented form; nothing has been written."""
 
 
 def read_json(url: str, cache: Path | None = None) -> dict[str, Any]:
-    """The object at a URL; a `cache` keeps it for the next question. Raises PriceListError."""
+    """The object at a URL; a `cache` stores it for the next request. Raises PriceListError."""
     if cache and cache.exists():
         return cast("dict[str, Any]", json.loads(cache.read_text()))
     try:
@@ -28,7 +28,7 @@ def read_json(url: str, cache: Path | None = None) -> dict[str, Any]:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise PriceListError(f"the price list {url} cannot be read: {reason}") from None
     if not isinstance(content, dict):
-        raise PriceListError(f"the price list {url} is not an object, as its documentation has it")
+        raise PriceListError(f"the price list {url} is not an object, as documented")
     if cache:
         cache.write_text(text)
     return content

@@ -1,4 +1,4 @@
-"""Writes the tables of prices anew, in place: each row keeps its form, and gets price, source and day of the list."""
+"""Updates the tables of prices in place: each row keeps its form, and gets the list's price, source and day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIST = "price-list"  # how a refreshed price was obtained
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What became of a table: how many prices were read again, which changed, and which the list does not have."""
+    """The result for a table: how many prices were read again, which changed, and which the list does not have."""
 
     cloud: str
     read: int
@@ -38,9 +38,9 @@ class Refreshed:
 def refresh(cloud: str, folder: Path = PRICES, address: str = "", today: datetime.date | None = None) -> Refreshed:
     """Read the list of a cloud again and write its table.
 
-    address  of the list; the cloud's own if empty
+    address  URL of the list; the cloud's own if empty
 
-    Raises PriceListError where the list cannot be read: then nothing is written.
+    Raises PriceListError if the list cannot be read; then nothing is written.
     """
     find, own_address = _LISTS[cloud]
     path = folder / f"{cloud}.yaml"

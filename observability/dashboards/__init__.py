@@ -1,4 +1,4 @@
-"""Grafana's dashboards, by subject."""
+"""Grafana's dashboards, a module per subject."""
 
 from observability.dashboards.catalogue import render_dashboards
 

@@ -23,5 +23,5 @@ BOARDS: Sequence[Board] = (
 
 
 def render_dashboards() -> Mapping[str, str]:
-    """JSON by the dashboard's UID, which is its path in Grafana: /d/<uid>."""
+    """The JSON of each dashboard, keyed by UID, which is its path in Grafana: /d/<uid>."""
     return {board.uid: render(board) for board in BOARDS}

@@ -1,4 +1,4 @@
-"""The platform as a whole: what fires, how full the cluster is, and what of it costs money."""
+"""Dashboards of the platform as a whole: firing alerts, the use of the cluster's capacity, and its cost."""
 
 from __future__ import annotations
 

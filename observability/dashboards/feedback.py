@@ -1,4 +1,4 @@
-"""What comes back from serving, and what is learned from it: experiments, and drift of what models predict on."""
+"""Dashboards of feedback from serving: experiments, and drift of the data on which models predict."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ _VERSION = "{{model}} {{version}}"
 
 
 def _gauge(title: str, unit: str, metric: str, description: str = "") -> Graph:
-    """The last report's figure for each version."""
+    """A graph of the last report's figure for each version."""
     query = f"max by (model, version) (groundwork_drift_{metric}{{{_MODEL}}})"
     return Graph(title, unit, {_VERSION: query}, description)
 

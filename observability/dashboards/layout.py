@@ -1,6 +1,6 @@
-"""What a dashboard consists of, and its rendering with Grafana's Foundation SDK.
+"""The parts of a dashboard, and their rendering with Grafana's Foundation SDK.
 
-A row has panels of equal width. All queries go to the data source with the UID that kube-prometheus-stack gives
+A row has panels of equal width. All queries go to the data source with the UID that kube-prometheus-stack assigns to
 Prometheus; `$__rate_interval` is Grafana's: at least four scrapes.
 Source: https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
 """
@@ -26,9 +26,9 @@ _HEIGHTS = {"graph": 8, "number": 4}
 
 @dataclass(frozen=True)
 class Graph:
-    """Lines over time: PromQL by legend. `unit` is one of Grafana's, as in `s`, `percentunit` and `reqps`.
+    """Lines over time: PromQL, keyed by legend. `unit` is one of Grafana's, such as `s`, `percentunit` and `reqps`.
 
-    has_exemplars  whether points on the graph lead to traces
+    has_exemplars  whether points on the graph link to traces
     """
 
     title: str
@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice on top of a dashboard: the values of a label of a metric, or all of them."""
+    """A drop-down at the top of a dashboard: one value of a metric's label, or all of them."""
 
     name: str
     metric: str

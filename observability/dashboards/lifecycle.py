@@ -1,4 +1,4 @@
-"""How models come to serve: training, MLflow, Argo CD, promotion and rollouts."""
+"""Dashboards of the path to serving: training, MLflow, Argo CD, promotion and rollouts."""
 
 from __future__ import annotations
 

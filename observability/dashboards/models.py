@@ -1,4 +1,4 @@
-"""Models that serve: requests, errors and durations by version, and what is left of their error budgets."""
+"""Dashboards of serving models: requests, errors and durations by version, and their remaining error budgets."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def _be_stuck(scene: Scene) -> Timeline:
             "OutOfSync" in listed and "ConfigMap" in described, "The runbook's commands do not show what is out of sync"
         )
         environment.repository.commit(lambda clone: _remove_stuck(clone / folder), "Correct it in git")
-        runbook.follow("Mend", name="models")
+        runbook.follow("Fix", name="models")
         model_steps.wait_until_synced(environment)
         timeline.followed = runbook.followed
     return timeline

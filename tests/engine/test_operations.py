@@ -120,7 +120,7 @@ UNSCHEDULABLE = json.dumps(
 
 def test_the_smoke_test_runs_a_pod_and_leaves_nothing(standing: Standing) -> None:
     text = standing.succeed("smoke-test")
-    for part in ("a privileged pod is refused", "a new pod is admitted, scheduled and runs", "takes the login"):
+    for part in ("a privileged pod is refused", "a new pod is admitted, scheduled and runs", "accepts the login"):
         assert part in text
     assert "smoke-test" not in standing.kubectl("get", "pods", "--namespace=mlflow")
 
@@ -129,19 +129,19 @@ def test_a_workload_is_scaled_and_the_command_to_undo_it_is_named(standing: Stan
     assert "1 -> 2 replicas" in standing.succeed("scale", "WORKLOAD=mlflow/mlflow", "REPLICAS=2")
     assert "2 -> 1 replicas" in standing.succeed("scale", "WORKLOAD=mlflow/mlflow", "REPLICAS=1")
     assert "not of the form <namespace>/<name>" in standing.fail("scale", "WORKLOAD=mlflow", "REPLICAS=2")
-    assert "What is to be scaled?" in standing.fail("scale")
+    assert "`make scale` needs WORKLOAD=" in standing.fail("scale")
 
 
 def test_a_pool_is_scaled_by_its_settings(standing: Standing) -> None:
     assert "2 to 10 -> 2 to 12 nodes" in standing.succeed("scale", "POOL=user", "MAXIMUM=12")
-    assert "are no bounds of a pool" in standing.fail("scale", "POOL=user", "MINIMUM=200")
+    assert "is not a valid range" in standing.fail("scale", "POOL=user", "MINIMUM=200")
 
 
 def test_logs_show_pods_and_events(standing: Standing) -> None:
     text = standing.succeed("logs", "WORKLOAD=mlflow/mlflow")
     assert "== mlflow/mlflow-" in text
     assert "its processes are simulated" in text
-    assert "No pod of mlflow/nothing" in standing.succeed("logs", "WORKLOAD=mlflow/nothing")
+    assert "There is no pod of mlflow/nothing" in standing.succeed("logs", "WORKLOAD=mlflow/nothing")
 
 
 def test_a_backup_is_complete_marked_and_restorable(standing: Standing) -> None:
@@ -152,7 +152,7 @@ def test_a_backup_is_complete_marked_and_restorable(standing: Standing) -> None:
     assert folder.name in standing.kubectl("get", "configmap", "last-backup", "--namespace=mlflow", "--output=yaml")
     assert "restores to the rows that were backed up" in standing.succeed("restore-test")
     (folder / "database.dump").write_bytes(b"damaged")
-    assert "is damaged: its digest is not that of the manifest" in standing.fail("restore-test")
+    assert "is damaged: its digest is not the one in the manifest" in standing.fail("restore-test")
 
 
 def test_a_rotated_password_reaches_the_pods_and_the_old_one_is_refused(standing: Standing) -> None:
@@ -160,10 +160,10 @@ def test_a_rotated_password_reaches_the_pods_and_the_old_one_is_refused(standing
     assert "Nothing has been changed" in standing.fail("rotate-password")
     pods = standing.kubectl("get", "pods", "--namespace=mlflow", "--output=name")
     with applied_passwords(standing):
-        assert "It takes the new one, and refuses the former." in standing.succeed("rotate-password", "YES=1")
+        assert "It accepts the new one, and refuses the former." in standing.succeed("rotate-password", "YES=1")
     assert read_password(standing.exports) != before
     assert standing.kubectl("get", "pods", "--namespace=mlflow", "--output=name") != pods
-    assert "takes the login that MLflow has" in standing.succeed("smoke-test")
+    assert "accepts the login that MLflow uses" in standing.succeed("smoke-test")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tests.support.every_case import check_every
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
 ROOT = RUNBOOKS.parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text().splitlines()
-SECTIONS = ["What it means", "How to see it", "First five minutes", "Mend", "Verify", "Afterwards"]
+SECTIONS = ["What it means", "How to see it", "First five minutes", "Fix", "Verify", "Afterwards"]
 PROGRAMS = {"curl", "git", "helm", "kubectl", "make"}
 # Runbooks of actions that people decide on, without an alert.
 PROCEDURES = {"failed-deployment", "failover", "restore", "rollback", "store-away"}

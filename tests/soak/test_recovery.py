@@ -116,7 +116,7 @@ def test_a_region_is_lost_and_returns(drill: Drill) -> None:
                 operator.succeed("restore-test", PRIMARY)
                 drill.registry.add_model("written-after-the-backup")
             refused = operator.make("failover", PRIMARY).failure()
-            assert "its Kubernetes API is ready; its database takes logins" in refused
+            assert "its Kubernetes API is ready; its database accepts logins" in refused
             assert "PLANNED=1" in refused
             lose_region(drill, exports)
             database.destroy()
@@ -135,7 +135,7 @@ def test_a_region_is_lost_and_returns(drill: Drill) -> None:
             validated = operator.make("validate", PRIMARY).output
             assert "nothing would change" in validated
             assert "have the digest of the backup" in validated
-            assert "serves already" in operator.make("failover", PRIMARY).failure()
+            assert "already serves" in operator.make("failover", PRIMARY).failure()
 
             store.regain()
             regain_region(drill)
@@ -144,7 +144,7 @@ def test_a_region_is_lost_and_returns(drill: Drill) -> None:
                 with drill.serve_registry(exports, database, root):
                     drill.registry.add_model("written-by-the-primary")
                 diverged = operator.make("failback", PRIMARY).failure()
-                assert "The data has diverged, and nothing has been touched" in diverged
+                assert "The data has diverged, so nothing has been changed" in diverged
                 assert "registered_models: " in diverged
                 back = operator.succeed("failback", PRIMARY, f"KEEP={STANDBY}")
                 check_times(back)

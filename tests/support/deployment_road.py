@@ -56,7 +56,7 @@ def _check_preflight(machine: Deployment, file: Path) -> None:
     """Check that preflight finds everything, and changes neither the backend nor the stack's file."""
     before = file.read_text()
     report = _succeed(machine.make("preflight", STACK))
-    assert f"Everything that {STACK} needs is there." in report
+    assert f"Everything that {STACK} needs is present." in report
     assert "is not in the backend yet" in report
     assert "PULUMI_DEBUG_PROVIDERS attaches the engine" in report, "the report names what is simulated"
     assert file.read_text() == before

@@ -1,7 +1,7 @@
-"""The audit of a state, of a log and of manifests, in each format, with good and with bad input.
+"""The audit of a state, of a log and of manifests, in each format, with valid and invalid input.
 
-The engine is a script here, which keeps what it was asked and answers with given events: that the real one answers so
-is proven by tests/engine/test_adopted_pack.py. That SARIF is valid by its schema is proven by test_sarif.
+The engine is a script here, which records its arguments and answers with prepared events: that the real one answers so
+is proven by tests/engine/test_adopted_pack.py. That SARIF is valid against its schema is proven by test_sarif.
 """
 
 from __future__ import annotations
@@ -193,10 +193,10 @@ def test_a_log_that_is_none_is_named(
         (None, "cannot be read: No such file or directory"),
         ("{", "is not JSON"),
         ("\xff", "is not JSON"),
-        ("[]", "is no export of a state: it has no `version` and `deployment`"),
-        ('{"version": 3}', "is no export of a state"),
-        ('{"version": "3", "deployment": {}}', "is no export of a state"),
-        ('{"version": 9, "deployment": {}}', "is of version 9 of a state's format, and the engine reads 1 to 4"),
+        ("[]", "is not an exported state: it has no `version` and `deployment`"),
+        ('{"version": 3}', "is not an exported state"),
+        ('{"version": "3", "deployment": {}}', "is not an exported state"),
+        ('{"version": 9, "deployment": {}}', "has version 9 of the state format, but the engine reads 1 to 4"),
         ('{"version": 3, "deployment": {"resources": []}}', "has resources without a stack"),
         ('{"version": 3, "deployment": {"resources": [1, {"urn": null}]}}', "has resources without a stack"),
     ],
@@ -243,9 +243,9 @@ def test_without_an_engine_that_is_said(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "html"], "There is no format 'html': table, json, sarif, junit are known."),
-        (["--level", "severe"], "There is no level 'severe': critical, high, medium, low are known."),
-        (["--manifests", "/nowhere"], "/nowhere is no folder"),
+        (["--format", "html"], "'html' is not a valid format: use one of table, json, sarif, junit."),
+        (["--level", "severe"], "'severe' is not a valid level: use one of critical, high, medium, low."),
+        (["--manifests", "/nowhere"], "/nowhere is not a folder"),
     ],
 )
 def test_what_is_not_known_is_named(capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:

@@ -1,6 +1,6 @@
-"""Which stacks a change concerns, by its files, and in a real git repository.
+"""Which stacks a change concerns, according to its files, and in a real git repository.
 
-Proves the rules; that a rehearsal really reads nothing else, the list of what it does not read claims.
+Proves the rules. Not proven: that a rehearsal reads none of the files that the list calls unread.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_a_file_concerns_the_stacks_that_are_made_of_it(file: str, stacks: list[
 def test_a_stack_whose_file_is_gone_is_not_rehearsed_and_is_named() -> None:
     changed = classify(["stacks/Pulumi.gone.yaml", "stacks/Pulumi.aws-dev.yaml"], STACKS)
     assert (changed.stacks, changed.removed) == (["aws-dev"], ["gone"])
-    assert "does not exist any more" in describe_removed("gone")
+    assert "no longer exists" in describe_removed("gone")
     assert "`make destroy STACK=gone`" in describe_removed("gone")
 
 

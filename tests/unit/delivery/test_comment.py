@@ -1,6 +1,6 @@
-"""The comment on a pull request: one, replaced, bounded, and harmless whatever a fork has written into its report.
+"""The comment on a pull request: a single one, replaced, bounded, and harmless even if a fork's report is hostile.
 
-`gh` is simulated, with the answers of GitHub's REST API; which arguments it gets is what is proven.
+`gh` is simulated, with the answers of GitHub's REST API; the tests prove which arguments it gets.
 """
 
 from __future__ import annotations
@@ -104,5 +104,5 @@ def test_what_is_no_repository_or_commit_is_refused(project: str, commit: str) -
 
 def test_githubs_own_reason_is_said(tmp_path: Path) -> None:
     programs = FakePrograms({PULLS: refuse("HTTP 403: Resource not accessible by integration")})
-    with pytest.raises(DeliveryError, match="GitHub does not take the request: HTTP 403"):
+    with pytest.raises(DeliveryError, match="GitHub does not accept the request: HTTP 403"):
         comment.post(programs, PROJECT, COMMIT, [report(tmp_path, "x")])

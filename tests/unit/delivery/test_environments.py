@@ -1,4 +1,4 @@
-"""The order of deployments: by environment, and refused where a stack has no place in it."""
+"""The order of deployments: by environment, and refused if a stack has no place in it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_no_stacks_are_no_deployments() -> None:
     ("names", "message"),
     [
         (["aws-dve"], r"There is no stack 'aws-dve'.*Did you mean 'aws-dev'\?"),
-        (["aws-dev", "aws-dev"], "named twice: aws-dev"),
+        (["aws-dev", "aws-dev"], "listed twice: aws-dev"),
     ],
 )
 def test_a_stack_that_cannot_be_deployed_is_refused(names: list[str], message: str) -> None:

@@ -46,7 +46,7 @@ def test_an_image_without_a_line_gets_one_at_the_sections_end(tmp_path: Path) ->
     [
         ("config:\n  groundwork:owner: ml\n", {"drift": NEW}, "has no section groundwork:images"),
         ("config:\n  groundwork:images:\n    drift: x\n", {"drift": "latest"}, "The digest of drift is 'latest'"),
-        ("config:\n  groundwork:images:\n    drift: x\n", {"serving": NEW}, "no setting of an image 'serving'"),
+        ("config:\n  groundwork:images:\n    drift: x\n", {"serving": NEW}, "no setting for an image 'serving'"),
     ],
 )
 def test_what_cannot_be_written_is_refused(tmp_path: Path, text: str, digests: dict[str, str], message: str) -> None:

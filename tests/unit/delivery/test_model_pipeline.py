@@ -1,7 +1,7 @@
-"""The stages of a model's pipeline: what is run in which pod of the cluster, and what is made of the answers.
+"""The stages of a model's pipeline: which command runs in which pod of the cluster, and how its answer is read.
 
-kubectl is simulated. That the commands do what is asked of them is proven in platform/lifecycle, with whose names of
-modules and arguments a test compares those that are used here, as with the names of the program's pods.
+kubectl is simulated. That the commands work is proven in platform/lifecycle; a test compares the names of modules and
+arguments here with those there, and the names of pods with the program's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def test_each_type_of_pipeline_has_its_stages() -> None:
     [
         (["canary", "--model", "churn"], "deployment_type is 'canary'.*one of full-pipeline, train, deploy, ab-test"),
         (["train", "--model", "Churn; ls"], "model is 'Churn; ls', which is not a registered model's name"),
-        (["promote", "--model", "churn"], "version is '', which is not the number of a version"),
+        (["promote", "--model", "churn"], "version is '', which is not a version number"),
         (["deploy", "--model", "churn", "--version", "latest"], "version is 'latest'"),
     ],
 )
@@ -92,7 +92,7 @@ def test_a_run_that_is_refused_says_why() -> None:
 
 def test_a_run_that_takes_too_long_goes_on() -> None:
     answers = {START: "churn: started: the run retrain-churn-4 has been started\n", PODS: {"items": []}}
-    with pytest.raises(DeliveryError, match=r"has not ended within 0 s\. It goes on"):
+    with pytest.raises(DeliveryError, match=r"has not ended within 0 s, and continues"):
         model_pipeline.train(cluster(answers), "churn", 0)
 
 
@@ -126,9 +126,9 @@ def test_a_version_serves_when_its_service_is_ready() -> None:
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([], "Argo CD has applied none"),
+        ([], "Argo CD has not applied it"),
         ([service("False")], "churn-challenger is not ready"),
-        ([service("True", "2")], "none"),
+        ([service("True", "2")], "not applied"),
     ],
 )
 def test_a_version_that_does_not_serve_in_time_says_how_far_it_came(items: list[Any], message: str) -> None:

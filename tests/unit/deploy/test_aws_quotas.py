@@ -1,7 +1,7 @@
 """Quotas of the network on AWS, as the real AWS CLI reports them from moto's server.
 
-Proves that what preflight asks is answered in the form that it reads, tags included. moto knows the quotas of VPCs and
-none of EC2, so that the addresses' own is not looked up here: tests/unit/deploy/test_aws.py has it.
+Proves that preflight's requests are answered in the form that it reads, including tags. moto knows the quotas of VPCs
+but none of EC2, so the quota of addresses is not read here: tests/unit/deploy/test_aws.py has it.
 """
 
 from __future__ import annotations

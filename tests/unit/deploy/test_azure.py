@@ -1,7 +1,7 @@
-"""What a preflight finds out about Azure: who we are, the subscription, kubelogin, and what a fresh subscription lacks.
+"""What a preflight finds out about Azure: the identity, the subscription, kubelogin, and what a fresh one lacks.
 
-Proves what is made of the answers of Azure Resource Manager, from a local server, and of `az` and `kubelogin`, which do
-not run. tests/unit/deploy/test_azure_identity.py proves the other ways to sign in.
+Proves how the answers of Azure Resource Manager, from a local server, and of `az` and `kubelogin`, which do not run,
+are read. tests/unit/deploy/test_azure_identity.py proves the other ways to sign in.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def test_a_laptop_with_everything_is_ready(programs: FakePrograms) -> None:
         "addresses",
     }
     assert found["credentials"].text == f"ada@acme.example of tenant {TENANT}, by Azure CLI"
-    assert found["subscription"].text == f"Machine learning ({SUBSCRIPTION}), which no setting demands"
+    assert found["subscription"].text == f"Machine learning ({SUBSCRIPTION}), which no setting requires"
 
 
 def test_without_programs_all_that_are_missing_are_named() -> None:
@@ -106,7 +106,7 @@ def test_another_tenant_than_the_pinned_one_is_refused(programs: FakePrograms) -
 def test_a_variable_that_contradicts_the_pinned_subscription_is_refused(programs: FakePrograms) -> None:
     found = check(with_environment(programs, ARM_SUBSCRIPTION_ID=OTHER), subscription=SUBSCRIPTION)["subscription"]
     assert found.status is Status.MISSING
-    assert f"ARM_SUBSCRIPTION_ID is {OTHER}, and groundwork:subscription is {SUBSCRIPTION}" in found.text
+    assert f"ARM_SUBSCRIPTION_ID is {OTHER}, but groundwork:subscription is {SUBSCRIPTION}" in found.text
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The ways to sign in to Azure in CI: federated tokens, secrets, managed identities.
 
-Proves, with azure-identity itself and an Entra that lives in this process, which request each way makes and whom the
-token is of. That Entra accepts such requests, nothing here can tell.
+Proves, with azure-identity itself and a simulated Entra in this process, which request each method sends and whose
+token results. Not proven: that Entra accepts such requests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Requests to Azure Resource Manager: pages, and refusals in its words; the server is local."""
+"""Requests to Azure Resource Manager: pages, and refusals with its messages; the server is local."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whether the settings' way into the Kubernetes API leads there from this machine, as far as addresses tell.
+"""Whether this machine can reach the Kubernetes API in the way that the settings declare, judging by addresses.
 
-Proves the comparison of addresses. Whether packets arrive, nothing here can tell.
+Proves the comparison of addresses. Not proven: that packets arrive.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def settings(**cluster: Any) -> Settings:
 def test_addresses_of_examples_lead_nowhere(block: str) -> None:
     found = check_way_in(settings(authorizedRanges=["192.88.99.0/24", block]), "10.0.0.1")
     assert found.status is Status.MISSING
-    assert f"has {block}, which is an example's" in found.text
+    assert f"has {block}, an example address" in found.text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""What the commands do with a preflight: report all of it, start nothing that cannot succeed, and run Pulumi.
+"""What the commands do with a preflight: report all findings, start nothing that cannot succeed, and run Pulumi.
 
-Proves which command lines Pulumi gets, from a program of that name which writes them down.
+Proves which command lines Pulumi gets, with a program of that name which records them.
 tests/engine/test_deployment.py proves that the real one does what they say.
 """
 
@@ -155,7 +155,7 @@ def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.Ca
     found = ["settings", "pulumi", "backend", "stack", "aws", "way", "credentials", "account", *["quota"] * 3]
     assert subjects == found
     assert "gitops.repository is not set" in report
-    assert "Everything that team needs is there." in report
+    assert "Everything that team needs is present." in report
 
 
 def test_a_preflight_that_misses_something_does_not_call_for_itself(folder: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_shell_of_a_rehearsal_is_not_for_real_clouds(
 def test_a_change_without_a_terminal_has_to_be_confirmed(
     folder: Path, capsys: pytest.CaptureFixture[str], action: str
 ) -> None:
-    with pytest.raises(DeployError, match=f"team is not ready for `make {action}`.*Nothing has been touched"):
+    with pytest.raises(DeployError, match=f"team is not ready for `make {action}`.*Nothing has been changed"):
         commands.run(action, "team")
     assert f"`make {action} STACK=team YES=1`" in capsys.readouterr().err
     assert log(folder) == []
@@ -200,7 +200,7 @@ def test_hosts_of_examples_are_noted(folder: Path, capsys: pytest.CaptureFixture
     )
     commands.run("preflight", "team")
     report = capsys.readouterr().err
-    assert "note     example      telemetry.alertEmail names example.org, which is an example's host" in report
+    assert "note     example      telemetry.alertEmail names example.org, which is an example host" in report
     assert "gitops.repository" not in report
     file.write_text(f"{SETTINGS}  groundwork:gitops: {{repository: 'https://git.example.com/acme/models.git'}}\n")
     commands.run("preflight", "team")
@@ -280,7 +280,9 @@ def test_what_a_deployment_would_change_in_the_settings_is_said_first(
 ) -> None:
     deployed(folder, {"settings": standing_settings(owner="others")})
     commands.run("up", "team", is_confirmed=True)
-    assert "team stands, and its settings change:\n  - groundwork:owner 'others' -> 'ml'" in capsys.readouterr().err
+    assert (
+        "team is deployed, and its settings change:\n  - groundwork:owner 'others' -> 'ml'" in capsys.readouterr().err
+    )
     assert [line for line in log(folder) if line.startswith("up ")]
 
 
@@ -332,7 +334,7 @@ def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
     loss = "team would lose data that nobody has approved to lose"
     assert commands.run("preview", "team") == 0
     assert f"`make up` refuses this: {loss}" in capsys.readouterr().err
-    with pytest.raises(DeployError, match=f"Nothing has been touched: {loss}"):
+    with pytest.raises(DeployError, match=f"Nothing has been changed: {loss}"):
         commands.run("up", "team", is_confirmed=True)
     approval = {"stack": "team", "urn": urn(DATABASE, "orders"), "operation": "replace", "reason": "new"}
     entry = [*(f"{key}: {value}" for key, value in approval.items()), f"approver: ada, expires: {find_today()}"]
@@ -345,7 +347,9 @@ def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
 def test_a_preview_that_does_not_say_what_it_would_lose_stops_a_deployment(folder: Path) -> None:
     for text in ("", events(step("vanish"))):
         (folder / "pulumi.events").write_text(text)
-        with pytest.raises(DeployError, match="What the preview of team would lose is not known: The preview "):
+        with pytest.raises(
+            DeployError, match="It is not known which data a deployment of team would lose: The preview "
+        ):
             commands.run("up", "team", is_confirmed=True)
     assert [line for line in log(folder) if line.startswith("up ")] == []
 

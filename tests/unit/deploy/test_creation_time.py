@@ -1,6 +1,6 @@
 """The line about what a preview would create.
 
-Proves it on the engine's forms of events and plan. That a preview writes both is proven where the engine runs.
+Proves it on events and a plan in the engine's form. That a preview writes both is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ def write(folder: Path, *events: Mapping[str, Any]) -> tuple[Path, Path]:
 def test_the_critical_path_is_that_of_what_is_created(tmp_path: Path) -> None:
     files = write(tmp_path, event(CLUSTER, "create"), event(NODES, "create"), event(DATABASE, "create"))
     line = describe_creation(*files)
-    assert line.startswith("What it creates takes about 12 min, most of them for cluster 10, cluster-user 2 min")
+    assert line.startswith(
+        "Creating these resources takes about 12 min, most of them for cluster 10, cluster-user 2 min"
+    )
 
 
 def test_what_stands_already_takes_no_time(tmp_path: Path) -> None:
     files = write(tmp_path, event(CLUSTER, "same"), event(NODES, "create"), event(DATABASE, "update"))
-    assert describe_creation(*files).startswith("What it creates takes about 2 min")
+    assert describe_creation(*files).startswith("Creating these resources takes about 2 min")
 
 
 def test_nothing_is_said_where_nothing_is_created_or_the_engine_wrote_no_plan(tmp_path: Path) -> None:

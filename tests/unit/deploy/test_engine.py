@@ -1,7 +1,7 @@
 """What a preflight finds out about Pulumi: its version, backend, the stack in it, and the encryption of secrets.
 
-Proves what is made of the engine's answers, which are those of version 3.255; tests/engine/test_deployment.py proves
-that it gives them.
+Proves how the engine's answers are read, which are those of version 3.255; tests/engine/test_deployment.py proves that
+the engine answers like this.
 """
 
 from __future__ import annotations

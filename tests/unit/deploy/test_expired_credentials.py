@@ -1,7 +1,7 @@
-"""Credentials that expire in the middle of a run: the message says what was done, what is left, and how to go on.
+"""Credentials that expire in the middle of a run: the message says what was done, what is left, and how to continue.
 
-Proves what is read of the engine's events, in the form of engine 3.255.0, for the words of each cloud.
-Not proven: that the clouds' words are all of these; they are quoted from their documentation.
+Proves how events of engine 3.255.0 are read, with the messages of each cloud. Not proven: that the clouds have no other
+messages; these are quoted from their documentation.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def test_it_is_said_what_was_done_what_is_under_way_and_how_to_go_on(tmp_path: P
     )
     lines = explain("up", "team", log).splitlines()
     assert lines[0] == "The credentials expired while team was changed."
-    assert lines[1] == "  done       1 created, 1 updated; the state in the backend has it"
+    assert lines[1] == "  done       1 created, 1 updated; the state in the backend records it"
     assert lines[2] == "  under way  d"
-    assert lines[3] == "  go on      sign in again, then `make up STACK=team`, which does what is left"
+    assert lines[3] == "  continue   sign in again, then `make up STACK=team`, which does what is left"
     assert "`pulumi refresh --stack team`" in "\n".join(lines)
     assert "`pulumi cancel --stack team`" in "\n".join(lines)
 

@@ -1,6 +1,6 @@
 """What `make new-stack` asks, writes and refuses.
 
-Proves the questions, the file and its settings. That a stack of a free name comes up is proven in tests/engine.
+Proves the questions, the file and its settings. That a stack with an arbitrary name comes up is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path)
     (tmp_path / existing).parent.mkdir(parents=True)
     (tmp_path / existing).write_text("config: {}\n")
     with pytest.raises(
-        DeployError, match=f"There is a stack 'azure-qa' already: {existing} exists. Choose another name; or edit"
+        DeployError, match=f"There is already a stack 'azure-qa': {existing} exists. Choose another name; or edit"
     ):
         write(tmp_path)
     with pytest.raises(DeployError, match=f"{existing} cannot be written: File exists"):
@@ -95,8 +95,8 @@ def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path)
 @pytest.mark.parametrize(
     ("stack", "cloud", "location", "noted"),
     [
-        ("research-azure", "aws", "eu-west-1", "its name says azure, and it is staging on aws"),
-        ("aws.prod.eu", "azure", "westeurope", "its name says aws and prod, and it is staging on azure"),
+        ("research-azure", "aws", "eu-west-1", "its name says azure, but it is staging on aws"),
+        ("aws.prod.eu", "azure", "westeurope", "its name says aws and prod, but it is staging on azure"),
         ("azure-qa", "azure", "westeurope", ""),
         ("reproduction-awsome", "azure", "westeurope", ""),
     ],
@@ -143,7 +143,7 @@ def test_a_region_of_the_other_cloud_is_refused(tmp_path: Path) -> None:
 def test_arguments_are_what_make_passes() -> None:
     arguments = [f"{name}={value}" for name, value in GIVEN.items()]
     assert complete_answers(parse_arguments(arguments)) == GIVEN
-    with pytest.raises(DeployError, match="'OWNR=ml' is not an argument of `make new-stack`; they are STACK=, CLOUD="):
+    with pytest.raises(DeployError, match="'OWNR=ml' is not an argument of `make new-stack`: use STACK=, CLOUD="):
         parse_arguments(["OWNR=ml"])
 
 
@@ -181,7 +181,7 @@ def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
     assert "Cloud: azure or aws [aws]: " in questions
     assert "Class of defaults: dev, staging or prod [prod]: " in questions
     printed = capsys.readouterr().err
-    for part in ("There is a stack 'aws-dev' already", "'my stack' is not a name", "is a region of azure", "'ACME'"):
+    for part in ("There is already a stack 'aws-dev'", "'my stack' is not a name", "is a region of azure", "'ACME'"):
         assert part in printed
 
 
@@ -199,7 +199,7 @@ def test_the_command_writes_once(
     monkeypatch.setattr(sys, "argv", ["new_stack", *(f"{name}={value}" for name, value in GIVEN.items())])
     assert new_stack.main() == 0
     assert new_stack.main() == 1
-    assert "error: There is a stack 'azure-qa' already" in capsys.readouterr().err
+    assert "error: There is already a stack 'azure-qa'" in capsys.readouterr().err
     written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")}
     experiments = {KUSTOMIZATION.parent / "experiments" / name for name in EXPERIMENT_FILES}
     assert written == {SETTINGS, KUSTOMIZATION, *experiments}

@@ -1,4 +1,4 @@
-"""What charts cost by what their pods request of pools, and what could be saved.
+"""What charts cost, according to what their pods request from pools, and what could be saved.
 
 Proves the arithmetic on two pools. Not proven: where a scheduler would place a pod that fits on both.
 """

@@ -1,4 +1,4 @@
-"""What an estimate says of resources without a price, of free and unknown ones, of volumes, and of two versions.
+"""What an estimate says about resources without a price, free and unknown ones, volumes, and two versions.
 
 Proves the rules on single resources. Amounts are proven in test_hand_computed.py, whole stacks in test_stacks.py.
 """

@@ -1,7 +1,7 @@
-"""Costs of single resources, computed by hand: quantities and prices are written out, and owe nothing to the code.
+"""Costs of single resources, computed by hand: quantities and prices are written out, independent of the code.
 
-Proves that quantities, prices and their sum are within 1 % of the hand's. Not proven: that a price is what the cloud
-bills; each has its source in estimates/prices.
+Proves that quantities, prices and their sum are within 1 % of those computed by hand. Not proven: that a price is
+what the cloud bills; each has its source in estimates/prices.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reading the clouds' public price lists again, against a local server with answers in the lists' recorded form.
 
 The forms are those of the Retail Prices API, and of an offer file of the AWS bulk price list. Proves which item is
-taken, what is written, and that nothing is where a list cannot be read. Not proven: that the lists still have the items
-that the tables ask for, which only the lists themselves can say.
+chosen, what is written, and that nothing is written if a list cannot be read. Not proven: that the lists still have the
+items that the tables query.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ROW = """\
 
 
 class PriceLists:
-    """Answers by path, with the queries that were asked."""
+    """Answers, keyed by path, and the queries that were received."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -86,7 +86,7 @@ def write_table(folder: Path, cloud: str, *rows: tuple[str, str, str]) -> Path:
 
 
 def item(price: float, **more: Any) -> Mapping[str, Any]:
-    """As the API gives them, with the fields that are read."""
+    """An item as the API returns it, with the fields that are read."""
     return {
         "currencyCode": "USD",
         "tierMinimumUnits": 0,

@@ -1,4 +1,4 @@
-"""The schedule of a deployment: starts, the critical path, limits of parallelism, and graphs that cannot be.
+"""The schedule of a deployment: starts, the critical path, limits of parallelism, and impossible graphs.
 
 Proves the arithmetic on small graphs. The stacks' own graphs are in test_stacks.py.
 """

@@ -1,4 +1,4 @@
-"""The six stacks of the project, declared without an engine: how much of them is priced, and how long they take.
+"""The project's six stacks, declared without an engine: how much of them is priced, and how long they take.
 
 Proves coverage, and that the dependencies allow what the critical path says. Charts are left out, which a preview
 renders. Not proven: that a cloud bills what an estimate says, or creates a resource as fast as its duration.

@@ -1,7 +1,7 @@
 """`make bootstrap`: forms of backends, and Azure with a stand-in for its command line.
 
-Proves the messages, the order of the commands and their options. What `az` makes of them is not proven: no emulator of
-Azure Resource Manager is known to us. AWS is in test_bootstrap_aws.py.
+Proves the messages, the order of the commands and their options. Not proven: what `az` does with them, since no
+emulator of Azure Resource Manager is known. AWS is in test_bootstrap_aws.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VAULT = {"location": "northeurope", "properties": {"enablePurgeProtection": True
 
 
 class FakeAzure(Programs):
-    """Answers `show` with what it has; `calls` has everything else that it was asked."""
+    """Answers `show` with what it has; `calls` has all other requests."""
 
     def __init__(self, **things: object) -> None:
         super().__init__({})
@@ -53,9 +53,9 @@ class FakeAzure(Programs):
 @pytest.mark.parametrize(
     ("backend", "location", "problem"),
     [
-        ("", "eu-west-1", "BACKEND=nothing is no place for states: it has to be s3://<bucket>"),
-        ("gs://acme", "eu-west-1", "BACKEND=gs://acme is no place for states"),
-        ("s3://acme-state", "westeurope", "LOCATION=westeurope is no region of aws"),
+        ("", "eu-west-1", "BACKEND=nothing is not a backend for states: it has to be s3://<bucket>"),
+        ("gs://acme", "eu-west-1", "BACKEND=gs://acme is not a backend for states"),
+        ("s3://acme-state", "westeurope", "LOCATION=westeurope is not a region of aws"),
     ],
 )
 def test_what_it_cannot_create_is_refused(backend: str, location: str, problem: str) -> None:

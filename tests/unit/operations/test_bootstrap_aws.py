@@ -1,6 +1,6 @@
-"""`make bootstrap` on AWS, with the real AWS CLI and moto's server in the place of AWS.
+"""`make bootstrap` on AWS, with the real AWS CLI and moto's server in place of AWS.
 
-Proves what is announced, created, left alone and refused. That AWS itself answers as moto does, nothing here can tell.
+Proves what is announced, created, left alone and refused. Not proven: that AWS itself answers as moto does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def test_it_creates_a_private_encrypted_versioned_bucket_once(capsys: pytest.Cap
     assert json.loads(key)["KeyMetadata"]["Arn"] in encryption
     assert "SecureTransport" in json.dumps(aws("s3api", "get-bucket-policy", "--bucket", "acme-state"))
     bootstrap.run(BACKEND, REGION, is_confirmed=True)
-    assert "Everything is there already." in capsys.readouterr().out
+    assert "Everything exists already." in capsys.readouterr().out
     assert json.dumps(aws("kms", "list-aliases")).count('"alias/acme-state"') == 1
 
 
@@ -47,5 +47,5 @@ def test_what_is_there_and_differs_is_refused_and_left_alone() -> None:
     aws("s3api", "put-bucket-versioning", "--bucket=acme-state", "--versioning-configuration=Status=Suspended")
     with pytest.raises(DeployError, match="versions: versioning was suspended") as refused:
         bootstrap.run(BACKEND, REGION, is_confirmed=True)
-    assert "nothing has been touched" in str(refused.value)
+    assert "nothing has been changed" in str(refused.value)
     assert "alias/acme-state" not in json.dumps(aws("kms", "list-aliases"))

@@ -1,7 +1,7 @@
 """Dumps and restores of a real PostgreSQL database, compared row by row, and moved to another root of artifacts.
 
-Proves that the digests are of the rows of the dump, that they are equal after a restore and a move, and what is said of
-logins that are refused. MLflow's own tables are in tests/soak/test_recovery.py; a server with TLS is in none.
+Proves that the digests match the rows of the dump, that they are equal after a restore and a move, and which message a
+refused login causes. MLflow's own tables are in tests/soak/test_recovery.py; no test has a server with TLS.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is well and what is ill, by what kubectl prints; on a real control plane in tests/engine/test_operations.py."""
+"""What is healthy and what is not, according to kubectl; tests/engine/test_operations.py has a real control plane."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SERVED = {"observedGeneration": 1, "availableReplicas": 2}
 
 
 def answers(**objects: Any) -> dict[str, Any]:
-    """Those of a cluster that has these objects, by the first word of their kind."""
+    """kubectl's answers for a cluster that has these objects, keyed by the first word of their kind."""
     kinds = {
         "nodes": "nodes",
         "certificates": "certificates.cert-manager.io",
@@ -48,23 +48,23 @@ def test_a_stack_whose_objects_are_well() -> None:
         ],
     )
     assert "missing" not in text
-    assert "all 1 are well" in text
+    assert "all 1 are healthy" in text
     assert "note     certificates" in text
 
 
 @pytest.mark.parametrize(
     ("word", "item", "shown"),
     [
-        ("nodes", kubernetes_object("Node", "one", status={"conditions": []}), "1 of 1 are not well: one"),
+        ("nodes", kubernetes_object("Node", "one", status={"conditions": []}), "1 of 1 are not healthy: one"),
         (
             "deployments",
             kubernetes_object("Deployment", "mlflow/mlflow", spec={"replicas": 3}, status=SERVED),
-            "1 of 1 are not well: mlflow/mlflow",
+            "1 of 1 are not healthy: mlflow/mlflow",
         ),
         (
             "deployments",
             kubernetes_object("Deployment", "mlflow/mlflow", generation=2, spec={"replicas": 2}, status=SERVED),
-            "1 of 1 are not well: mlflow/mlflow",
+            "1 of 1 are not healthy: mlflow/mlflow",
         ),
         (
             "pods",

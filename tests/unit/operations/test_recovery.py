@@ -1,8 +1,8 @@
 """Failover, failback and what they refuse, between two stacks whose clusters and engines are stand-ins.
 
 PostgreSQL and its programs are real, and so are the files of backups and artifacts. Proves that the standby gets the
-same rows and files, what is refused with which way out, and that nothing is lost without being saved. The commands on
-real clusters and an engine, with MLflow, are in tests/soak/test_recovery.py.
+same rows and files, what is refused and with which remedy, and that nothing is lost without being saved.
+tests/soak/test_recovery.py has real clusters, an engine and MLflow.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CREATE TABLE logged_models (model_id text, artifact_location text);
 
 @dataclasses.dataclass(frozen=True)
 class StandIn(Target):
-    """A stack whose cluster and engine answer from `facts`, and note in `log` what they were told."""
+    """A stack whose cluster and engine answer from `facts`, and record their commands in `log`."""
 
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     log: list[str] = dataclasses.field(default_factory=list)
@@ -167,13 +167,13 @@ def test_the_standby_gets_rows_and_files(regions: tuple[Region, Region], capsys:
     assert "within the 15 min of the RTO" in text
     scaled = [line for line in standby.target.log if line.startswith("scale")]
     assert [line.rpartition("=")[2] for line in scaled] == ["0", "2"], "stopped, and started as the settings say"
-    with pytest.raises(DeployError, match=f"{STANDBY} serves already, since .*`make failback STACK={PRIMARY}`"):
+    with pytest.raises(DeployError, match=f"{STANDBY} already serves, since .*`make failback STACK={PRIMARY}`"):
         recovery.fail_over(PRIMARY, is_planned=False)
 
 
 def test_a_primary_that_answers_is_left_alone_unless_it_is_planned(regions: tuple[Region, Region]) -> None:
     primary, standby = regions
-    with pytest.raises(DeployError, match=r"its Kubernetes API is ready; its database takes logins.*PLANNED=1"):
+    with pytest.raises(DeployError, match=r"its Kubernetes API is ready; its database accepts logins.*PLANNED=1"):
         recovery.fail_over(PRIMARY, is_planned=False)
     assert standby.list_locations() == {}
     primary.write("late")
@@ -209,7 +209,7 @@ def test_without_a_backup_there_is_nothing_to_serve(regions: tuple[Region, Regio
 def test_files_that_are_not_those_of_the_backup_stop_it(regions: tuple[Region, Region], tmp_path: Path) -> None:
     primary, standby = regions
     (tmp_path / "backups" / PRIMARY / "artifacts" / "churn" / "model.skops").write_text("another")
-    with pytest.raises(DeployError, match="The restored models are not those that were backed up: churn/1"):
+    with pytest.raises(DeployError, match="The restored models differ from the backup: churn/1"):
         fail_over(primary)
     assert "rollout status" not in " ".join(standby.target.log), "MLflow stays stopped"
 
@@ -237,7 +237,7 @@ def test_diverged_data_is_refused_and_then_saved(regions: tuple[Region, Region],
     primary.target.facts["is_away"] = False
     with pytest.raises(DeployError, match=r"(?s)registered_models: 1 rows .* 2 rows .*has diverged.*KEEP=aws-staging"):
         recovery.fail_back(PRIMARY)
-    assert primary.list_locations().keys() == {"churn", "after-the-backup"}, "nothing has been touched"
+    assert primary.list_locations().keys() == {"churn", "after-the-backup"}, "nothing has been changed"
     with pytest.raises(DeployError, match="has diverged"):
         recovery.fail_back(PRIMARY, kept="another")
     recovery.fail_back(PRIMARY, kept=STANDBY)
@@ -261,9 +261,9 @@ def test_a_primary_that_came_back_empty_has_not_diverged(regions: tuple[Region, 
     [
         (
             lambda settings: {"location": settings.location.replace("central-1", "west-1")},
-            "is in eu-west-1, as aws-dev is",
+            "is in eu-west-1, as is aws-dev",
         ),
-        (lambda _: {"cloud": "azure"}, "the artifacts of one cloud cannot be copied to the other"),
+        (lambda _: {"cloud": "azure"}, "neither cloud's tools can copy artifacts to the other"),
     ],
 )
 def test_a_standby_that_could_not_take_over_is_refused(
@@ -297,7 +297,7 @@ def test_validation_compares_with_the_backup(regions: tuple[Region, Region], mon
     assert "all 1 versions of the backup" in text
     assert "missing  standby   the Kubernetes API of aws-dev does not answer" in text
     (standby.artifacts / "churn" / "model.skops").write_text("another")
-    assert "missing  models    files are not those of the backup" in render(validation.validate(PRIMARY))
+    assert "missing  models    files differ from the backup" in render(validation.validate(PRIMARY))
 
 
 @pytest.mark.parametrize(("seconds", "stack"), [(-1, STANDBY), (0, PRIMARY), (1, PRIMARY)])

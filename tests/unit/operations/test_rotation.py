@@ -1,4 +1,4 @@
-"""What a rotation tells the engine and the cluster, and when it stops; on a rehearsed stack in tests/engine."""
+"""The commands of a rotation to the engine and the cluster, and when it stops; tests/engine has a rehearsed stack."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_nothing_changes_unasked() -> None:
 
 def test_a_password_that_stays_is_reported_before_any_restart() -> None:
     target = standing("old", "old")
-    with pytest.raises(DeployError, match="is what it was"):
+    with pytest.raises(DeployError, match="has not changed"):
         rotation.rotate_database_password(target, is_confirmed=True)
     assert not any("restart" in line for line in target.commands)
 

@@ -67,12 +67,12 @@ def test_a_workload_that_is_not_scaled(target: StandIn, workload: str, replicas:
 @pytest.mark.parametrize(
     ("pool", "minimum", "maximum", "problem"),
     [
-        ("spot", 1, 2, "POOL=spot is none of system, user, gpu"),
-        ("user", None, None, "Neither MINIMUM nor MAXIMUM is given"),
+        ("spot", 1, 2, "POOL=spot is not one of system, user, gpu"),
+        ("user", None, None, "Neither MINIMUM nor MAXIMUM is set"),
         ("gpu", None, 4, "has no GPU pool"),
-        ("gpu", 1, 4, "The GPU pool begins at no nodes"),
-        ("user", 12, None, "12 to 10 nodes are no bounds"),
-        ("user", None, 101, "2 to 101 nodes are no bounds"),
+        ("gpu", 1, 4, "The minimum of the GPU pool is always 0 nodes"),
+        ("user", 12, None, "12 to 10 nodes is not a valid range"),
+        ("user", None, 101, "2 to 101 nodes is not a valid range"),
     ],
 )
 def test_bounds_that_are_refused(pool: str, minimum: int | None, maximum: int | None, problem: str) -> None:
@@ -84,6 +84,6 @@ def test_bounds_that_are_refused(pool: str, minimum: int | None, maximum: int | 
 
 def test_a_bound_is_a_setting() -> None:
     target = stand_in()
-    assert "`make up STACK=aws-dev` has the cloud do it" in scaling.scale_pool(target, "user", None, 12)
+    assert "`make up STACK=aws-dev` applies it" in scaling.scale_pool(target, "user", None, 12)
     (command,) = target.commands
     assert "config set --path groundwork:cluster.userPool.maximum 12 --type int --stack aws-dev" in command

@@ -1,6 +1,6 @@
-"""Places of files: which programs reach them, with which options; a folder is the real thing.
+"""File stores: which programs access them, with which options; a folder is real.
 
-That the clouds' programs do what their documentation says is not proven here.
+Not proven: that the clouds' programs do what their documentation says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from operations.target import Target
 
 @dataclasses.dataclass(frozen=True)
 class RecordingTarget(Target):
-    """Runs no program; `commands` has their lines, `answers` what each prints, by how its line begins."""
+    """Runs no program; `commands` has their command lines, `answers` what each prints, keyed by how its line begins."""
 
     commands: list[str] = dataclasses.field(default_factory=list)
     answers: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -84,5 +84,5 @@ def test_a_container_is_reached_without_keys(target: RecordingTarget, tmp_path: 
 
 @pytest.mark.parametrize("url", ["acme", "gs://acme", "https://acme.example.com/x", "file://relative"])
 def test_another_place_is_refused(target: RecordingTarget, url: str) -> None:
-    with pytest.raises(DeployError, match="is no place for files: it has to be s3://"):
+    with pytest.raises(DeployError, match="is not a store for files: it has to be s3://"):
         open_store(target, url)

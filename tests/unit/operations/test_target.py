@@ -14,7 +14,7 @@ from operations.target import read_target
 
 @pytest.fixture(autouse=True)
 def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder with the ways of this machine, which has none."""
+    """The folder of access files of this machine, which has none."""
     monkeypatch.setattr(target, "_ACCESS", tmp_path)
     monkeypatch.delenv(REHEARSED_STACK, raising=False)
     return tmp_path
@@ -37,7 +37,7 @@ def test_a_line_that_is_no_variable_is_named(access: Path) -> None:
 def test_the_shell_of_another_rehearsal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(REHEARSED_STACK, "azure-dev")
     assert read_target("azure-dev").is_rehearsed
-    with pytest.raises(DeployError, match="belongs to the rehearsal of azure-dev, and aws-dev is another stack"):
+    with pytest.raises(DeployError, match="belongs to the rehearsal of azure-dev, but aws-dev is another stack"):
         read_target("aws-dev")
 
 
@@ -45,5 +45,5 @@ def test_an_environment_and_a_cloud_are_a_stack() -> None:
     assert deployment.find_stack("dev", "aws") == "aws-dev"
     with pytest.raises(DeployError, match="environment dev has the stacks aws-dev, azure-dev: name one"):
         deployment.find_stack("dev", "")
-    with pytest.raises(DeployError, match="has environment qa; ENV is one of dev, prod, staging"):
+    with pytest.raises(DeployError, match="has environment qa: set ENV to one of dev, prod, staging"):
         deployment.find_stack("qa", "")

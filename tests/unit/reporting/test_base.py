@@ -1,4 +1,4 @@
-"""The base of a report: which commit it is, and what is kept of it.
+"""The base of a report: which commit it is, and what is stored of it.
 
 Git is the real one; the engine's part is replaced, and proven in tests/engine/test_report.py.
 """

@@ -34,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["azure-dev", "--format", "pdf"], "FORMAT='pdf' is not a format of reports. Choose markdown or html."),
         (["azure-dev", "--format", ""], "FORMAT='' is not a format of reports"),
         (["azure-dev", "--out", "none/such/report.html"], "is in a folder that does not exist"),
-        (["azure-dev", "--limit", "many"], "LIMIT='many' is not a length of a comment"),
+        (["azure-dev", "--limit", "many"], "LIMIT='many' is not a valid length"),
         (["azure-dev", "--limit", "80000"], "Give bytes between 8192 and 65536"),
         (["azure-dve"], "There is no stack 'azure-dve'"),
     ],

@@ -1,7 +1,7 @@
-"""The comment of a pull request, from findings written by hand.
+"""The pull request comment, from findings written by hand.
 
-Proves what it says of each kind of finding, that names of others are no markup in it, and its length. How findings come
-about is in the other tests of this folder and in tests/engine/test_report.py.
+Proves what it says about each kind of finding, that untrusted names add no markup to it, and its length. How findings
+are collected is proven by the other tests in this folder and by tests/engine/test_report.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which changes lose data, and what is said of them."""
+"""Which changes lose data, and what the report says about them."""
 
 from __future__ import annotations
 

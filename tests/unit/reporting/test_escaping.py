@@ -1,7 +1,7 @@
-"""Text of others in a comment, as a Markdown parser reads it.
+"""Untrusted text in a comment, as a Markdown parser reads it.
 
-Proves that no text becomes markup or vanishes, by markdown-it, which implements CommonMark and GitHub's tables. That
-GitHub mentions nobody in `<code>`, nor across an invisible space, is GitHub's documentation, and not proven here.
+Proves that no text becomes markup or vanishes, with markdown-it, which implements CommonMark and GitHub's tables. Not
+proven: that GitHub mentions nobody in `<code>`, nor across an invisible space, as its documentation says.
 """
 
 from __future__ import annotations

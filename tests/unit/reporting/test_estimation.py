@@ -1,4 +1,4 @@
-"""Cost and duration in a report: which are there, and what is said where they are not.
+"""Cost and duration in a report: which are present, and what the report says if they are not.
 
 The estimates themselves are replaced; tests/unit/estimates proves them.
 """
@@ -79,7 +79,7 @@ def test_without_a_plan_dependencies_are_those_of_what_stands(
     tmp_path: Path, seen: list[Sequence[estimates.Resource]]
 ) -> None:
     found = estimate(tmp_path / "none", STANDING)
-    assert "by the dependencies of the base" in found.problem
+    assert "use the dependencies of the base" in found.problem
     [pool] = [each for each in seen[0] if each.name == "pool"]
     assert urn("a:b:C", "network") in pool.dependencies
     alone = estimate(tmp_path / "none", [])

@@ -1,7 +1,7 @@
 """The page of a report, from findings written by hand.
 
-Proves that it is one file that loads nothing, that text of others is no markup in it, and what its sections show. How
-it looks is in test_page_in_browser.py.
+Proves that it is one file that loads nothing, that untrusted text adds no markup to it, and what its sections show.
+How it looks is proven by test_page_in_browser.py.
 """
 
 from __future__ import annotations

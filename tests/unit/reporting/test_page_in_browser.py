@@ -1,7 +1,7 @@
 """The page of a report in a real browser, narrow and wide, light and dark.
 
 Proves that nothing is cut off or scrolls sideways at 390 and 1440 pixels, that text is large enough and has contrast in
-both colour schemes, and that the browser loads nothing but the page. Skipped where there is no Chromium. Not proven:
+both colour schemes, and that the browser loads nothing but the page. Skipped if there is no Chromium. Not proven:
 that it is beautiful.
 """
 

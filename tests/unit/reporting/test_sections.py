@@ -1,6 +1,6 @@
 """A comment is never longer than GitHub allows, and says what it leaves out.
 
-Proves the bound in bytes, which is the smaller one where GitHub counts characters.
+Proves the bound in bytes, which is stricter than GitHub's in characters.
 """
 
 from __future__ import annotations

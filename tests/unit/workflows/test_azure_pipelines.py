@@ -1,4 +1,4 @@
-"""The pipelines of Azure DevOps: valid by the published schema with their templates expanded, and in the same order.
+"""The pipelines of Azure DevOps: valid against the published schema, with templates expanded, and in the same order.
 
 The schema is Microsoft's (azure-pipelines-vscode, MIT), as the package check-jsonschema has it. It knows the tasks and
 their inputs. Templates are expanded by tests/support/azure_pipelines.py, as far as they are used; Azure DevOps itself
@@ -26,7 +26,7 @@ PIPELINES = list_pipelines()
 
 
 def to_schema(node: Any, *, is_input: bool = False) -> Any:
-    """The schema takes every scalar for a text, as the pipelines' reader of YAML does, but for booleans of tasks."""
+    """The schema treats every scalar as text, as the pipelines' YAML reader does, except for booleans of tasks."""
     if isinstance(node, dict):
         return {key: to_schema(value, is_input=is_input or key == "inputs") for key, value in node.items()}
     if isinstance(node, list):

@@ -1,6 +1,6 @@
-"""Every script of the pipelines of Azure DevOps is executed, and what it does is compared.
+"""Every script of the pipelines of Azure DevOps is executed, and its effects are compared.
 
-Real and simulated is the same as for GitHub's steps (test_steps says what). Tasks themselves are not run, and neither
+The same parts are real and simulated as for GitHub's steps (see test_steps). Tasks themselves are not run, and neither
 are conditions: Azure DevOps' schema checks their names and inputs.
 """
 
@@ -197,4 +197,4 @@ def test_a_model_goes_from_training_to_its_tag(tmp_path: Path) -> None:
 def test_a_pipeline_for_a_version_that_nobody_named_is_one_clear_message(agent: Agent) -> None:
     result = run(agent, "plan", DEPLOYMENT_TYPE="promote")
     assert (result.code, result.outputs) == (1, {})
-    assert "version is '', which is not the number of a version" in result.printed
+    assert "version is '', which is not a version number" in result.printed

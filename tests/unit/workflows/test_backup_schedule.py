@@ -1,7 +1,7 @@
-"""The interval of backups, by the schedules of both kinds of pipelines, against the alert on their age and the RPO.
+"""The interval of backups in the schedules of all pipelines, compared with the alert on their age and the RPO.
 
-Proves that the figures fit each other with one run of the schedule dropped. That GitHub or Azure DevOps drops no two in
-a row, nobody promises; the alert is there for that.
+Proves that the figures fit each other if one scheduled run is dropped. Neither GitHub nor Azure DevOps guarantees that
+it does not drop two in a row; the alert is for that.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ NAME = "registry.example/serving"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Machine:
-    """A machine with a folder that takes what is built."""
+    """A machine with a folder for what is built."""
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     return Machine(tmp_path / "machine", PROGRAMS, tmp_path)
 

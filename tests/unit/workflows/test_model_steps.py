@@ -28,7 +28,7 @@ def test_an_unknown_kind_of_pipeline_is_one_clear_message(machine: Machine) -> N
     assert (result.code, result.outputs) == (1, {})
     (line,) = result.printed.splitlines()
     assert line.startswith(
-        "error: deployment_type is 'canary; rm -rf /', which is no kind of pipeline: use one of full-"
+        "error: deployment_type is 'canary; rm -rf /', which is not a kind of pipeline: use one of full-"
     )
 
 

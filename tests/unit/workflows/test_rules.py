@@ -1,7 +1,7 @@
-"""What holds for all workflows: permissions, pins, secrets, identities, limits, and commands that exist.
+"""Rules for all workflows: permissions, pins, secrets, identities, limits, and commands that exist.
 
-Beside actionlint and zizmor, which `make lint` runs, these are the project's own rules. That a pinned digest is that of
-the version beside it is not proven here: it was looked up in the action's repository, as renovate does for updates.
+These are the project's own rules, beside actionlint and zizmor, which `make lint` runs. Not proven: that a pinned
+digest belongs to the version beside it; it was looked up in the action's repository, as renovate does for updates.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Every `run:` step of the workflows and of their actions is executed, and what it does is compared.
+"""Every `run:` step of the workflows and of their actions is executed, and its effects are compared.
 
-Real: bash with GitHub's options, the commands of `delivery` with all that they read (stacks, settings, git, policies),
-`make changed-stacks` and `make audit`, git with a remote of its own. Simulated, each by a script that is earlier on
-PATH, writes down its arguments and gives the answer of the real one: docker, trivy, cosign, gh, aws, az, kubectl,
+Real: bash with GitHub's options, the commands of `delivery` with everything that they read (stacks, settings, git,
+policies), `make changed-stacks` and `make audit`, git with its own remote. Simulated, each by a script that is earlier
+on PATH, records its arguments and prints the real program's answer: docker, trivy, cosign, gh, aws, az, kubectl,
 pulumi, and `make` for targets that have tests of their own (checks, rehearsals, reports, deployments; those of a
 deployment are run on simulated clouds by tests/engine/test_deployment.py). Actions (`uses:`) are not run, and neither
 are conditions: what GitHub makes of them is actionlint's to check.
@@ -112,7 +112,7 @@ def test_a_stack_whose_file_is_gone_is_not_deployed(machine: Machine) -> None:
 
 def test_without_an_address_a_notification_fails_nothing(machine: Machine) -> None:
     expressions = {"inputs.text": "x $(touch /tmp/never)", "secrets.SLACK_WEBHOOK_URL": ""}
-    assert "so that nobody is told" in succeed(machine.run(find("notify"), expressions)).printed
+    assert "so no notification is sent" in succeed(machine.run(find("notify"), expressions)).printed
 
 
 def test_at_night_what_the_policies_found_is_written_as_sarif(tmp_path: Path, machine: Machine) -> None:
