@@ -292,7 +292,7 @@ def test_a_service_of_reports_that_is_away_delays_nobody() -> None:
 def test_an_address_that_is_none_is_an_error_for_people() -> None:
     settings = ErrorTrackingSettings.model_validate({"sentry_dsn": "not-an-address"})
     with pytest.raises(
-        SettingsError, match="SENTRY_DSN, or the file of SENTRY_DSN_FILE, is set: must be like"
+        SettingsError, match="the value of SENTRY_DSN, or of the file SENTRY_DSN_FILE, is not a valid DSN: must be"
     ) as error:
         start_error_tracking(settings)
     assert "not-an-address" not in str(error.value)
