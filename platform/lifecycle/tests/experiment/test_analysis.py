@@ -118,7 +118,7 @@ def test_a_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("unknown", f"has no experiment 'unknown'; there are: {EXPERIMENT}, without-criteria"),
+        ("unknown", f"has no experiment 'unknown'; known experiments: {EXPERIMENT}, without-criteria"),
         ("without-criteria", "The experiment without-criteria has no criteria: add them to its entry in "),
     ],
 )

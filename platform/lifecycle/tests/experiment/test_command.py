@@ -120,7 +120,7 @@ def test_a_router_that_is_killed_has_what_it_acknowledged_in_the_spool(
         ({"EXPERIMENT_FILE": "/missing/e.yaml"}, "/missing/e.yaml cannot be read: No such file or directory; create"),
         ({"EXPERIMENT_SERVICE_URL": "http://x"}, "EXPERIMENT_SERVICE_URL is 'http://x': string should match"),
         ({"EXPERIMENT_SERVICE_URL": "http://{service}.{ns}"}, "only {service} may be in braces; change it"),
-        ({"EXPERIMENT_SERVICE_URL": "http://{service}:http"}, "this is no URL of a server: Port could not be cast"),
+        ({"EXPERIMENT_SERVICE_URL": "http://{service}:http"}, "must be the URL of a server: Port could not be cast"),
         ({"EXPERIMENT_FOLDER": "/dev/null/spool"}, "the spool /dev/null/spool/spool.db cannot be used"),
     ],
 )
@@ -147,4 +147,4 @@ def test_a_writer_without_a_store_says_so(
     for name, value in {**environment, "EXPERIMENT_STORE": "mongodb://host/db"}.items():
         monkeypatch.setenv(name, value)
     assert main(["write", "--once"]) == 1
-    assert "EXPERIMENT_STORE is 'mongodb://host/db', which names no store" in capsys.readouterr().err
+    assert "EXPERIMENT_STORE is 'mongodb://host/db', which is not a store" in capsys.readouterr().err

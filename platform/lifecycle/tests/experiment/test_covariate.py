@@ -89,10 +89,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "has to begin with the line user,time,value"),
-        (b"user,value\nu1,1\n", "has to begin with the line user,time,value"),
-        (b"user,time,value\nu1,1\n", "line 2: 'u1,1' is no user, time and number"),
-        (b"user,time,value\nu1,1,1\nu2,1,x\n", "line 3: 'u2,1,x' is no user, time and number"),
+        (b"", "must begin with the line user,time,value"),
+        (b"user,value\nu1,1\n", "must begin with the line user,time,value"),
+        (b"user,time,value\nu1,1\n", "line 2: 'u1,1' is not a user, a time and a number"),
+        (b"user,time,value\nu1,1,1\nu2,1,x\n", "line 3: 'u2,1,x' is not a user, a time and a number"),
         (b"user,time,value\nu1,1,nan\n", "line 2: 'u1,1,nan' has a number that is not finite"),
         (b"\xff\xfe", "is no CSV in UTF-8"),
     ],

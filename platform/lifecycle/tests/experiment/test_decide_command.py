@@ -144,10 +144,10 @@ def test_nothing_is_decided_without_records(stack: Stack, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "variable", "value", "message"),
     [
-        (["missing"], "", "", f"has no running experiment 'missing'; there are: {EXPERIMENT}"),
+        (["missing"], "", "", f"has no running experiment 'missing'; running experiments: {EXPERIMENT}"),
         (["--all"], "EXPERIMENT_FILE", "/missing/e.yaml", "/missing/e.yaml cannot be read: No such file or directory"),
         (["--all"], "EXPERIMENT_FILE", None, "EXPERIMENT_FILE is not set and has no default: set it"),
-        (["--all"], "EXPERIMENT_STORE", "mongodb://host/db", "EXPERIMENT_STORE is 'mongodb://host/db', which names no"),
+        (["--all"], "EXPERIMENT_STORE", "mongodb://host/db", "EXPERIMENT_STORE is 'mongodb://host/db', which is not"),
         (["--all"], "EXPERIMENT_STORE", "sqlite:////missing/e.db", "the store /missing/e.db cannot be used"),
         (["--all"], "GITOPS_STACK", None, "GITOPS_STACK is not set and has no default: set it"),
         (["--all"], "MLFLOW_TRACKING_URI", None, "MLFLOW_TRACKING_URI is not set and has no default: set it"),
@@ -178,7 +178,7 @@ def test_bad_input_is_one_message(
 def test_an_ended_experiment_is_none_that_runs(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     stack.define(EXPERIMENT, state="ended")
     assert main(["decide", EXPERIMENT]) == 1
-    assert f"has no running experiment '{EXPERIMENT}'; there are: none" in capsys.readouterr().err
+    assert f"has no running experiment '{EXPERIMENT}'; running experiments: none" in capsys.readouterr().err
 
 
 def test_an_invalid_file_is_named_line_by_line(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

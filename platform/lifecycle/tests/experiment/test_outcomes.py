@@ -44,7 +44,7 @@ def test_an_ended_experiment_still_accepts_outcomes(router: RunningRouter) -> No
 @pytest.mark.parametrize(
     ("change", "status", "message"),
     [
-        ({"experiment": "of-another"}, 404, f"there are: {EXPERIMENT}, last-year"),
+        ({"experiment": "of-another"}, 404, f"known experiments: {EXPERIMENT}, last-year"),
         ({"name": "profit"}, 422, "it has: converted, revenue"),
         ({"value": 0.5}, 422, "its value must be 0 or 1"),
         ({"value": "1"}, 422, "value: Input should be a valid number"),

@@ -186,7 +186,7 @@ def test_a_managed_servers_administrator_creates_the_database(postgres: Postgres
 
 @pytest.mark.parametrize("url", ["sqlite:///inbox.db", "postgresql://host/", "inbox"])
 def test_a_database_that_cannot_be_created_is_one_message(url: str) -> None:
-    with pytest.raises(InboxError, match="PROMOTION_INBOX names no login and database; set it to postgresql://"):
+    with pytest.raises(InboxError, match="PROMOTION_INBOX must name a login and a database; set it to postgresql://"):
         create_database(DatabaseSettings(inbox=url, administrator="postgresql://administrator@host/tracking"))
 
 
