@@ -256,7 +256,7 @@ def test_the_command_prints_its_result_or_one_message(
     rejected = run(capsys, "compact", str(log), **variables)
     assert rejected.returncode == 1
     assert json.loads(rejected.stdout) == {"files": [], "rows": 0, "repeated": 0}
-    assert f"1 lines of {log} are no inference events" in rejected.stderr
+    assert f"1 lines of {log} are not inference events" in rejected.stderr
 
 
 @pytest.mark.parametrize("sink", ["ftp://x", "file://host/x", "file:///", "x"])

@@ -94,14 +94,14 @@ def test_a_model_with_a_list_per_row_has_a_column_per_element(log: Path) -> None
         (b'{"specversion": "1.0", "id": "e-', "it is not an inference event (JSONDecodeError"),
         (b"[]", "it is not an inference event (TypeError"),
         (b"\xff\xfe", "it is not an inference event (UnicodeDecodeError"),
-        (json.dumps({**event(9), "type": "other"}).encode(), "its type is another"),
+        (json.dumps({**event(9), "type": "other"}).encode(), "it has another type"),
         (json.dumps(event(9, outputs={"predict": [1]})).encode(), "it has 2 inputs and 1 values of 'predict'"),
         (json.dumps(event(9, inputs=[{"alcohol": {}}], outputs={"predict": [1]})).encode(), "is a dict"),
         (
             json.dumps(event(9, inputs=[{"alcohol": "13"}], outputs={"predict": [1]})).encode(),
             "in other events a float",
         ),
-        (json.dumps(event(9, datetime.now(UTC) + timedelta(hours=1))).encode(), "in the future: clocks are apart"),
+        (json.dumps(event(9, datetime.now(UTC) + timedelta(hours=1))).encode(), "in the future: clocks differ"),
     ],
 )
 def test_a_line_that_is_no_event_is_kept_apart_and_reported_and_costs_no_other(

@@ -116,7 +116,7 @@ def test_a_small_window_is_inconclusive(run: Analysis, log: pd.DataFrame, tmp_pa
         (lambda log: log.assign(time=log["time"].astype(str)), "time is string in .* has to be timestamp"),
         (lambda log: log.assign(time=log["time"].where(log.index != 7)), "1 rows .* have no time"),
         (lambda log: log.head(0), "have no rows"),
-        (lambda log: log.assign(time=log["time"] - pd.Timedelta(days=1)), "rows of other days than their folders"),
+        (lambda log: log.assign(time=log["time"] - pd.Timedelta(days=1)), "rows from other days than their folders"),
         (lambda log: log.assign(time=log["time"] + pd.Timedelta(days=1)), "rows from the future"),
     ],
 )
@@ -197,7 +197,7 @@ def test_a_folder_of_a_future_day_is_an_error(run: Analysis, log: pd.DataFrame, 
 def test_outcomes_before_their_predictions_are_an_error(run: Analysis, log: pd.DataFrame, tmp_path: Path) -> None:
     write_log(tmp_path, log)
     write_outcomes(tmp_path, {"r-1999": 1.0}, DAY + timedelta(hours=1))
-    with pytest.raises(InputError, match=r"1 outcomes of .* are older than their predictions: clocks are apart"):
+    with pytest.raises(InputError, match=r"1 outcomes of .* are older than their predictions: clocks differ"):
         run()
 
 

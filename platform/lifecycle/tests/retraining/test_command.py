@@ -138,7 +138,7 @@ def test_the_timer_fails_where_the_service_refuses_or_is_away(
 ) -> None:
     with serve(monkeypatch, 401):
         assert command.main(["schedule"]) == 1
-    assert "does not take the request (401): look at its log" in capsys.readouterr().err
+    assert "did not accept the request (401): see its log" in capsys.readouterr().err
     monkeypatch.setenv("RETRAINING_URL", UNUSED_URL)
     assert command.main(["schedule"]) == 1
     assert "(ConnectError)" in capsys.readouterr().err
