@@ -93,7 +93,7 @@ INVALID_BODIES: dict[str, tuple[str, bytes, int, str]] = {
         400,
         "'?' is unknown",
     ),
-    "another model": ("/v1/models/other:predict", b"{}", 404, "no model of that name"),
+    "another model": ("/v1/models/other:predict", b"{}", 404, "no model with this name"),
     "another version": ("/v2/models/plain/versions/9/infer", b"{}", 404, "no such version"),
 }
 
