@@ -135,7 +135,7 @@ def test_a_model_that_does_not_predict_is_not_called_corrupt(tmp_path: Path) -> 
     """It predicts names of classes, as its training data has them."""
     save(tmp_path / "model", NamedClasses(3))
     message = rejection(tmp_path / "model")
-    assert "and does not predict: ValueError: could not convert string to float: " in message
+    assert "but does not predict: ValueError: could not convert string to float: " in message
     assert "corrupt" not in message
 
 

@@ -82,18 +82,18 @@ def test_an_invalid_file_has_a_clear_message(content: str, message: str) -> None
 @pytest.mark.parametrize(
     ("criteria", "message"),
     [
-        ("outcome: b, minimum_effect: 1", "experiments.0: criteria.outcome is 'b'; there are: a, latency"),
+        ("outcome: b, minimum_effect: 1", "experiments.0: criteria.outcome is 'b': not one of a, latency"),
         ("outcome: a", "experiments.0.criteria.minimum_effect is missing: add it"),
         ("outcome: a, minimum_effect: 0", "minimum_effect is 0: input should be greater than 0"),
         ("outcome: a, minimum_effect: .nan", "minimum_effect is nan: input should be"),
         ("outcome: a, minimum_effect: 1, minimum_users: 99", "minimum_users is 99: input should be greater than or"),
         ("outcome: errors, minimum_effect: 1", "experiments.0.criteria: errors cannot decide"),
-        ("outcome: latency, minimum_effect: 0.1, better: higher", "criteria: higher latency cannot be better"),
+        ("outcome: latency, minimum_effect: 0.1, better: higher", "`better: higher` is not valid for latency"),
         ("outcome: latency, minimum_effect: 1, guardrails: []", "a share below 1"),
-        ("outcome: latency, minimum_effect: 0.1", "latency decides, so it cannot be a guardrail too"),
+        ("outcome: latency, minimum_effect: 0.1", "latency decides, so it cannot also be a guardrail"),
         (
             "outcome: a, minimum_effect: 1, guardrails: [{outcome: b, tolerance: 1}]",
-            "a guardrail's outcome is 'b'; there are: a, errors, fallbacks, latency",
+            "a guardrail's outcome is 'b': not one of a, errors, fallbacks, latency",
         ),
         (
             "outcome: a, minimum_effect: 1, guardrails: [{outcome: a1, tolerance: 1}, {outcome: a1, tolerance: 2}]",

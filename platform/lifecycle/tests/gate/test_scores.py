@@ -30,7 +30,7 @@ def test_scores_are_over_all_rows_and_over_each_value_of_a_slice() -> None:
         ({"label": [0, 1, 1]}, [0, 1, 1], "no column target, which the gate scores by"),
         ({"target": [0, 1, 2]}, [0, 1, 1], r"target` of the held-out data has 1 values that are neither 0 nor 1 \(2\)"),
         ({"target": ["a", "b", "b"]}, [0, 1, 1], r"2 values that are neither 0 nor 1 \(a, b\)"),
-        ({"target": [0.5, 1.5, 2.5]}, [0, 1, 1], "classifiers of two classes"),
+        ({"target": [0.5, 1.5, 2.5]}, [0, 1, 1], "binary classifiers, with the classes"),
         (
             {"target": [0, 1, 1]},
             [0.2, 0.9, 1.1],

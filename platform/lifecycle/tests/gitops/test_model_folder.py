@@ -131,7 +131,7 @@ def render(files: Mapping[str, str], folder: Path) -> list[dict[str, Any]]:
 
 def test_files_of_a_former_version_are_named(files: Files) -> None:
     files["stacks/dev/wine/route.yaml"] = "a route"
-    with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/route.yaml is where a former version wrote it"):
+    with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/route.yaml was written by a former version"):
         files.declare("1")
 
 
