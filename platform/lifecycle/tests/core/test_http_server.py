@@ -177,7 +177,7 @@ def test_a_body_that_is_refused_is_not_read_to_its_end(server: Running) -> None:
 
 
 @pytest.mark.parametrize("body", [b"transfer-encoding: chunked\r\n\r\nx\r\n", b"transfer-encoding: gzip\r\n\r\n"])
-def test_a_body_that_is_none_by_its_headers_gets_400_of_the_application(server: Running, body: bytes) -> None:
+def test_a_body_that_does_not_match_its_headers_gets_400_from_the_application(server: Running, body: bytes) -> None:
     with server.connect() as client:
         client.sendall(HEAD + body)
         assert read_all(client).startswith(b"HTTP/1.1 400")
@@ -203,7 +203,7 @@ def test_a_large_body_waits_until_another_one_is_gone_and_small_ones_do_not() ->
 
 
 @pytest.mark.slow
-def test_a_large_body_that_finds_no_room_is_refused_in_time(server: Running) -> None:
+def test_a_large_body_without_room_is_refused_in_time(server: Running) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(LARGE_BODIES):
             client = stack.enter_context(server.connect())
@@ -252,7 +252,7 @@ def refuses(server: Running) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
-def test_a_client_that_does_not_take_its_response_is_disconnected(server: Running, connection: bytes) -> None:
+def test_a_client_that_does_not_read_its_response_is_disconnected(server: Running, connection: bytes) -> None:
     with server.connect() as client:
         client.sendall(b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: " + connection + b"\r\n\r\n")
         eventually(lambda: len(server.connections) == 1, "it is connected")

@@ -179,7 +179,7 @@ def test_a_receiver_that_does_not_answer_is_an_error(registry: ModelRegistry, st
         check(registry, store, event_sink=UNUSED_URL)
 
 
-def test_metrics_are_those_of_the_last_report_and_what_is_none_is_left_out(
+def test_metrics_are_from_the_last_report_and_invalid_reports_are_left_out(
     registry: ModelRegistry, store: Path
 ) -> None:
     check(registry, store)
@@ -190,7 +190,7 @@ def test_metrics_are_those_of_the_last_report_and_what_is_none_is_left_out(
     assert re.search("(?m)^groundwork_drift_inconclusive{.*} 1.0$", exposed)
 
 
-def test_all_champions_are_checked_whatever_one_of_them_lacks(
+def test_all_champions_are_checked_even_if_one_fails(
     models: RegisteredModels, registry: ModelRegistry, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lacking = models.create()
@@ -260,7 +260,7 @@ def test_the_command_prints_its_result_or_one_message(
 
 
 @pytest.mark.parametrize("sink", ["ftp://x", "file://host/x", "file:///", "x"])
-def test_a_sink_that_is_none_is_refused(sink: str) -> None:
+def test_an_invalid_sink_is_refused(sink: str) -> None:
     with pytest.raises(ValueError, match="must be http"):
         DriftSettings.model_validate({"store": "s", "event_sink": sink})
 

@@ -104,7 +104,7 @@ def create_collector(folder: Path) -> tuple[Collector, EventFile]:
     return Collector(settings(folder), events, Heartbeat()), events
 
 
-def test_a_line_that_is_no_event_is_kept_aside_in_the_store(tmp_path: Path) -> None:
+def test_a_line_that_is_not_an_event_is_stored_separately(tmp_path: Path) -> None:
     collector, events = create_collector(tmp_path)
     events.add([event(1), {"type": "dev.acme.other"}])
     collector.start()
@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_refused_as_a_whole(tmp_path: Path) -> None:
         ("[" + " " * 2000 + "]", BATCH, 413, "larger than 1024 bytes (DRIFT_COLLECT_MAX_BODY_BYTES)"),
     ],
 )
-def test_a_request_that_is_no_batch_of_events_is_refused(
+def test_a_request_that_is_not_a_batch_of_events_is_refused(
     content: str, headers: dict[str, str], status: int, message: str, tmp_path: Path
 ) -> None:
     events = EventFile(tmp_path / "events", 1 << 20)

@@ -104,7 +104,7 @@ def test_a_model_with_a_list_per_row_has_a_column_per_element(log: Path) -> None
         (json.dumps(event(9, datetime.now(UTC) + timedelta(hours=1))).encode(), "in the future: clocks differ"),
     ],
 )
-def test_a_line_that_is_no_event_is_kept_apart_and_reported_and_costs_no_other(
+def test_a_line_that_is_not_an_event_is_stored_and_reported_and_affects_no_other(
     log: Path, line: bytes, reason: str
 ) -> None:
     write(log, event(1), line, event(2))

@@ -26,7 +26,7 @@ def test_windows_without_drift_raise_no_alarm(windows: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("windows", "most"), [(100, 15), pytest.param(200, 25, marks=pytest.mark.soak)])
-def test_significance_alone_keeps_its_level(windows: int, most: int) -> None:
+def test_significance_keeps_its_level(windows: int, most: int) -> None:
     """At a level of 5 %: more alarms are, by chance, 4 in 10^5 runs of 100 windows, and 1 in 10^5 of 200."""
     alarms = 0
     for seed in range(10):  # the level is over references as well as windows

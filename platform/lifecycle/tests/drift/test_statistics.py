@@ -53,7 +53,7 @@ def test_psi_by_hand() -> None:
     assert statistics.psi(*samples, np.arange(2)) == pytest.approx(expected)
 
 
-def test_chi_square_is_scipys_where_no_category_is_rare() -> None:
+def test_chi_square_equals_scipys_without_rare_categories() -> None:
     table = np.array([[300.0, 500.0, 200.0], [250.0, 600.0, 150.0]])
     expected = stats.chi2_contingency(table).pvalue
     assert statistics.chi_square(table[0], table[1], table[0].sum()) == pytest.approx(expected)

@@ -178,7 +178,7 @@ def test_the_page_of_an_experiment_without_records_says_so() -> None:
 
 
 @pytest.mark.process
-def test_the_router_loads_no_libraries_of_the_analysis() -> None:
+def test_the_router_does_not_load_libraries_of_the_analysis() -> None:
     """They would take memory, and a second of each start."""
     code = (
         "import sys, lifecycle.experiment.server, lifecycle.experiment.__main__;"

@@ -103,7 +103,7 @@ def test_a_user_id_is_utf8_in_normal_form_without_white_space_around_it() -> Non
         (b"Zo\xeb", INVALID),  # Latin-1
     ],
 )
-def test_what_is_no_user_id_has_a_reason(value: bytes | None, reason: str) -> None:
+def test_an_invalid_user_id_has_a_reason(value: bytes | None, reason: str) -> None:
     with pytest.raises(UserIdError) as error:
         parse_user_id(value)
     assert error.value.reason == reason

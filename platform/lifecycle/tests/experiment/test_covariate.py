@@ -39,7 +39,7 @@ def test_a_covariate_narrows_the_interval_by_what_it_explains() -> None:
     assert with_covariate.means[0] - with_covariate.means[1] == pytest.approx(0.1, abs=0.05)
 
 
-def test_a_covariate_makes_no_difference_of_equal_variants() -> None:
+def test_a_covariate_adds_no_difference_to_equal_variants() -> None:
     wrong = 0
     for seed in range(200):
         _, found = simulate(seed, effect=0)
@@ -97,7 +97,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (b"\xff\xfe", "is no CSV in UTF-8"),
     ],
 )
-def test_a_file_that_is_none_has_a_clear_message(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_invalid_covariate_file_has_a_clear_message(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "before.csv"
     file.write_bytes(content)
     with pytest.raises(CovariateError) as error:

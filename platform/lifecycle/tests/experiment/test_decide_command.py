@@ -99,7 +99,7 @@ def test_one_experiment_is_decided_on_by_its_name(stack: Stack, capsys: pytest.C
     assert (stack.decided(EXPERIMENT), stack.decided("other")) == (None, Action.STOP)
 
 
-def test_an_experiment_that_fails_keeps_no_other_from_being_decided_on(
+def test_an_experiment_that_fails_does_not_stop_the_others(
     stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.define("broken", EXPERIMENT)
@@ -175,7 +175,7 @@ def test_bad_input_is_one_message(
     assert printed.out == ""
 
 
-def test_an_ended_experiment_is_none_that_runs(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_ended_experiment_is_not_a_running_one(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     stack.define(EXPERIMENT, state="ended")
     assert main(["decide", EXPERIMENT]) == 1
     assert f"has no running experiment '{EXPERIMENT}'; running experiments: none" in capsys.readouterr().err

@@ -167,7 +167,7 @@ def test_without_any_valid_file_a_process_does_not_start(tmp_path: Path) -> None
         DefinitionsFile(file, tmp_path / "backup.yaml")
 
 
-def test_a_file_that_has_never_been_synced_is_no_experiment_yet(tmp_path: Path) -> None:
+def test_without_a_synced_file_there_are_no_experiments_yet(tmp_path: Path) -> None:
     file = tmp_path / "experiments.yaml"
     definitions = DefinitionsFile(file, tmp_path / "backup.yaml")
     assert definitions.current.by_name == {}

@@ -84,7 +84,7 @@ def count_actions(setting: str, runs: int) -> Counter[Action]:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize(("experiments", "most"), [(5, 1), pytest.param(25, 2, marks=pytest.mark.soak)])
-def test_equal_variants_are_hardly_ever_told_apart(experiments: int, most: int, setting: str) -> None:
+def test_equal_variants_hardly_ever_seem_to_differ(experiments: int, most: int, setting: str) -> None:
     """At 1 %: more are one test run in 1000 of 5 experiments, and one in 500 of 25."""
     found = count_actions(setting, experiments)
     assert found[Action.PROMOTE] + found[Action.STOP] <= most
@@ -271,7 +271,7 @@ def test_the_fast_simulation_has_the_figures_of_the_comparison() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("experiments", [200, pytest.param(2000, marks=pytest.mark.soak)])
-def test_of_many_experiments_of_equal_variants_at_most_5_percent_are_told_apart(experiments: int, setting: str) -> None:
+def test_equal_variants_seem_to_differ_in_at_most_5_percent_of_many_experiments(experiments: int, setting: str) -> None:
     """By their outcome; looks with fewer than 100 users of a variant do not count."""
     sequential = fixed = promoted = 0
     for part in range(experiments // 100):

@@ -64,7 +64,7 @@ def test_a_refusal_names_the_rule(router: RunningRouter, change: dict[str, Any],
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "nan"])
-def test_what_is_no_finite_number_is_refused(router: RunningRouter, number: str) -> None:
+def test_an_outcome_that_is_not_a_finite_number_is_refused(router: RunningRouter, number: str) -> None:
     body = json.dumps({**VALID, "name": "revenue"}).replace('"value": 1', f'"value": {number}')
     response = router.client.post(PATH, content=body)
     assert response.status_code in (400, 422)
@@ -72,7 +72,7 @@ def test_what_is_no_finite_number_is_refused(router: RunningRouter, number: str)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'"x"', b"\xff", b"[" * 10_000])
-def test_what_is_no_outcome_is_refused(router: RunningRouter, body: bytes) -> None:
+def test_an_invalid_outcome_is_refused(router: RunningRouter, body: bytes) -> None:
     assert router.client.post(PATH, content=body).status_code in (400, 422)
 
 

@@ -63,7 +63,7 @@ def test_the_test_of_two_proportions_is_pearsons() -> None:
 
 
 @pytest.mark.parametrize("hits", [0, 50])
-def test_proportions_without_any_difference_are_no_error(hits: int) -> None:
+def test_proportions_without_any_difference_are_not_an_error(hits: int) -> None:
     interval = compare_proportions((hits, 50), (hits, 50), 0.05)
     assert interval.p_value == 1
     assert interval.low == pytest.approx(-interval.high)
@@ -110,9 +110,9 @@ def test_a_share_of_zeros_only_has_an_error_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("values", [[3.0] * 200, [1e300, -1e300] * 100, [1e308] * 200])
-def test_values_that_are_all_alike_or_beyond_any_scale_are_no_difference(values: list[float]) -> None:
+def test_values_that_are_equal_or_too_large_have_no_difference(values: list[float]) -> None:
     assert pool([(sample(values), sample(values))]) is None
 
 
-def test_no_strata_are_no_difference() -> None:
+def test_without_strata_there_is_no_difference() -> None:
     assert pool([]) is None

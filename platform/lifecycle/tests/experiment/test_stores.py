@@ -102,7 +102,7 @@ def test_the_results_of_other_experiments_are_not_read(tested: StoreUnderTest) -
     assert list(tested.store.read_results("unknown")) == []
 
 
-def test_nothing_to_write_is_no_error(tested: StoreUnderTest) -> None:
+def test_nothing_to_write_is_not_an_error(tested: StoreUnderTest) -> None:
     tested.store.write([])
 
 
@@ -117,7 +117,7 @@ def test_a_store_that_is_away_says_so_and_works_when_it_is_back(tested: StoreUnd
 
 
 @pytest.mark.parametrize("name", ["dynamodb", "cosmosdb"])
-def test_throttling_is_told_apart_with_the_time_that_the_store_asks_for(
+def test_throttling_is_recognized_with_the_delay_that_the_store_requests(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_store_under_test(name, tmp_path, monkeypatch) as tested:
@@ -132,7 +132,7 @@ def test_throttling_is_told_apart_with_the_time_that_the_store_asks_for(
         assert len(list(tested.store.read_results(EXPERIMENT))) == 2
 
 
-def test_dynamodb_is_told_when_a_record_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_in_dynamodb_has_its_expiry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store_under_test("dynamodb", tmp_path, monkeypatch):
         store = DynamoDbStore(PREFIX, retention_days=30)
         store.write([prediction(), assignment()])
@@ -204,6 +204,6 @@ def test_the_stacks_tables_and_containers_have_the_keys_that_the_stores_use() ->
 @pytest.mark.parametrize(
     "url", ["", "experiments.db", "sqlite://", "sqlite:///", "dynamodb://", "cosmosdb://host", "postgresql://host/db"]
 )
-def test_an_address_that_names_no_store_is_a_clear_error(url: str) -> None:
+def test_an_address_that_is_not_a_store_is_a_clear_error(url: str) -> None:
     with pytest.raises(StoreError, match=r"EXPERIMENT_STORE is .*set it to sqlite:///<path>, dynamodb://<prefix> or"):
         open_store(url)

@@ -33,7 +33,7 @@ def values(results: Sequence[Result], of: Experiment = WEEK, until: float = NOW)
     return {name: float(array[0]) for name, array in users.values.items()}
 
 
-def test_a_user_is_one_row_whatever_the_order_of_the_records() -> None:
+def test_a_user_is_one_row_for_any_order_of_the_records() -> None:
     results: list[Result] = [
         prediction("r1", seconds=0.1),
         prediction("r2", TIME + 60, seconds=0.4, status=503),
@@ -117,7 +117,7 @@ def test_an_outcome_that_is_not_of_its_kind_does_not_count(value: float) -> None
     assert values([prediction("r1"), broken, prediction("r2"), outcome("r2", value=0)])["converted"] == 0
 
 
-def test_an_outcome_without_an_assignment_makes_no_user() -> None:
+def test_an_outcome_without_an_assignment_adds_no_user() -> None:
     found = collect([outcome("unknown"), prediction("r1")])
     assert len(found.users) == 1
     assert found.join.unmatched_outcomes == 1
@@ -136,7 +136,7 @@ def test_what_is_from_the_future_does_not_count_yet() -> None:
     assert math.isnan(found.users.values["converted"][0])
 
 
-def test_clocks_apart_shift_users_of_both_variants_and_change_no_value() -> None:
+def test_different_clocks_shift_users_of_both_variants_but_no_values() -> None:
     """A router's clock is five minutes ahead; it serves half of the requests, of all users."""
     exact: list[Result] = []
     shifted: list[Result] = []
@@ -155,7 +155,7 @@ def test_seconds_of_zero_have_a_logarithm_too() -> None:
     assert math.isfinite(values([prediction("r1", seconds=0.0)])["latency"])
 
 
-def test_no_results_are_no_users() -> None:
+def test_without_results_there_are_no_users() -> None:
     found = collect([])
     assert len(found.users) == 0
     assert len(found.users.select(found.users.closed <= NOW)) == 0

@@ -94,7 +94,7 @@ def test_a_store_that_is_away_is_tried_again_with_growing_delays_and_nothing_is_
     assert metric("groundwork_experiment_write_failures_total", reason="unavailable") == failed + 8
 
 
-def test_a_store_that_throttles_is_left_alone_for_as_long_as_it_asks(spool: Spool, store: FailingStore) -> None:
+def test_the_writer_waits_as_long_as_a_throttling_store_requests(spool: Spool, store: FailingStore) -> None:
     def throttle(_: Sequence[Record]) -> None:
         store.before = lambda _: None
         raise UnavailableError("slow down", "throttled", retry_after=7.5)
@@ -129,7 +129,7 @@ def test_a_writer_that_dies_between_store_and_spool_writes_again_and_changes_not
     assert len(list(store.read_results(EXPERIMENT))) == 10
 
 
-def test_a_writer_stops_when_it_is_told_to_and_the_rest_waits(spool: Spool, store: FailingStore) -> None:
+def test_a_writer_stops_on_request_and_the_rest_waits(spool: Spool, store: FailingStore) -> None:
     stop = threading.Event()
     store.before = lambda _: stop.set()
     spool.add([prediction(f"r{number}") for number in range(250)])

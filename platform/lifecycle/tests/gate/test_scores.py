@@ -39,7 +39,7 @@ def test_scores_are_over_all_rows_and_over_each_value_of_a_slice() -> None:
         ({"target": [0, 1, 1]}, [0, 1], "The model gives 2 predictions for 3 held-out rows"),
     ],
 )
-def test_what_is_no_classifier_of_two_classes_is_named(
+def test_predictions_of_other_than_a_binary_classifier_are_rejected(
     held_out: dict[str, list[float]], predictions: list[float], message: str
 ) -> None:
     with pytest.raises(ScoringError, match=message):

@@ -38,7 +38,7 @@ def promote(repository: Repository, event: str, model_version: ModelVersion) -> 
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_a_tag_forges_no_trailer_and_stops_no_other_model(
+def test_a_tag_cannot_forge_a_trailer_or_stop_another_model(
     repository: Repository, gitops: GitopsSettings, text: str
 ) -> None:
     assert promote(repository, "e1", ModelVersion("wine", "3", Lineage(data_version=text)))
@@ -75,7 +75,7 @@ def test_a_commit_of_somebody_else_stops_nobody(
     other.close()
 
 
-def test_a_file_that_is_no_text_is_named_and_the_next_one_is_read(repository: Repository, remote: GitRemote) -> None:
+def test_a_file_that_is_not_text_is_named_and_the_next_one_is_read(repository: Repository, remote: GitRemote) -> None:
     remote.push_bytes("stacks/dev/wine/champion.yaml", b"\xff\xfe")
     remote.push_file("stacks/dev/other/champion.yaml/file", "a folder")
     remote.push_file("stacks/dev/third/champion.yaml", "text")

@@ -35,7 +35,7 @@ def overlay(remote: GitRemote) -> None:
     remote.push_file(PATH, TEXT)
 
 
-def test_the_digest_changes_and_no_other_line(remote: GitRemote, gitops: GitopsSettings) -> None:
+def test_only_the_line_of_the_digest_changes(remote: GitRemote, gitops: GitopsSettings) -> None:
     before = remote.read(PATH)
     assert publish_digest(gitops, "groundwork-serving", NEW).commit == remote.git("rev-parse", "main")
     lines = zip(before.splitlines(), remote.read(PATH).splitlines(), strict=True)

@@ -98,7 +98,7 @@ def test_an_event_is_sent_until_the_forge_takes_it(waiting: Inbox) -> None:
 
 
 @pytest.mark.parametrize("is_away", [True, False])
-def test_attempts_are_bounded_and_people_are_told_without_the_token(
+def test_attempts_are_bounded_and_people_are_notified_without_the_token(
     waiting: Inbox, notifications: JsonReceiver, caplog: pytest.LogCaptureFixture, is_away: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -168,7 +168,7 @@ def test_the_worker_sends_and_the_workflows_command_promotes_once(
 
 
 @pytest.mark.usefixtures("dispatching")
-def test_a_version_that_is_the_challenger_no_longer_stays_behind(
+def test_a_version_that_is_no_longer_the_challenger_is_not_promoted(
     models: RegisteredModels, remote: GitRemote, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = models.create()

@@ -141,7 +141,7 @@ def test_a_deferred_event_comes_back_when_it_is_due(inbox: Inbox) -> None:
     assert (again.attempts, again.detail) == (2, "the registry is still down")
 
 
-def test_a_finished_event_waits_no_more(inbox: Inbox) -> None:
+def test_a_finished_event_is_no_longer_waiting(inbox: Inbox) -> None:
     inbox.add("e1", "wine", "1")
     inbox.add("e2", "wine", "2")
     first, _ = inbox.due(10)

@@ -175,7 +175,7 @@ def test_events_that_request_no_promotion_are_ignored(receiver: TestClient, inbo
     assert not inbox.counts()
 
 
-def test_with_a_full_disk_mlflow_is_asked_to_retry_and_the_retry_is_accepted(
+def test_with_a_full_disk_mlflow_has_to_retry_and_the_retry_is_accepted(
     receiver: TestClient, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     # SQLite's limit has the same effect as a full disk: SQLITE_FULL. It belongs to the inbox's one connection.

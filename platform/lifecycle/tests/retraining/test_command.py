@@ -73,7 +73,7 @@ def test_a_setting_that_is_invalid_is_named(
         ("{kind: Job, spec: {template: {spec: {containers: [x]}}}}", "is not the manifest of a Job with a container"),
     ],
 )
-def test_the_service_does_not_start_with_a_template_that_is_none(
+def test_the_service_does_not_start_with_an_invalid_template(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -88,7 +88,7 @@ def test_the_service_does_not_start_with_a_template_that_is_none(
     assert message in capsys.readouterr().err
 
 
-def test_without_the_credentials_of_a_service_account_it_is_said(
+def test_missing_credentials_of_a_service_account_are_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RETRAINING_API_CREDENTIALS", str(tmp_path))
@@ -121,7 +121,7 @@ def test_the_timer_asks_again_until_the_service_answers(
     assert capsys.readouterr().out == "churn: running: the run retrain-churn-1 has not ended\n"
 
 
-def test_new_data_are_one_event_however_often_they_are_reported(
+def test_new_data_are_one_event_even_if_reported_twice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serve(monkeypatch, 503, 202) as requests:
@@ -133,7 +133,7 @@ def test_new_data_are_one_event_however_often_they_are_reported(
     assert capsys.readouterr().out == "churn: running: the run retrain-churn-1 has not ended\n"
 
 
-def test_the_timer_fails_where_the_service_refuses_or_is_away(
+def test_the_timer_fails_if_the_service_refuses_or_is_unavailable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serve(monkeypatch, 401):

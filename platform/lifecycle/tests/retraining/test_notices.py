@@ -56,12 +56,12 @@ def report(outcome: TrainingOutcome, *reasons: str, version: str = "") -> str:
     return TrainingReport(outcome=outcome, version=version, run_id="abc", reasons=[*reasons]).to_line()
 
 
-def test_a_run_that_goes_on_is_not_told(sender: NoticeSender, receiver: Receiver) -> None:
+def test_a_running_run_has_no_notice(sender: NoticeSender, receiver: Receiver) -> None:
     sender.run_turn()
     assert receiver.lines == []
 
 
-def test_a_registered_version_is_told(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_a_registered_version_has_a_notice(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
     service.jobs.end("retrain-churn-1", message=report(TrainingOutcome.RETRAINED, version="7"), exitCode=0)
     sender.run_turn()
     assert receiver.lines == [
@@ -72,7 +72,7 @@ def test_a_registered_version_is_told(service: Service, sender: NoticeSender, re
     ]
 
 
-def test_a_refusal_of_the_gate_is_told_with_its_reasons(
+def test_a_refusal_of_the_gate_has_a_notice_with_its_reasons(
     service: Service, sender: NoticeSender, receiver: Receiver
 ) -> None:
     reason = "accuracy is 0.8000, the threshold is 0.9"
@@ -99,7 +99,7 @@ def test_a_refusal_of_the_gate_is_told_with_its_reasons(
     ],
     ids=["its own words", "no memory", "the log's end", "no report", "the pod is gone"],
 )
-def test_a_failure_is_told_in_whose_words_there_are(
+def test_a_failure_has_a_notice_with_the_available_reason(
     service: Service, sender: NoticeSender, receiver: Receiver, terminated: dict[str, Any], said: str
 ) -> None:
     service.jobs.end("retrain-churn-1", "Failed", **terminated)
@@ -108,7 +108,7 @@ def test_a_failure_is_told_in_whose_words_there_are(
     assert any(said in line for line in receiver.lines), receiver.lines
 
 
-def test_a_success_whose_pod_is_gone_is_told_as_such(
+def test_a_success_whose_pod_is_gone_has_a_notice_that_says_so(
     service: Service, sender: NoticeSender, receiver: Receiver
 ) -> None:
     service.jobs.end("retrain-churn-1")
@@ -117,7 +117,7 @@ def test_a_success_whose_pod_is_gone_is_told_as_such(
     assert any("its pod is gone; look for the run in MLflow" in line for line in receiver.lines)
 
 
-def test_it_is_told_once(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_a_notice_is_sent_once(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
     service.jobs.end("retrain-churn-1")
     for _ in range(3):
         sender.run_turn()
@@ -177,7 +177,9 @@ def test_an_annotation_of_somebody_else_does_not_hide_the_end(
     assert len(receiver.notices) == 1
 
 
-def test_without_the_api_server_it_is_told_later(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_without_the_api_server_the_notice_is_sent_later(
+    service: Service, sender: NoticeSender, receiver: Receiver
+) -> None:
     service.jobs.end("retrain-churn-1")
     service.jobs.is_away = True
     with pytest.raises(UnavailableError):

@@ -142,7 +142,7 @@ def test_the_schedule_of_the_next_night_is_not_refused_by_that_of_the_last(servi
     assert service.answers("/schedule", b"") == {"churn": "started", "fraud": "running"}
 
 
-def test_an_event_that_is_delivered_again_starts_no_second_run(service: Service) -> None:
+def test_an_event_that_is_delivered_twice_starts_one_run(service: Service) -> None:
     service.answers("/events", event(id_="1"))
     service.jobs.end("retrain-churn-1")
     service.clock.move(days=2)
@@ -171,13 +171,13 @@ def test_without_the_api_server_the_sender_has_to_repeat(service: Service) -> No
     assert service.answers("/alerts", notification(alert(model="churn"))) == {"churn": "started"}
 
 
-def test_a_template_that_is_none_is_no_refusal(service: Service) -> None:
+def test_an_invalid_template_is_not_a_refusal(service: Service) -> None:
     service.settings.template.write_text("kind: Pod")
     assert service.post("/events", event()).status_code == 503
 
 
 @pytest.mark.parametrize("token", ["", "another-token", f"{'a' * 5000}", "é"])
-def test_whoever_has_no_token_starts_nothing(service: Service, token: str) -> None:
+def test_a_request_without_the_token_starts_nothing(service: Service, token: str) -> None:
     for path in ("/alerts", "/events", "/schedule"):
         headers = {"authorization": f"Bearer {token}".encode()}
         assert service.http.post(path, content=json.dumps(event()), headers=headers).status_code == 401

@@ -50,7 +50,7 @@ def test_five_rows_are_predicted_before_each_step(environment: RolloutEnvironmen
     assert [body["features"] for body in requests] == [{"a": number, "b": 0.5} for number in range(5)]
 
 
-def test_one_slow_response_to_a_test_prediction_is_no_failure(environment: RolloutEnvironment) -> None:
+def test_one_slow_response_to_a_test_prediction_is_not_a_failure(environment: RolloutEnvironment) -> None:
     challenger = environment.services["challenger"]
     challenger.hanging_requests, environment.settings["test_timeout"] = 1, 5.0
     assert environment.controller().step(environment.model).message == "10 %"
@@ -260,7 +260,7 @@ def test_a_newer_challenger_starts_without_requests(environment: RolloutEnvironm
 
 
 @pytest.mark.parametrize("end", ["settled", "rolled back"])
-def test_peoples_files_survive_a_rollout_whatever_its_end(
+def test_peoples_files_survive_a_rollout_with_any_result(
     environment: RolloutEnvironment, remote: GitRemote, end: str
 ) -> None:
     edited = {

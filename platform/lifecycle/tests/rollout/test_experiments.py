@@ -97,7 +97,7 @@ def test_an_empty_or_tiny_window_decides_nothing_even_when_the_time_is_over(
     assert experiment.environment.weights() == [100, 0]
 
 
-def test_a_sample_ratio_mismatch_blocks_and_is_said(experiment: RunningExperiment) -> None:
+def test_a_sample_ratio_mismatch_blocks_and_is_reported(experiment: RunningExperiment) -> None:
     assert experiment.decide().startswith("no decision for version 2: Too few users")
     experiment.record(effect=0.2, bias=0.3)
     assert experiment.decide().startswith("no decision for version 2: Sample ratio mismatch of users")

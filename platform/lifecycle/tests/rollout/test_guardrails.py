@@ -120,7 +120,7 @@ def test_more_errors_than_the_champions_fail(services: Services, prometheus: str
     assert any(re.fullmatch(r"\d+ of \d+ requests failed, of the champion's 0 of \d+", reason) for reason in reasons)
 
 
-def test_inputs_are_rejected_no_more_often_than_by_the_champion(services: Services, prometheus: str) -> None:
+def test_the_challenger_must_not_reject_more_inputs_than_the_champion(services: Services, prometheus: str) -> None:
     services.count_requests("7", 1, status=400)
     eventually(lambda: has_series(prometheus.removeprefix("http://"), "7", 400))
     services.count_requests("7", 450)

@@ -78,7 +78,7 @@ def test_a_model_with_a_challenger_is_rolled_out(environment: RolloutEnvironment
     assert environment.weights() == [100]
 
 
-def test_a_model_that_cannot_continue_delays_no_other(
+def test_a_model_that_cannot_continue_does_not_delay_others(
     environment: RolloutEnvironment, models: RegisteredModels, remote: GitRemote, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -131,7 +131,7 @@ def running_process(environment: RolloutEnvironment, port: int) -> Iterator[subp
             process.kill()
 
 
-def test_sigterm_ends_the_process_and_the_rollout_stays_where_it_is(environment: RolloutEnvironment) -> None:
+def test_sigterm_ends_the_process_and_the_rollout_keeps_its_stage(environment: RolloutEnvironment) -> None:
     port = free_port()
 
     def is_healthy() -> bool:

@@ -129,7 +129,7 @@ ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize(("head", "status"), ODD_REQUESTS.values(), ids=ODD_REQUESTS)
-def test_an_odd_request_gets_no_server_error_and_is_counted(server: Server, head: bytes, status: int) -> None:
+def test_an_odd_request_is_counted_and_is_not_a_server_error(server: Server, head: bytes, status: int) -> None:
     before = server.metric("groundwork_requests_total", f'status="{status}"')
     url = server.client.base_url
     with socket.create_connection((url.host, url.port or 0), TIMEOUT) as client:
@@ -188,7 +188,7 @@ def test_an_output_that_the_model_does_not_have_is_rejected(server: Server, outp
 
 
 @pytest.mark.parametrize("id_", [7, 1.5, True, [], {}])
-def test_an_id_that_is_no_string_is_rejected(server: Server, id_: Any) -> None:
+def test_an_id_that_is_not_a_string_is_rejected(server: Server, id_: Any) -> None:
     assert_rejected(server, "/v2/models/plain/infer", {"inputs": [MATRIX], "id": id_}, 400, ["id: must be a string"])
 
 

@@ -51,7 +51,7 @@ def test_requests_wait_until_as_many_are_queued_as_arrive_during_a_call() -> Non
     assert sum(1 for before, after in itertools.pairwise(waits) if before != after) == 1
 
 
-def test_a_model_whose_cost_is_all_per_row_causes_no_wait() -> None:
+def test_a_model_whose_cost_is_only_per_row_causes_no_wait() -> None:
     pacing = observe(clients=8, fixed=0.0, per_row=0.002)
     assert pacing.fixed < 0.0005
     assert pacing.wait(1) == 0

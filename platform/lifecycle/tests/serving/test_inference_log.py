@@ -115,7 +115,7 @@ def test_a_file_has_one_event_per_line_and_without_a_key_no_user(registry: str, 
     assert all("user" not in event["data"] for event in events)
 
 
-def test_a_sink_that_does_not_respond_delays_no_request(registry: str, tmp_path: Path) -> None:
+def test_a_sink_that_does_not_respond_does_not_delay_requests(registry: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sink = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with serve(registry, tmp_path, INFERENCE_LOG_SINK=sink, DRAIN_TIMEOUT=6) as server:
