@@ -1,7 +1,6 @@
 """The recipes of all images, read as text: pinned, in stages, not as root, fit for a read-only root.
 
-Not proven: that they build: that takes a container engine, which these tests do without. `make lint` has hadolint read
-them.
+Not proven: that they build, which needs a container engine. `make lint` checks them with hadolint.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The metrics that alerts and dashboards may name are those that the processes have.
+"""The metrics that alerts and dashboards may name are the ones that the processes export.
 
-Proves that the recorded list equals the registries of serving, promotion, rollout, retraining, drift and
-experiments, and that a
-first rollback is seen as an increase. Does not prove when they change: the tests of each package do.
+Proves that the recorded list equals the registries of serving, promotion, rollout, retraining, drift and experiments,
+and that a first rollback is seen as an increase. When their values change is proven by the tests of each package.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The serving contract admits a model made for it, and rejects every other with the rule and both values.
+"""The serving contract admits a model that fits it, and rejects any other with the rule and both values.
 
-Real parts: models saved by MLflow, interpreters in processes of their own. Simulated: interpreters of another version,
+Real parts: models saved by MLflow, interpreters in separate processes. Simulated: interpreters of another version,
 which are scripts. Not proven here: that the images install the contract's versions; the images' tests do that.
 """
 
@@ -278,6 +278,6 @@ def contract_versions() -> dict[str, Any]:
 
 
 def always_respond(folder: Path, response: dict[str, Any]) -> str:
-    """A script for an interpreter that always gives the same response."""
+    """A script for an interpreter that always returns the same response."""
     (folder / "response.json").write_text(json.dumps(response))
     return f'cp {folder}/response.json "$4"'

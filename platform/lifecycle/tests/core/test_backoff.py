@@ -1,4 +1,4 @@
-"""Delays before retries: they grow to a bound, and stay there however long a failure lasts."""
+"""Delays before retries: they grow to a bound, and stay there for as long as a failure lasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoint of a process that serves nothing else: what a kubelet and Prometheus get from it."""
+"""The endpoint of a process that serves nothing else: its responses to a kubelet and to Prometheus."""
 
 from __future__ import annotations
 

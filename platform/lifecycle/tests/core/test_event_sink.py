@@ -1,4 +1,4 @@
-"""Which URLs of event sinks are taken, and which of them are files."""
+"""Which URLs of event sinks are accepted, and which of them are files."""
 
 from __future__ import annotations
 

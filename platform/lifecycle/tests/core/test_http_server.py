@@ -1,4 +1,4 @@
-"""The bounds of bytes, seconds and connections that a client can hold, with raw sockets and a real uvicorn.
+"""The limits of bytes, seconds and connections that a client can occupy, with raw sockets and a real uvicorn.
 
 Proven for uvicorn's asyncio loop; tests/serving proves the model server's, with uvloop, and tests/promotion the
 receiver's. Not proven: TLS, which the gateway terminates.
@@ -41,7 +41,7 @@ HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\n"
 
 @dataclass
 class Running:
-    """A server, and what it has refused: statuses and reasons."""
+    """A server, and its refusals: statuses and reasons."""
 
     port: int = 0
     refusals: list[tuple[int, str]] = field(default_factory=list)
@@ -287,7 +287,7 @@ def test_what_is_not_http_gets_400(server: Running, text: bytes) -> None:
 
 
 def send_endlessly(client: socket.socket, start: bytes, more: bytes) -> tuple[int, bytes]:
-    """Send until the server no longer takes it; returns how many bytes that were, and the response."""
+    """Send until the server no longer accepts data; returns the number of bytes sent, and the response."""
     client.settimeout(0.5)
     sent, response = len(start), b""
     with contextlib.suppress(OSError):

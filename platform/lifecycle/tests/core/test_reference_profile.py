@@ -1,4 +1,4 @@
-"""The training reference: which bins it has, how finely it divides time, what it refuses, and its JSON."""
+"""The training reference: its bins, how finely it divides time, the columns that it refuses, and its JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Simulated requests, seeded: how often the sequential tests find a difference that there is, and one that is none.
+"""Simulated requests, seeded: how often the sequential tests find a difference that exists, and one that does not.
 
-The comparison is with the sample size of the usual test of two proportions, which looks once, at its end. What the
-guardrails make of the tests in whole rollouts is in tests/rollout/test_false_rollbacks.py.
+The comparison is with the sample size of the usual test of two proportions, which looks once, at its end. How the
+guardrails use the tests in whole rollouts is proven in tests/rollout/test_false_rollbacks.py.
 """
 
 from __future__ import annotations

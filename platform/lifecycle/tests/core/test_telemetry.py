@@ -1,9 +1,9 @@
 """Logs, traces and reports of errors of a server, with receivers on this machine.
 
-Proves the fields of a line, that a trace goes on from the sender of a request to whoever this process asks, that
-nothing of tracing is even imported without a collector, that a collector that hangs delays nobody, and that a report
-of an error has no message, variable or field that may be a person's. Simulated: the collector and the service of
-reports, which accept all they get.
+Proves the fields of a line, that a trace continues from the sender of a request to the services that this process
+calls, that tracing is not even imported without a collector, that a collector that hangs delays nothing, and that an
+error report has no message, variable or field that may contain personal data. Simulated: the collector and the error
+tracking service, which accept everything.
 """
 
 from __future__ import annotations

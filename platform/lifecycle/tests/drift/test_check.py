@@ -1,7 +1,7 @@
 """The whole path with real parts: a trained model in MLflow, the log that a real server wrote, the command.
 
-Simulated: the receiver of events, which is an HTTP server that keeps what it gets; and requests, which are rows of the
-held-out data with one feature changed.
+Simulated: the receiver of events, which is an HTTP server that records requests; and the requests to the model, which
+are rows of the held-out data with one feature changed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def store(registry: ModelRegistry, trained: ModelVersion, tmp_path_factory: pyte
 
 
 class Ended(NamedTuple):
-    """The command's exit status, and what it has printed."""
+    """The command's exit status and output."""
 
     returncode: int
     stdout: str
@@ -96,7 +96,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str)
 
 
 def expose(store: Path) -> str:
-    """The metrics of the last reports in a store, as Prometheus gets them."""
+    """The metrics of the last reports in a store, as Prometheus scrapes them."""
     exposed = CollectorRegistry()
     report_metrics = ReportMetrics()
     report_metrics.reports = read_latest_reports(ArtifactStore(str(store)))
@@ -106,7 +106,7 @@ def expose(store: Path) -> str:
 
 @cache
 def next_hour() -> datetime:
-    """The first full hour after the log, once that is written; the same for all tests, however late one is."""
+    """The first full hour after the log was written; the same for all tests, even if one runs late."""
     return (datetime.now(UTC) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
 
 
@@ -124,7 +124,7 @@ def test_a_window_of_hours_ends_with_the_last_full_hour(registry: ModelRegistry,
 
 
 def test_a_window_of_minutes_ends_with_the_last_full_minute(registry: ModelRegistry, store: Path) -> None:
-    """It begins after the next full hour, so that nothing is in it, whatever the time is."""
+    """It begins after the next full hour, so it is empty at any time of day."""
     now = next_hour() + timedelta(minutes=47, seconds=45)
     with pytest.raises(InputError, match=f"from {next_hour() + timedelta(minutes=17):%Y-%m-%d %H:%M} to"):
         check_model(registry, "drifting", settings(store, window_hours=0.5), clock=lambda: now)

@@ -1,8 +1,8 @@
-"""The collector: what serving sends ends as Parquet in the store, also when the store is away or the process ends.
+"""The collector: serving's events become Parquet in the store, even if the store is unavailable or the process ends.
 
-Proves, with the command as a process and serving's own sink as the client, that what was accepted is in the store after
-SIGTERM; that what cannot be kept is refused, and what is no event is kept aside. Not proven: a cloud's store, which is
-a folder here; that events survive the loss of the disk, since they do not.
+Proves, with the command as a process and serving's own sink as the client, that accepted events are in the store after
+SIGTERM; that events which cannot be stored are refused, and that invalid lines are stored separately. Not proven: a
+cloud's store, which is a folder here; that events survive the loss of the disk, since they do not.
 """
 
 from __future__ import annotations

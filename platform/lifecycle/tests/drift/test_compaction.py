@@ -1,6 +1,6 @@
-"""From the file that serving writes to Parquet in the store, with lines that are no events, repeated and foreign ones.
+"""From the file that serving writes to Parquet in the store, with invalid, repeated and foreign lines.
 
-Not proven here that these events are those of serving: test_check.py compacts what a real server wrote.
+Not proven here: that serving writes such events; test_check.py compacts the log of a real server.
 """
 
 from __future__ import annotations

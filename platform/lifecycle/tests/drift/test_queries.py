@@ -1,4 +1,4 @@
-"""One set of queries, on DuckDB and on a real local Spark: the same numbers, which are those that NumPy counts.
+"""One set of queries, on DuckDB and on a real local Spark, returns the numbers that NumPy counts.
 
 Not proven: a cluster of several machines, and its access to a cloud's store.
 """

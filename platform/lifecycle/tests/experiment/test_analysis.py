@@ -179,7 +179,7 @@ def test_the_page_of_an_experiment_without_records_says_so() -> None:
 
 @pytest.mark.process
 def test_the_router_does_not_load_libraries_of_the_analysis() -> None:
-    """They would take memory, and a second of each start."""
+    """They would take memory, and delay each start by a second."""
     code = (
         "import sys, lifecycle.experiment.server, lifecycle.experiment.__main__;"
         "print([name for name in ('scipy', 'jinja2', 'pandas') if name in sys.modules])"

@@ -1,7 +1,7 @@
-"""Users are assigned uniformly, independently between experiments, and stay where they are while a share grows.
+"""Users are assigned uniformly, independently between experiments, and keep their variant while a share grows.
 
-Proven on a million users each, by chi-square tests on fixed users: they cannot pass on one run and fail on the next.
-Not proven: that user IDs of other forms are spread as well, which is the property of SHA-256 that this relies on.
+Proven on a million users each, by chi-square tests on fixed users, so the result is the same in every run. Not proven:
+that user IDs of other forms are spread equally well, which relies on a property of SHA-256.
 """
 
 from __future__ import annotations

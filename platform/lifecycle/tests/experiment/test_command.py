@@ -1,4 +1,4 @@
-"""The processes as a pod runs them: router, writer, and what their command line prints.
+"""The processes as a pod runs them: router, writer, and the output of the command line.
 
 Real: both processes, the spool between them, and SQLite as the store. Simulated: champion and challenger.
 """

@@ -1,4 +1,4 @@
-"""CUPED: what a covariate explains is subtracted, and one that is not from before the assignment never is."""
+"""CUPED: the part that a covariate explains is subtracted, and values from after the assignment are never used."""
 
 from __future__ import annotations
 

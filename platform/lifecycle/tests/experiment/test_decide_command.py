@@ -1,8 +1,7 @@
-"""`python -m lifecycle.experiment decide`: what it prints and writes, with a real MLflow and SQLite as the store.
+"""`python -m lifecycle.experiment decide`: its output and decisions, with a real MLflow and SQLite as the store.
 
-Proves the command line: which experiments it decides on, its settings, its exit status, and that one experiment that
-fails keeps no other from being decided on; that failure is simulated. What is decided is proven in
-tests/rollout/test_experiments.py.
+Proves the command line: which experiments it decides on, its settings, its exit status, and that an experiment that
+fails, which is simulated, does not stop the others. The decisions are proven in tests/rollout/test_experiments.py.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ USERS = 3000
 
 @dataclass(frozen=True)
 class Stack:
-    """An experiments' file, a store, and a registry in which challengers take part since twelve days ago."""
+    """An experiments file, a store, and a registry in which challengers have taken part for twelve days."""
 
     models: RegisteredModels
     folder: Path
@@ -39,7 +38,7 @@ class Stack:
         return self.folder / "experiments.yaml"
 
     def define(self, *names: str, **changes: object) -> None:
-        """Experiments of these names, each with a model of its own whose version 1 takes part."""
+        """Experiments with these names, each with its own model, whose version 1 takes part."""
         entries = []
         for name in names:
             model = self.models.create()

@@ -1,4 +1,4 @@
-"""The experiments' file: what is valid, what each message says, and that the last valid file stays in force."""
+"""The experiments file: what is valid, the message of each error, and that the last valid file stays in force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client gets each response whole and to its own request, whatever the server does; connections are kept, not many.
+"""The client gets each response whole and for its own request, whatever the server does, over few open connections.
 
 Real: sockets, TLS, uvloop and the parser. The server follows a script, so that it can misbehave.
 """
@@ -28,7 +28,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r
 
 @dataclass(frozen=True)
 class Reply:
-    """What a request gets, `delay` seconds later, in parts of `part` bytes; `ends` ends the connection then."""
+    """The response to a request, after `delay` seconds, in parts of `part` bytes; `ends` then closes the connection."""
 
     data: bytes = b""
     delay: float = 0.0

@@ -1,6 +1,6 @@
-"""Which outcomes are accepted, and what each refusal says; nothing is acknowledged that is not on disk.
+"""Which outcomes are accepted, and the message of each refusal; an outcome is on disk before it is acknowledged.
 
-That an outcome has a prediction, is late, or was reported before, is only known in the store: see test_results.
+Whether an outcome has a prediction, is late, or was reported before, is only known in the store: see test_results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a plan says, against the textbook's formula and by hand. That plans hold is in test_error_rates.py."""
+"""The figures of a plan, against the textbook's formula and by hand. test_error_rates.py proves that plans hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions and outcomes are joined by request ID; what does not count is counted."""
+"""Predictions and outcomes are joined by request ID; records that do not count are reported by number."""
 
 from __future__ import annotations
 

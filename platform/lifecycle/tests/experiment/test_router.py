@@ -1,4 +1,4 @@
-"""Who answers a request, what is passed on, what the response says, what is recorded; and bad input.
+"""Which variant answers a request, what is passed on, the response, the records; and bad input.
 
 Real: the router with its HTTP clients, and the spool. Simulated: champion and challenger.
 """

@@ -1,4 +1,4 @@
-"""The spool holds what is added through the end of any process, up to its bound; the recorder never delays a request.
+"""The spool keeps added records when a process ends, up to its limit; the recorder never delays a request.
 
 Proven with real files and processes. Not proven: that nothing is lost in a power failure; the last transactions may be.
 """
@@ -136,7 +136,7 @@ def test_a_request_does_not_wait_for_a_locked_spool(spool: Spool, tmp_path: Path
 
 
 def test_what_does_not_fit_is_counted_and_what_fits_is_added(spool: Spool, tmp_path: Path) -> None:
-    """In one batch: the spool takes a part of it."""
+    """In one batch, of which the spool accepts a part."""
     added = fill(spool)
     spool.remove(spool.read(200))
     recorder = Recorder(Spool(tmp_path, SPOOL_BYTES))

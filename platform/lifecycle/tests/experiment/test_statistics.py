@@ -1,6 +1,6 @@
-"""The tests of a difference, against SciPy's and published examples; what is no number never becomes an interval.
+"""The tests of a difference, against SciPy's and published examples; NaN never becomes an interval.
 
-Not proven here: how often they are wrong. That is tests/core/test_sequential.py, and of whole experiments
+Not proven here: how often they are wrong. That is in tests/core/test_sequential.py, and for whole experiments in
 test_error_rates.py.
 """
 

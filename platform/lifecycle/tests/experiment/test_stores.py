@@ -1,8 +1,8 @@
 """One contract for all stores.
 
 Real: SQLite, boto3, azure-cosmos. Simulated: DynamoDB, by moto; Cosmos DB, by support.cosmosdb, a server of its REST
-protocol. Both have the tables and containers of the stacks. Not proven: the clouds' own limits of throughput, their
-permissions, which tests of the infrastructure cover, and TLS, as azure-cosmos takes 127.0.0.1 for its emulator.
+protocol. Both have the tables and containers of the stacks. Not proven: the clouds' own throughput limits, their
+permissions, which tests of the infrastructure cover, and TLS, because azure-cosmos treats 127.0.0.1 as its emulator.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_every_finite_number_is_kept_exactly(tested: StoreUnderTest) -> None:
 
 
 def test_many_records_are_written_at_once(tested: StoreUnderTest) -> None:
-    """More than any service takes in one call, in all shards."""
+    """More than any service accepts in one call, in all shards."""
     results: list[Record] = [prediction(f"r{number}", TIME + number) for number in range(2000)]
     users: list[Record] = [assignment(f"u{number}") for number in range(40)]
     tested.store.write([*results, *users])
@@ -182,7 +182,7 @@ def test_dynamodb_that_takes_a_part_of_a_batch_gets_all_of_it_again(
             return {"UnprocessedItems": request["RequestItems"]}
 
         client.batch_write_item = take_a_part
-        with pytest.raises(UnavailableError, match="1 of 1 items were not taken") as error:
+        with pytest.raises(UnavailableError, match="1 of 1 items not written") as error:
             tested.store.write([prediction()])
         assert error.value.reason == "throttled"
         tested.store.write([prediction()])
@@ -190,7 +190,7 @@ def test_dynamodb_that_takes_a_part_of_a_batch_gets_all_of_it_again(
 
 
 def test_the_stacks_tables_and_containers_have_the_keys_that_the_stores_use() -> None:
-    """What the fixtures above create; this is the one place that says what it has to be."""
+    """The tables that the fixtures above create; only this test says what they must be."""
     assert {name: read_tables()[name] for name in ("assignments", "results")} == {
         "assignments": ("user", "recorded"),
         "results": ("shard", "recorded"),

@@ -1,4 +1,4 @@
-"""What counts of a user, and how requests become one value: with the records as the router writes them."""
+"""Which records of a user count, and how requests become one value: with records as the router writes them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_value_does_not_change_after_the_users_window_has_closed() -> None:
 
 
 def test_users_are_in_the_stratum_of_the_share_that_they_came_in_at() -> None:
-    """A ramp from 10 to 50 % makes a champion's user one of the challenger's; what follows does not count."""
+    """A ramp from 10 to 50 % moves a user from the champion to the challenger; later records do not count."""
     results: list[Result] = [
         prediction("a1", user="a", variant="champion", share=1000),
         prediction("a2", TIME + DAY, user="a", variant="challenger", share=5000, status=503),

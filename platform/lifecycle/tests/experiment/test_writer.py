@@ -1,4 +1,4 @@
-"""The writer moves every record to the store, whatever the store does meanwhile.
+"""The writer moves every record to the store, even if the store fails meanwhile.
 
 Real: the spool, and SQLite as the store; a store that fails on purpose stands in front of it.
 """

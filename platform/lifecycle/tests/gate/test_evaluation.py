@@ -29,7 +29,7 @@ LENIENT = GateSettings(min_accuracy=0.5, min_recall=0.3, margin=0.02)
 
 @pytest.fixture
 def predict_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predict without an interpreter of its own, which tests/contract and the first test here prove."""
+    """Predict without a separate interpreter, which tests/contract and the first test here prove."""
 
     def predict(artifact: Artifact, terms: object, settings: object, rows: Path) -> list[float]:  # noqa: ARG001
         return probe.predict(probe.load(str(artifact.folder)), str(rows))

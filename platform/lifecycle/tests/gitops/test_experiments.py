@@ -1,6 +1,6 @@
-"""The experiments' file as the rollout reads and edits it: one is ended, all else stays as people wrote it.
+"""How the rollout reads and edits the experiments file: it ends one experiment, and changes nothing else.
 
-What the fields mean is proven in tests/experiment/test_definitions.py; real repositories are in tests/rollout.
+The meaning of the fields is proven in tests/experiment/test_definitions.py; tests/rollout has real repositories.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What others write into commits and folders of the repository stays theirs: no commit forges another model's stage.
+"""Commits and folders of others in the repository do no harm: no commit can forge another model's stage.
 
-Proves that messages made of text from the registry have the trailers that were meant, that the history is read whatever
-people committed, and that a file that cannot be read concerns its own model only.
+Proves that messages with text from the registry have only the intended trailers, that the history can be read with any
+commits of people, and that an unreadable file affects only its own model.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The digest of an image in a stack's overlay, in a real repository: one commit, one line, whoever else writes there.
+"""The digest of an image in a stack's overlay, in a real repository: one commit, one line, even with other writers.
 
-That Argo CD runs what is committed is proven by the rehearsed model lifecycle, for the files that promotions write.
+That Argo CD applies commits is proven by the rehearsed model lifecycle, for the files that promotions write.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A model's folder: what promotions and rollouts write, and that people's settings stay and have precedence.
+"""A model's folder: the files that promotions and rollouts write, and that people's settings persist with precedence.
 
-The rendered manifests are those of the repository's own base and overlays. What promotions write into git is proven in
+The manifests are rendered from the repository's own base and overlays. Commits of promotions are proven in
 tests/promotion.
 """
 

@@ -1,10 +1,10 @@
-"""Promotion by a forge's workflow: what is sent for an event, how often, and what the workflow's command does with it.
+"""Promotion by a forge's workflow: what is sent for an event, how often, and the effect of the workflow's command.
 
-Proves, with a real inbox, repository and MLflow, that each challenger is sent until the forge has taken it and at most
-as often as the settings say, that no message has the token, and that the command promotes what was sent, once. The
-forge is simulated, with GitHub's responses:
+Proves, with a real inbox, repository and MLflow, that each challenger is sent until the forge accepts it, at most as
+often as the settings allow, that no message has the token, and that the command promotes the version that was sent,
+once. The forge is simulated, with GitHub's responses:
 https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event
-That a workflow starts there, nothing here can tell; tests/unit/workflows of the project runs its steps.
+Not proven: that a workflow starts there; the project's tests/unit/workflows runs its steps.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WORKER = WorkerSettings(retry_delay=0.01, max_retry_delay=0.02, poll_interval=0.
 
 
 class Forge:
-    """Keeps what it receives, and answers with `statuses` in turn, the last one for ever."""
+    """Records requests, and answers with `statuses` in turn, repeating the last one."""
 
     def __init__(self, *statuses: int) -> None:
         self._statuses = statuses
@@ -138,7 +138,7 @@ def dispatching(configured: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @dataclass(frozen=True)
 class Sent:
-    """A challenger, and what the forge received of it."""
+    """A challenger, and the events that the forge received about it."""
 
     name: str
     version: str

@@ -32,7 +32,7 @@ def name(models: RegisteredModels) -> str:
 def assert_promoted_once(
     inbox: Inbox, remote: GitRemote, models: RegisteredModels, url: str, name: str, version: str
 ) -> None:
-    """Another worker finishes what the killed one has left."""
+    """Another worker finishes the events that the killed one has left."""
     run_worker(url, str(remote.path), models.uri, "", raise_killed)
     assert remote.events() == ["e1"]
     assert inbox.counts() == {"promoted": 1}

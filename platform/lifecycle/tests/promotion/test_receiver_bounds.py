@@ -1,4 +1,4 @@
-"""What a sender can hold of the receiver. tests/core/test_http_server.py proves the bounds, this that they are there.
+"""The receiver has limits on what a sender can occupy. tests/core/test_http_server.py proves the limits themselves.
 
 The server is the command's, with a shorter timeout, on a real port.
 """

@@ -1,7 +1,7 @@
 """From an event in the inbox to commits in git and tags in MLflow, with a real MLflow server and a real repository.
 
-Proves what the worker commits, tags and sends, and that late and duplicate events lose nothing. The gates here have
-fixed reports; test_worker_with_gate uses the real one. What fails is in test_worker_failures.
+Proves the worker's commits, tags and notifications, and that late and duplicate events lose nothing. The gates here
+have fixed reports; test_worker_with_gate uses the real one. Failures are in test_worker_failures.
 """
 
 from __future__ import annotations

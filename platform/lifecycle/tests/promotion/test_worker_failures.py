@@ -1,6 +1,6 @@
-"""What the worker does with failures of others: the registry, the store, the gate, the remote, people's receivers.
+"""How the worker handles failures of the registry, the store, the gate, the remote, and receivers of notifications.
 
-Proves that outages lose no event, that what is hopeless ends with its reason, and that neither delays other models.
+Proves that outages lose no event, that hopeless events end with a reason, and that neither delays other models.
 The registry and the repository are real; the gates have fixed reports or raise.
 """
 

@@ -1,4 +1,4 @@
-"""The settings and the command line: what they refuse, and the timer's call of a service that is there, busy or away.
+"""The settings and the command line: what they refuse, and calls of a service that is ready, busy or unavailable.
 
 Proves the messages for people. That `serve` works with a real API server is proven by the project's tests/cluster.
 """

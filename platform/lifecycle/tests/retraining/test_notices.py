@@ -1,7 +1,7 @@
-"""The notice of each run's end, on simulated Jobs: who is told what, and that it is told once.
+"""The notice of each run's end, on simulated Jobs: its text, and that it is sent once.
 
-Proves the text for each outcome, and that processes side by side, a process that dies, and a missing API server leave
-exactly one notice (after a death at most one more). That it reaches Slack is the notifier's business.
+Proves the text for each outcome, and that with concurrent processes, a process that dies, and an unavailable API server
+exactly one notice is sent (after a death at most one more). That it reaches Slack is proven for the notifier.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from retraining.conftest import Service, event
 
 
 class Receiver:
-    """In place of a notifier; `before` is called before a notice is taken."""
+    """Stands in for a notifier; `before` is called before a notice is accepted."""
 
     def __init__(self) -> None:
         self.notices: list[Notification] = []

@@ -1,8 +1,8 @@
-"""What starts a training run and what does not, over the service's HTTP interface.
+"""Which requests start a training run, over the service's HTTP interface.
 
-Proves each trigger, the answers to repeated, simultaneous, early and forced requests, and that malformed messages and a
-missing API server are told apart. Jobs are simulated: the project's tests/cluster/test_retraining.py has the real API
-server, and processes of the service.
+Proves each trigger, the answers to repeated, simultaneous, early and forced requests, and that responses distinguish
+malformed messages from an unavailable API server. Jobs are simulated: the project's tests/cluster/test_retraining.py
+has the real API server, and processes of the service.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def test_a_model_has_one_run_at_a_time(service: Service) -> None:
 
 
 def test_two_requests_at_once_start_one_run(service: Service) -> None:
-    """Each has seen that there is none before either creates one."""
+    """Both have seen that there is no Job before either creates one."""
     both = threading.Barrier(2)
     service.jobs.before_create = lambda: both.wait(timeout=30)
     answers: list[Answer] = []

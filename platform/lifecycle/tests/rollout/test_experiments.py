@@ -1,8 +1,8 @@
-"""A rollout whose challenger is in an experiment: it waits, and then goes on or back, as the records say.
+"""A rollout whose challenger is in an experiment: it waits, and then continues or is rolled back, as the records say.
 
-Proves the way from records to the commits of the rollout's end with real git, a real MLflow, SQLite and the analysis;
-and that nothing too little, broken, or about another version is acted upon. Services, Prometheus and records are
-simulated. The router's share is proven in tests/experiment/test_router.py, pull requests in test_modes.py.
+Proves the path from records to the rollout's final commits with real git, a real MLflow, SQLite and the analysis; and
+that the rollout does not act on records that are too few, broken, or about another version. Services, Prometheus and
+records are simulated. The router is proven in tests/experiment/test_router.py, pull requests in test_modes.py.
 """
 
 from __future__ import annotations

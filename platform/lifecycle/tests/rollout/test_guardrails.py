@@ -1,6 +1,6 @@
 """The guardrails' queries against a real Prometheus, which scrapes metrics with the names of lifecycle.serving.
 
-Proves that the queries measure what the limits are for, and that missing data is inconclusive. The services behind the
+Proves that the queries measure what the limits require, and that missing data is inconclusive. The services behind the
 metrics are simulated. Skipped without a Prometheus in GROUNDWORK_PROMETHEUS or on PATH.
 """
 
@@ -82,7 +82,7 @@ def has_series(address: str, version: str, status: int = 200) -> bool:
 def evaluate(
     services: Services, prometheus: str, version: str, result: Result, max_restarts: int | None = None
 ) -> Evaluation:
-    """The evaluation once it has this result, which takes a scrape or two."""
+    """The evaluation, once it has this result, after one or two scrapes."""
     services["challenger"] = Service(version)
     settings = RolloutSettings(
         prometheus=prometheus,

@@ -1,7 +1,7 @@
-"""What anybody may write into the registry neither stops nor steers a rollout.
+"""Anything that people write to the registry neither stops nor controls a rollout.
 
-Proves it for tags, which go into commits, and for the names and statuses that make a model a candidate. What git and
-Slack make of such text is proven in tests/gitops and tests/core.
+Proves it for tags, which are written to commits, and for the names and statuses that make a model a candidate. The
+effect of such text in git and in Slack is proven in tests/gitops and tests/core.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def test_an_unreadable_folder_is_a_candidate_and_does_not_hide_others(
 def test_a_commit_of_another_model_in_the_folder_is_not_a_stage(
     environment: RolloutEnvironment, remote: GitRemote
 ) -> None:
-    """As when a person's commit, or its revert, touches two models."""
+    """As if a person's commit, or its revert, changed two models."""
     file = f"stacks/dev/{environment.model}/generated/NOTES"
     remote.push_file(file, "text", message="Two models\n\nGroundwork-Model: other\nGroundwork-Rollout: 50\n")
     assert environment.run()[-1] == "settled: version 2"

@@ -1,8 +1,8 @@
 """Every verb in every mode: a commit on the branch, or a pull request whose merge has the same effect.
 
-Proves for promote, step, adopt, settle, rollback and abort, and for what an experiment decides, that `pull-request`
-pushes nothing to a branch that rejects it, that each has one pull request and one notification however often it is
-repeated, and that a requested rollback stays requested. The forge is simulated, its merges are real merge commits.
+Proves for promote, step, adopt, settle, rollback and abort, and for decisions of an experiment, that `pull-request`
+pushes nothing to a branch that rejects it, that each has one pull request and one notification even if it is repeated,
+and that a requested rollback stays requested. The forge is simulated, its merges are real merge commits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Verb = Callable[[], str]
 
 
 class Mode:
-    """Runs verbs in one mode; in `pull-request`, people merge what is requested."""
+    """Runs verbs in one mode; in `pull-request`, people merge the pull requests."""
 
     def __init__(self, environment: RolloutEnvironment, remote: GitRemote, forge: SimulatedForge | None) -> None:
         self.environment, self.remote, self.forge = environment, remote, forge

@@ -1,7 +1,7 @@
 """`python -m lifecycle.rollout watch` with real git and a real MLflow server.
 
-Proves that every model with a challenger is rolled out, that one which cannot continue delays no other and continues
-when a person has corrected it, and that SIGTERM ends the process in the middle of a rollout, which the next continues.
+Proves that every model with a challenger is rolled out, that a model which cannot continue delays no other and resumes
+after a person has corrected it, and that SIGTERM ends the process during a rollout, which the next process continues.
 Services and Prometheus are simulated.
 """
 
@@ -35,7 +35,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 @contextmanager
 def watching(environment: RolloutEnvironment, *other_models: str) -> Iterator[None]:
-    """A watcher in a thread; it also takes `other_models` for candidates."""
+    """A watcher in a thread; `other_models` are additional candidates."""
     environment.settings |= {"poll_interval": 0.02, "max_retry_delay": 0.1}
     settings = environment.controller_parts()[0]
     repository, registry = Repository(environment.gitops), ModelRegistry(environment.models.uri)

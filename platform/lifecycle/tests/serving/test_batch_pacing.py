@@ -1,4 +1,4 @@
-"""When a worker waits for more requests: never with a single client, and only where sharing a call pays.
+"""When a worker waits for more requests: never with a single client, and only if sharing a call pays.
 
 Proves the rule, with simulated times and without a model. The benchmark measures its effect.
 """

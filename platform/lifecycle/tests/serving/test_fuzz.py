@@ -1,8 +1,8 @@
-"""10,000 bodies that are valid but for some fields: none gets a status 5xx, and the metrics count every one.
+"""10,000 bodies that are valid except for some fields: none gets a status 5xx, and the metrics count every one.
 
-Every field of a valid body of each protocol is left out, and replaced by each of the values below; random combinations
-and damaged bytes fill the rest, from one seed. Sent over HTTP to real servers, whose models have numbers only, and
-numbers, booleans and text. Not proven: other estimators, which may reject values in words that are not known here.
+Every field of a valid body of each protocol is left out, and replaced by each of the values below; the rest are random
+combinations and damaged bytes, from one seed. Sent over HTTP to real servers, one whose model has only numbers, and one
+with numbers, booleans and text. Not proven: other estimators, which may reject values with unknown messages.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a client, or a sink, can hold of a real server: memory, connections and time, while others are served.
+"""The limits on the memory, connections and time that a client or a sink can occupy, while others are served.
 
-tests/core/test_http_server.py proves each bound by itself; this proves that the server has them, with uvloop, and that
-what it refuses is counted. Memory is the kernel's account of the worker.
+tests/core/test_http_server.py proves each limit by itself; this proves that the server has them, with uvloop, and that
+refusals are counted. Memory is the kernel's figure for the worker.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def test_pipelined_requests_of_a_disconnected_client_are_counted_and_not_server_
 
 
 def read_to_end(client: socket.socket) -> bytes:
-    """What the server sends until it disconnects."""
+    """The bytes that the server sends until it disconnects."""
     return b"".join(iter(lambda: client.recv(4096), b""))
 
 

@@ -1,4 +1,4 @@
-"""The inference log and traces: what receivers get over HTTP, and the effect of unavailable or full ones.
+"""The inference log and traces: what receivers get over HTTP, and the effect if they are unavailable or full.
 
 Proves that no request fails or waits because of the log. Delivery is not guaranteed: the log may lose events, which it
 counts.

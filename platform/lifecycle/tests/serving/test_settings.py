@@ -1,4 +1,4 @@
-"""Settings from the environment, and the one message for those that are invalid; then the server does not start."""
+"""Settings from the environment, and the single message for all invalid ones, with which the server does not start."""
 
 from __future__ import annotations
 

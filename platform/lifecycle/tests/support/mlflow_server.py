@@ -29,7 +29,7 @@ _STOP_TIMEOUT = 10.0  # seconds
 
 
 def prepare_database(folder: Path) -> Path:
-    """An empty database with MLflow's tables, in a folder that the processes of a run share; the first one makes it."""
+    """An empty database with MLflow's tables, in a folder that a run's processes share; the first one creates it."""
     database, finished = folder / "mlflow.db", folder / "mlflow.db.finished"
     with (folder / "mlflow.db.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

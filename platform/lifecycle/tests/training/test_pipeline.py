@@ -1,6 +1,6 @@
 """The whole pipeline, with kfp's local runner and a real MLflow server, from the command line.
 
-Not proven: the compiled file on a Kubeflow cluster; only that it is what the code compiles to.
+Not proven: the compiled file on a Kubeflow cluster; only that it agrees with the code.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def run(settings: Mapping[str, str], folder: Path) -> subprocess.CompletedProces
 
 
 def read_report(folder: Path) -> TrainingReport:
-    """What a Job's container leaves for whoever started it."""
+    """The report that a Job's container leaves for the service that started it."""
     return TrainingReport.model_validate_json((folder / _REPORT).read_text())
 
 
@@ -210,7 +210,7 @@ def test_the_report_of_a_run_names_the_version(trained: dict[str, Any]) -> None:
 def test_a_run_on_the_latest_data_of_the_remote_that_the_gate_rejects_reports_why(
     configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
 ) -> None:
-    """By all steps; before, each is proven by itself, and what is reported in test_report.py."""
+    """With all steps; above, each is proven by itself, and test_report.py proves the reports."""
     remote = tmp_path / "remote"
     remote.mkdir()
     data.load_shipped().to_csv(remote / "latest.csv", index=False)

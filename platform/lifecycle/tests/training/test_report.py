@@ -1,4 +1,4 @@
-"""What a training run that failed reports, for each way in which kfp's local runner says so.
+"""The report of a failed training run, for each way in which kfp's local runner reports a failure.
 
 A function stands in for the pipeline; test_pipeline.py has the real one.
 """
