@@ -249,7 +249,7 @@ def registry(folder: Path) -> Iterator[str]:
         (folder / "mlflow.log").open("wb") as log,
         subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *options],
-            # Its dozen processes for jobs of GenAI evaluations would compete with what is measured.
+            # Its dozen processes for jobs of GenAI evaluations would compete with the measured servers.
             env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
             stdout=log,
             stderr=log,

@@ -33,7 +33,7 @@ from lifecycle.training.models import SEED
 from lifecycle.training.settings import TrainingSettings
 
 _TREES = 60
-_SECONDS = 7.0  # of a slow prediction, whatever the number of rows; more than the scenario's ROLLOUT_MAX_P95
+_SECONDS = 7.0  # of a slow prediction, regardless of the number of rows; more than the scenario's ROLLOUT_MAX_P95
 _TIMED_STEPS = 100
 
 

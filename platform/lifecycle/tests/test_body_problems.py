@@ -18,7 +18,7 @@ from lifecycle.experiment import api
 from lifecycle.promotion import receiver
 from lifecycle.retraining import server
 
-# What `read_body` raises, but BodyTooLargeError, whose answer names a setting.
+# The errors of `read_body`, except BodyTooLargeError, whose response names a setting.
 PROBLEMS = {BodyTooSlowError, TooManyBodiesError, MalformedBodyError, ClientDisconnect}
 
 

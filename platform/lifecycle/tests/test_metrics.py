@@ -19,7 +19,7 @@ pytestmark = pytest.mark.process
 
 PACKAGE = Path(__file__).resolve().parents[1]
 RECORDED = PACKAGE.parent / "alerts" / "metrics" / "lifecycle.yaml"
-# In a process of its own, since serving decides at import where values are kept.
+# In a separate process, since serving decides at import where values are stored.
 _LIST = """
 from prometheus_client import REGISTRY
 other = {family.name for family in REGISTRY.collect()}

@@ -103,7 +103,7 @@ def test_requests_on_one_connection_are_answered_also_after_a_pause_and_in_piece
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
         for size in (0, 10, MAX_BODY):
             assert client.post("/echo", content=b"x" * size).content == b"x" * size
-            time.sleep(1.2 * SECONDS)  # a pause between requests is no slow request
+            time.sleep(1.2 * SECONDS)  # a pause between requests is not a slow request
         pieces = [b"ab"] * 100
         assert client.post("/echo", content=iter(pieces)).content == b"".join(pieces)
         assert client.get("/wait").text == "done", "the deadline is the request's, not the response's"
@@ -126,7 +126,7 @@ def test_an_endless_head_is_refused_after_some_kilobytes(server: Running, start:
         sent, response = send_endlessly(client, start, more)
     assert sent < 16 << 20, "the server no longer reads"
     if b"\r\n\r\n" in start:
-        assert response.startswith(b"HTTP/1.1 413"), "by the application, which has got the head"
+        assert response.startswith(b"HTTP/1.1 413"), "by the application, which has received the head"
     else:
         assert response.startswith(b"HTTP/1.1 431")
         assert server.refusals == [(431, "too-large")]
@@ -152,7 +152,7 @@ def test_a_request_that_does_not_arrive_is_refused_in_time(server: Running) -> N
             slow_head.sendall(b"x: y\r\n")
         assert read_all(slow_head).startswith(b"HTTP/1.1 408")
         assert read_all(slow_body).startswith(b"HTTP/1.1 408"), "by the application"
-        assert read_all(silent) == b"", "what was never asked for gets no response"
+        assert read_all(silent) == b"", "without a request there is no response"
     assert time.monotonic() - started < 5 * SECONDS
     assert server.refusals == [(408, "slow")]
 
@@ -191,7 +191,7 @@ def test_a_large_body_waits_until_another_one_is_gone_and_small_ones_do_not() ->
         for number, client in enumerate(clients, start=1):
             start_large_body(client)
             held = max(0, number - LARGE_BODIES)
-            eventually(lambda: count_held(server) == held, "those that are too many wait")  # noqa: B023
+            eventually(lambda: count_held(server) == held, "the bodies beyond the limit wait")  # noqa: B023
         *first, abandoned, last = clients
         abandoned.close()
         for client in (*first, last):
@@ -230,7 +230,7 @@ def test_half_open_connections_make_room_for_requests(server: Running) -> None:
             half_open = stack.enter_context(server.connect())
             if number % 2:
                 half_open.sendall(HEAD)
-        eventually(lambda: len(server.connections) == CONNECTIONS, "as many as may be")
+        eventually(lambda: len(server.connections) == CONNECTIONS, "the limit is reached")
         assert httpx.post(f"http://127.0.0.1:{server.port}/echo", content=b"served").text == "served"
 
 

@@ -159,7 +159,7 @@ def test_a_trace_continues_through_a_server_and_exemplars_lead_to_it(
             page = client.get("/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"}).text
     good, refused, _ = sorted(find_spans(received), key=lambda span: span.start_time_unix_nano)
     assert (good.name, good.trace_id.hex(), good.parent_span_id.hex()) == ("GET good", TRACE, PARENT)
-    assert sent.split("-")[1:3] == [TRACE, good.span_id.hex()], "whoever is asked is a child of this span"
+    assert sent.split("-")[1:3] == [TRACE, good.span_id.hex()], "the called service's span is a child of this span"
     assert refused.status.code == 2
     exemplars = [
         sample.exemplar.labels

@@ -164,7 +164,7 @@ def test_drift_in_what_a_server_logged_ends_in_reports_metrics_and_an_event(
     [event] = receiver.received
     assert (event["type"], event["data"]["report"]) == ("dev.groundwork.drift", uri)
     assert event["data"]["columns"] == [f"input/{SHIFTED}"]
-    assert event["id"] == events.describe(report, uri)["id"], "whoever gets it twice can tell"
+    assert event["id"] == events.describe(report, uri)["id"], "a receiver can recognize a duplicate"
 
 
 def test_a_window_with_too_few_rows_sends_no_event(registry: ModelRegistry, store: Path) -> None:

@@ -13,7 +13,7 @@ from lifecycle.drift.comparison import Limits, decide
 from support.drift_simulation import COLUMNS, Simulation
 
 LIMITS = Limits(false_alarm_rate=1e-4, min_psi=0.1, min_accuracy_drop=0.02)
-# Not so rare that its simulation would take hours; and without a minimum difference, which would hide the test's own.
+# Not so rare that its simulation would take hours, and without a minimum difference, which would hide the test's level.
 LOOSE = Limits(false_alarm_rate=0.05, min_psi=0, min_accuracy_drop=0)
 
 

@@ -72,7 +72,7 @@ def test_every_answered_request_is_in_the_store_though_the_writer_is_killed_and_
                 request_ids.append(response.headers["x-request-id"])
             eventually(lambda: len(list(store.read_results(EXPERIMENT))) == 20, "the writer has written")
             writer.kill()
-        for user in range(20, 30):  # nobody writes
+        for user in range(20, 30):  # while no writer runs
             response = client.post(INFER, content=b"{}", headers={"x-user-id": f"user-{user}"})
             request_ids.append(response.headers["x-request-id"])
         outcomes = [
@@ -135,7 +135,7 @@ def test_a_router_that_cannot_start_says_why(
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
     assert main(["serve"]) == 1
     printed = capsys.readouterr().err
-    assert any(line.startswith("error: ") for line in printed.splitlines())  # beside lines of the log
+    assert any(line.startswith("error: ") for line in printed.splitlines())  # among lines of the log
     assert message in printed
     assert "Traceback" not in printed
     assert "short" not in printed

@@ -94,7 +94,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (b"user,time,value\nu1,1\n", "line 2: 'u1,1' is not a user, a time and a number"),
         (b"user,time,value\nu1,1,1\nu2,1,x\n", "line 3: 'u2,1,x' is not a user, a time and a number"),
         (b"user,time,value\nu1,1,nan\n", "line 2: 'u1,1,nan' has a number that is not finite"),
-        (b"\xff\xfe", "is no CSV in UTF-8"),
+        (b"\xff\xfe", "is not a CSV file in UTF-8"),
     ],
 )
 def test_an_invalid_covariate_file_has_a_clear_message(tmp_path: Path, content: bytes, message: str) -> None:

@@ -111,11 +111,11 @@ def test_an_experiment_that_fails_does_not_stop_the_others(
         return decide(self, experiment)
 
     monkeypatch.setattr(Decider, "decide", fail_or_decide)
-    capsys.readouterr()  # what MLflow said of the versions
+    capsys.readouterr()  # discard MLflow's output about the versions
     assert main(["decide", "--all"]) == 1
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{EXPERIMENT}: promote for version 1")
-    # Beside the lines of the log, which are for machines.
+    # Without the lines of the log, which are for machines.
     assert [line for line in printed.err.splitlines() if line.startswith("error: ")] == [
         "error: broken: MLflow rejects the call: no such version",
         "error: These experiments were not decided on, for the reasons above: broken.",
@@ -163,7 +163,7 @@ def test_bad_input_is_one_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stack.define(EXPERIMENT)
-    capsys.readouterr()  # what MLflow said of the version
+    capsys.readouterr()  # discard MLflow's output about the version
     if variable:
         monkeypatch.delenv(variable) if value is None else monkeypatch.setenv(variable, value)
     assert main(["decide", *arguments]) == 1

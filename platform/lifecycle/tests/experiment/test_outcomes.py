@@ -91,12 +91,12 @@ def test_with_a_full_spool_the_sender_has_to_repeat(router: RunningRouter) -> No
     fill(spool)
     lost = metric("groundwork_experiment_lost_records_total", kind="outcome", reason="spool-full")
     statuses = [router.client.post(PATH, json=VALID).status_code for _ in range(50)]
-    assert statuses[-1] == 503, "what is left in the last page is soon used up"
+    assert statuses[-1] == 503, "the rest of the last page is soon full"
     refused = router.client.post(PATH, json=VALID)
     assert refused.headers["retry-after"]
     assert "send them again" in refused.json()["error"]
     spool.remove(spool.read(100))
     assert router.client.post(PATH, json=VALID).status_code == 202, "there is room again"
     assert metric("groundwork_experiment_lost_records_total", kind="outcome", reason="spool-full") == lost, (
-        "what its sender repeats is not lost"
+        "a record that its sender repeats is not lost"
     )

@@ -95,7 +95,7 @@ def test_the_backlog_is_measured(spool: Spool) -> None:
     assert spool.measure().records == 600
     assert eventually(lambda: spool.measure().age)
     spool.remove(spool.read(600))
-    assert spool.measure().bytes < 100_000, "of what is in use"
+    assert spool.measure().bytes < 100_000, "only the bytes in use"
 
 
 def test_a_damaged_spool_is_moved_aside(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_request_does_not_wait_for_a_locked_spool(spool: Spool, tmp_path: Path
         started = time.perf_counter()
         for number in range(1000):
             recorder.record(prediction(f"r{number}"))
-        assert time.perf_counter() - started < 5, "half of what the lock is waited for"
+        assert time.perf_counter() - started < 5, "half of the lock's timeout"
         other.rollback()
     recorder.close(60)
     assert len(spool.read(5000)) == 1000

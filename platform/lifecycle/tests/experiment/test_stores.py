@@ -33,7 +33,7 @@ from support.experiment_stores import (
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request is being made to host '127.0.0.1'")
 
 
-# Those of the clouds take half a second each.
+# The stores of the clouds take half a second each.
 @pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in STORES if name != "sqlite")])
 def tested(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreUnderTest]:
     with open_store_under_test(request.param, tmp_path, monkeypatch) as opened:

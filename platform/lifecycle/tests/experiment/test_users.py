@@ -43,7 +43,7 @@ def test_a_user_is_one_row_for_any_order_of_the_records() -> None:
     ]
     for order in itertools.permutations(results):
         found = values(order)
-        assert found["converted"] == 0.5, "what has no outcome does not count"
+        assert found["converted"] == 0.5, "predictions without an outcome do not count"
         assert math.exp(found["latency"]) == pytest.approx(0.2), "the geometric mean"
         assert (found["errors"], found["fallbacks"]) == pytest.approx((1 / 3, 1 / 3))
 

@@ -113,7 +113,7 @@ def test_outcomes_that_one_variant_lacks_block_any_verdict() -> None:
     found = verdict(simulation, simulation.create(converted=converted))
     assert found.action == Action.NO_DECISION
     assert "Sample ratio mismatch of users with converted" in found.reasons[0]
-    assert "also where it is 0" in found.reasons[0]
+    assert "even if it is 0" in found.reasons[0]
 
 
 def test_a_variant_that_its_share_excludes_is_a_mismatch() -> None:

@@ -36,7 +36,7 @@ def test_scores_are_over_all_rows_and_over_each_value_of_a_slice() -> None:
             [0.2, 0.9, 1.1],
             r"The model predicts 3 values that are neither 0 nor 1 \(0\.2, 0\.9, 1",
         ),
-        ({"target": [0, 1, 1]}, [0, 1], "The model gives 2 predictions for 3 held-out rows"),
+        ({"target": [0, 1, 1]}, [0, 1], "The model returns 2 predictions for 3 held-out rows"),
     ],
 )
 def test_predictions_of_other_than_a_binary_classifier_are_rejected(

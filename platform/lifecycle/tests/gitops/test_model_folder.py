@@ -145,7 +145,7 @@ def test_a_manifest_copied_from_another_model_is_named_and_affects_no_other_mode
     with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/generated .*it declares versions of 'beer'.*correct"):
         read_folder(files, SETTINGS, "wine")
     assert read_folder(files, SETTINGS, "beer").versions == beer
-    assert list_models_with_challenger(files, SETTINGS) == {"wine", "beer"}, "its own rollout says what is wrong"
+    assert list_models_with_challenger(files, SETTINGS) == {"wine", "beer"}, "its own rollout reports the problem"
 
 
 def test_a_stack_without_a_folder_is_an_error_that_names_it(files: Files) -> None:

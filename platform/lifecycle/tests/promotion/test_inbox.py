@@ -181,7 +181,7 @@ def test_a_managed_servers_administrator_creates_the_database(postgres: Postgres
         access = {name: connection.execute(query, [name]).fetchone() for name in ("inbox", "tracking")}
         logins = connection.execute("SELECT rolpassword LIKE 'SCRAM%' FROM pg_authid WHERE rolname = 'inbox'")
         assert logins.fetchone() == (True,)
-    assert access == {"inbox": (True,), "tracking": (False,)}, "the inbox's login reaches nobody else's database"
+    assert access == {"inbox": (True,), "tracking": (False,)}, "the inbox's login has no access to other databases"
 
 
 @pytest.mark.parametrize("url", ["sqlite:///inbox.db", "postgresql://host/", "inbox"])

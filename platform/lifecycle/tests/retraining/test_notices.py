@@ -89,7 +89,7 @@ def test_a_refusal_of_the_gate_has_a_notice_with_its_reasons(
 
 
 @pytest.mark.parametrize(
-    ("terminated", "said"),
+    ("terminated", "reason"),
     [
         ({"message": report(TrainingOutcome.FAILED, "no data"), "exitCode": 1}, "no data"),
         ({"reason": "OOMKilled", "exitCode": 137}, "OOMKilled, exit status 137"),
@@ -97,15 +97,15 @@ def test_a_refusal_of_the_gate_has_a_notice_with_its_reasons(
         ({"reason": "Error", "exitCode": 1, "message": '{"outcome": "odd"}'}, "exit status 1"),
         ({}, "PodFailurePolicy: the pod failed"),
     ],
-    ids=["its own words", "no memory", "the log's end", "no report", "the pod is gone"],
+    ids=["its report", "out of memory", "the log's end", "no report", "the pod is gone"],
 )
 def test_a_failure_has_a_notice_with_the_available_reason(
-    service: Service, sender: NoticeSender, receiver: Receiver, terminated: dict[str, Any], said: str
+    service: Service, sender: NoticeSender, receiver: Receiver, terminated: dict[str, Any], reason: str
 ) -> None:
     service.jobs.end("retrain-churn-1", "Failed", **terminated)
     sender.run_turn()
     assert receiver.lines[0] == "churn (aws-dev): training-failed"
-    assert any(said in line for line in receiver.lines), receiver.lines
+    assert any(reason in line for line in receiver.lines), receiver.lines
 
 
 def test_a_success_whose_pod_is_gone_has_a_notice_that_says_so(

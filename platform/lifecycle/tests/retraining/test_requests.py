@@ -41,7 +41,7 @@ def test_each_trigger_starts_a_run_of_its_model(service: Service, path: str, con
     assert job["metadata"]["name"] == "retrain-churn-1"
     assert job["metadata"]["labels"][MODEL_LABEL] == "churn"
     assert job["metadata"]["labels"][TRIGGER_LABEL] == trigger
-    assert job["metadata"]["labels"]["app.kubernetes.io/name"] == "training-run", "those of the template stay"
+    assert job["metadata"]["labels"]["app.kubernetes.io/name"] == "training-run", "the template's labels are kept"
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["env"] == [{"name": "TRAINING_MODEL", "value": "churn"}, {"name": "A", "value": "b"}]
     assert job["spec"]["ttlSecondsAfterFinished"] > service.settings.cool_down.total_seconds()

@@ -177,7 +177,7 @@ def test_a_step_waits_for_a_service_to_become_ready(environment: RolloutEnvironm
     assert "/ready is not ready yet for version 2" in controller.step(environment.model).message
     assert controller.step(environment.model).message == "10 %"
     environment.services["challenger"].failed_readiness_checks = 2
-    assert controller.step(environment.model).message == "25 %", "with requests, it is given a few checks"
+    assert controller.step(environment.model).message == "25 %", "with requests, it gets a few checks"
 
 
 def test_a_champion_whose_new_pods_do_not_start_is_rolled_back_with_its_alias(

@@ -39,13 +39,13 @@ def test_a_better_challenger_is_adopted(
     experiment: RunningExperiment, remote: GitRemote, models: RegisteredModels, notifications: JsonReceiver
 ) -> None:
     model = experiment.environment.model
-    assert experiment.environment.weights() == [100, 0], "the router alone gives it requests"
+    assert experiment.environment.weights() == [100, 0], "only the router sends it requests"
     assert models.status(model, "2") == "rolling-out"
     experiment.record(effect=0.1)
     assert experiment.decide().startswith("promote for version 2: The challenger is better: converted differs by +0.")
     assert experiment.step() == "10 %"
     assert f"\n\nThe experiment {NAME} says promote. The challenger is better" in remote.message()
-    assert experiment.state == "running", "the router goes on until the challenger is the champion"
+    assert experiment.state == "running", "the router continues until the challenger is the champion"
     assert experiment.environment.run() == ["25 %", "50 %", "100 %", "adopted", "settled: version 2"]
     assert experiment.state == "ended"
     assert models.alias(model, "champion") == "2"
@@ -269,7 +269,7 @@ def test_the_report_is_in_the_run_before_the_decision(
 def test_tags_that_are_not_as_decisions_write_them_count_for_nothing(
     experiment: RunningExperiment, models: RegisteredModels, key: str, value: str
 ) -> None:
-    experiment.write(Action.CONTINUE)  # with reasons and time, so that the tag alone is in doubt
+    experiment.write(Action.CONTINUE)  # with reasons and time, so that only the tag is in doubt
     assert "; continue: " in experiment.step()
     models.client.set_model_version_tag(experiment.environment.model, "2", key, value)
     assert experiment.step() == WAITING

@@ -69,7 +69,7 @@ class Mode:
         notified = len(self.environment.notifications.received)
         assert f"requested: https://forge.example/pull/{requests + 1}" in verb()
         assert len(self.forge.opened) == requests + 1, "a repeated verb requests nothing else"
-        assert len(self.environment.notifications.received) == notified, "and tells nobody again"
+        assert len(self.environment.notifications.received) == notified, "and sends no further notification"
         self.forge.merge(self.remote)
 
 
@@ -164,7 +164,7 @@ def test_a_promotion(mode: Mode) -> None:
 
 def test_a_requested_rollback_waits_for_its_merge_though_the_guardrails_pass_again(mode: Mode) -> None:
     if mode.forge is None:
-        pytest.skip("a commit waits for nobody")
+        pytest.skip("a commit does not wait for people")
     mode.check(mode.step, "100 %", f"Give {mode.environment.model} version 2 100 % of the requests")
     requested = mode.abort()
     assert mode.step() == requested
@@ -176,7 +176,7 @@ def test_a_requested_rollback_waits_for_its_merge_though_the_guardrails_pass_aga
 def test_a_step_counts_from_its_merge(mode: Mode) -> None:
     """A person may merge hours after the request; the interval and the metrics start then."""
     if mode.forge is None:
-        pytest.skip("a commit is on the branch when it is made")
+        pytest.skip("a commit is on the branch at once")
     environment = mode.environment
     environment.settings |= {"steps": (50, 100), "interval": 3600}
     mode.step()

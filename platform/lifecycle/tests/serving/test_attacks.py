@@ -32,7 +32,7 @@ pytestmark = pytest.mark.soak
 
 BODY = json.dumps({"features": row()}).encode()
 LARGEST = b" " * (MEGABYTE - len(BODY)) + BODY
-DESCRIPTORS = 576  # that a worker may have: 512 for connections, and 64 for all else
+DESCRIPTORS = 576  # that a worker may have: 512 for connections, and 64 for everything else
 HALF_OPEN = 5000
 METRICS = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"
 

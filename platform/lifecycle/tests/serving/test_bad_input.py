@@ -110,7 +110,7 @@ def test_a_body_of_unknown_size_is_rejected_at_the_limit(server: Server) -> None
 
 
 ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
-    "bytes that are no text in the path": (b"GET /v1/models/%ff%00 HTTP/1.1", 404),
+    "bytes that are not text in the path": (b"GET /v1/models/%ff%00 HTTP/1.1", 404),
     "no ASCII in the path": ("GET /v1/models/é HTTP/1.1".encode(), 400),
     "a path out of the prefix": (b"GET /v2/../metrics HTTP/1.1", 404),
     "another host's address": (b"GET http://elsewhere.example/v2/ HTTP/1.1", 404),
@@ -119,7 +119,7 @@ ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
     "a method of no endpoint": (b"DELETE /predict HTTP/1.1", 405),
     "a websocket": (b"GET /predict HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket", 405),
     "HTTP/2 over cleartext": (b"GET /v2 HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c", 200),
-    "a length that is no number": (b"POST /predict HTTP/1.1\r\ncontent-length: +1", 400),
+    "a length that is not a number": (b"POST /predict HTTP/1.1\r\ncontent-length: +1", 400),
     "a negative length": (b"POST /predict HTTP/1.1\r\ncontent-length: -1", 400),
     "two lengths": (b"POST /predict HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2", 400),
     "a length of 20 digits": (b"POST /predict HTTP/1.1\r\ncontent-length: 18446744073709551615", 413),

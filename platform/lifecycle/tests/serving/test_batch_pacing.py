@@ -16,7 +16,7 @@ def test_a_single_client_never_waits() -> None:
         pacing.record_arrival(now)
         assert pacing.wait(1) == 0
         pacing.record_call(1, 0.010)
-        now += 0.010 + 0.001  # its next request comes after its answer
+        now += 0.010 + 0.001  # its next request follows the response
 
 
 def test_many_clients_after_a_long_pause_are_waited_for() -> None:
@@ -33,7 +33,7 @@ def test_one_slow_call_does_not_cause_long_waits() -> None:
     pacing.record_arrival(0.0)
     pacing.record_call(1, 11.0)
     pacing.record_arrival(8.0)
-    assert pacing.wait(1) > 1, "the rule alone would give a long wait"
+    assert pacing.wait(1) > 1, "without the limit, the wait would be long"
     assert pacing.max_wait <= 0.02
 
 

@@ -68,7 +68,7 @@ def test_half_open_connections_lock_nobody_out(bounded: Server) -> None:
             if number % 2:
                 client.sendall(PREDICT)
         assert bounded.predict(row()).status_code == 200
-        assert count_sockets(worker) < 20 + 15, "its connections, and sockets of its own"
+        assert count_sockets(worker) < 20 + 15, "its connections, and its own sockets"
 
 
 def test_a_hanging_sink_takes_no_more_memory_than_the_queue(registry: str, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_feature_flags_disable_batching_tracing_and_the_log(registry: str, tmp_p
             with ThreadPoolExecutor(16) as pool:
                 responses = [pool.submit(server.predict, row()) for _ in range(64)]
                 assert {response.result().status_code for response in responses} == {200}
-            assert server.metric("groundwork_batch_rows_bucket", 'le="1.0"') == 64, "each request had a call of its own"
+            assert server.metric("groundwork_batch_rows_bucket", 'le="1.0"') == 64, "each request had its own call"
             many = server.client.post("/predict", json={"features": [row()] * 5})
             assert len(many.json()["predictions"]) == 5
             assert server.stop() == 0

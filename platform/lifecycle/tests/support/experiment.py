@@ -144,7 +144,7 @@ def fill(spool: Spool) -> int:
             spool.add([prediction(f"r{added}", response="x" * 1000)])
         except SpoolFullError:
             return added
-    raise AssertionError("the spool takes more than 10 MB: it has no bound")
+    raise AssertionError("the spool accepts more than 10 MB: it has no limit")
 
 
 def user_of(variant: str, percent: int = 50) -> str:

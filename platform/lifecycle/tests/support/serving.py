@@ -100,7 +100,7 @@ def register(name: str, model: Any, table: pd.DataFrame, target: Any, **options:
             name="model",
             serialization_format="skops",
             registered_model_name=name,
-            pip_requirements=contract.load().requirements,  # else MLflow runs the model to infer them
+            pip_requirements=contract.load().requirements,  # otherwise MLflow runs the model to infer them
             **options,
         )
     version = str(logged.registered_model_version)

@@ -54,7 +54,7 @@ def test_a_run_writes_its_report_before_it_ends(
 
     monkeypatch.setattr(command, "_train", train)
     file = tmp_path / "termination-log"
-    file.write_text("what the kubelet has put there")
+    file.write_text("a file from the kubelet")
     assert command.main(["run", "--report", str(file)]) == 1
     report = TrainingReport.model_validate_json(file.read_text())
     is_refusal = isinstance(error, pipeline.TrainingFailedError)

@@ -275,7 +275,7 @@ async def _handle_malformed(request: Request, error: Exception) -> Response:  # 
 
 
 async def _handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # the client does not read it
 
 
 _HANDLERS: Mapping[Any, Any] = {

@@ -197,7 +197,7 @@ def _decide(options: argparse.Namespace) -> None:
 
 
 def _find_running(path: Path, name: str | None) -> list[Experiment]:
-    """All running experiments, or one. Without a file there are none: git-sync may start later and create it."""
+    """All running experiments, or one. Without a file there are none: the sync from git may create it later."""
     if name is None and not path.exists() and path.parent.is_dir():
         print(f"There are no experiments until {path} appears.")
         return []

@@ -87,7 +87,7 @@ class Decider:
         self._participations.decide(participation, verdict.action, verdict.reasons, analysis.until)
 
     def _log_report(self, participation: Participation, analysis: Analysis) -> None:
-        """Log the report to the version's run, beside its other artifacts; a version without a run has no report."""
+        """Log the report to the version's run, with its other artifacts; a version without a run has no report."""
         version = self._registry.find_version(participation.model, participation.version)
         run_id = version.model_version.lineage.run_id if version else ""
         if not run_id:

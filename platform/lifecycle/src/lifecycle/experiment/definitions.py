@@ -14,7 +14,7 @@ class DefinitionsFile:
     """The file, which is read again when it has changed. While it is invalid, its last valid content stays in force.
 
     `backup` stores that content for a process that starts while the file is invalid. If there is neither file nor
-    backup, but the file's folder, there are no experiments yet: git-sync may create the file after the router starts.
+    backup, but the file's folder, there are no experiments yet: the sync from git may create it later.
     """
 
     def __init__(self, path: Path, backup: Path) -> None:

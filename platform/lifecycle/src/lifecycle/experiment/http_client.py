@@ -108,7 +108,7 @@ class _Connection(asyncio.Protocol):
         self._client = client
         self._origin = origin
         self._parser = httptools.HttpResponseParser(self)
-        self._response: asyncio.Future[Response] | None = None  # what a request waits for
+        self._response: asyncio.Future[Response] | None = None  # which a request waits for
         self._is_head = self._has_begun = self._has_headers = False
         self._headers: Headers = []
         self._body: list[bytes] = []

@@ -97,7 +97,7 @@ def _explain_mismatch(check: RatioCheck) -> str:
     remedy = (
         "Find out which users are missing before any figure is believed"
         if check.subject == "users"
-        else "Report an outcome for every prediction, of both variants, also where it is 0"
+        else "Report an outcome for every prediction, of both variants, even if it is 0"
     )
     champion = check.challenger + check.champion - check.expected
     return (

@@ -20,7 +20,7 @@ from lifecycle.core.names import GATE_REASONS_TAG, GATE_REPORT_PATH, GATE_TAG, H
 from lifecycle.gate.scores import ScoringError, score
 from lifecycle.gate.settings import GateSettings
 
-# Metrics that a run logged and those of the loaded model differ at most by rounding.
+# The metrics that a run logged and the loaded model's metrics differ at most by rounding.
 _ROUNDING = 1e-6
 _MAX_TAG = 1000  # characters
 

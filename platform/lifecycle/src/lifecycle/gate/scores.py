@@ -32,7 +32,7 @@ def score(held_out: pd.DataFrame, predictions: Sequence[float], slices: Sequence
     if missing:
         raise ScoringError(f"The held-out data has no column {', '.join(missing)}, which the gate scores by.")
     if len(predictions) != len(held_out):
-        raise ScoringError(f"The model gives {len(predictions)} predictions for {len(held_out)} held-out rows.")
+        raise ScoringError(f"The model returns {len(predictions)} predictions for {len(held_out)} held-out rows.")
     truth, predicted = held_out[TARGET], pd.Series(list(predictions), index=held_out.index)
     _check_classes(f"The column `{TARGET}` of the held-out data has", truth)
     _check_classes("The model predicts", predicted)

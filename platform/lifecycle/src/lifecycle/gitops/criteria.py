@@ -77,8 +77,8 @@ class Criteria(_Compared):
         if self.outcome == LATENCY and self.minimum_effect >= 1:
             raise ValueError("the minimum effect on latency is a share below 1: 0.05 is 5 % faster")
         names = [guardrail.outcome for guardrail in self.guardrails]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"the guardrail {', '.join(twice)} appears more than once; keep one")
+        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the guardrail {', '.join(duplicates)} appears more than once; keep one")
         if self.outcome in names:
             raise ValueError(f"{self.outcome} decides, so it cannot also be a guardrail: remove it from `guardrails`")
         return self

@@ -75,8 +75,10 @@ class Experiment(BaseModel):
 
     @model_validator(mode="after")
     def _check_criteria(self) -> Self:
-        if taken := sorted(set(self.outcomes) & set(BUILT_IN)):
-            raise ValueError(f"the outcome {', '.join(taken)} has the name of a built-in measure; use another name")
+        if conflicting := sorted(set(self.outcomes) & set(BUILT_IN)):
+            raise ValueError(
+                f"the outcome {', '.join(conflicting)} has the name of a built-in measure; use another name"
+            )
         if self.criteria is None:
             return self
         known = {*self.outcomes, LATENCY}
@@ -124,8 +126,8 @@ class _File(BaseModel):
             ("the name", [experiment.name for experiment in self.experiments]),
             ("a running experiment of the model", [each.model for each in self.experiments if each.is_running]),
         ):
-            if twice := sorted({value for value in values if values.count(value) > 1}):
-                raise ValueError(f"{what} {', '.join(twice)} appears more than once; keep one")
+            if duplicates := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"{what} {', '.join(duplicates)} appears more than once; keep one")
         return self
 
 

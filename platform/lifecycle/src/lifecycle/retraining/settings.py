@@ -25,7 +25,7 @@ class ScheduleSettings(BaseSettings):
     model_config = _CONFIG
 
     url: str = Field("http://127.0.0.1:8080", pattern="^https?://.+$", description="the service's address")
-    token: SecretStr = Field(min_length=16, description="the bearer token that whoever asks for a run has to show")
+    token: SecretStr = Field(min_length=16, description="the bearer token with which clients request a run")
 
 
 class RetrainingSettings(BaseSettings):
@@ -33,7 +33,7 @@ class RetrainingSettings(BaseSettings):
 
     model_config = _CONFIG
 
-    token: SecretStr = Field(min_length=16, description="the bearer token that whoever asks for a run has to show")
+    token: SecretStr = Field(min_length=16, description="the bearer token with which clients request a run")
     models: Names = Field(min_length=1, description="the registered models that may be retrained, separated by commas")
     scheduled: Names = Field((), description="the models of these that the schedule retrains, separated by commas")
     alerts: Names = Field(

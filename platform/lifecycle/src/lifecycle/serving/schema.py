@@ -154,7 +154,7 @@ class InputSchema:
             raise invalid_input(f"{path}: {_list_features(missing, self.names)} missing, and required")
         if extra:
             features = _list_features(extra, sorted(extra))
-            raise invalid_input(f"{path}: {features} unknown; the model takes {_quote(self.names)}")
+            raise invalid_input(f"{path}: {features} unknown; the model's features are {_quote(self.names)}")
         return tuple(map(row.get, self.names))
 
     def _values_of_list(self, row: list[Any], path: str) -> Row:
