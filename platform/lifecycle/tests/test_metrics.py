@@ -47,7 +47,7 @@ def run(code: str) -> str:
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def test_the_recorded_metrics_are_those_of_the_processes() -> None:
+def test_the_recorded_metrics_are_the_processes_own() -> None:
     found = [line.split() for line in run(_LIST).splitlines()]
     assert recorded()["metrics"] == sorted(name for kind, name in found if kind != "histogram")
     assert recorded()["histograms"] == sorted(name for kind, name in found if kind == "histogram")

@@ -105,7 +105,7 @@ def test_the_contract_equals_the_lock_and_what_is_installed() -> None:
 
 
 @pytest.mark.process
-def test_a_model_made_for_the_contract_passes(model: Path) -> None:
+def test_a_model_that_fits_the_contract_passes(model: Path) -> None:
     contract.check(model)
 
 

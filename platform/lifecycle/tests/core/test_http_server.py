@@ -279,7 +279,7 @@ def test_only_some_requests_may_wait_on_one_connection(server: Running) -> None:
         b"CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n",
     ],
 )
-def test_what_is_not_http_gets_400(server: Running, text: bytes) -> None:
+def test_bytes_that_are_not_http_get_400(server: Running, text: bytes) -> None:
     with server.connect() as client:
         client.sendall(text)
         assert read_all(client).startswith(b"HTTP/1.1 400")

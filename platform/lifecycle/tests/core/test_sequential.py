@@ -129,7 +129,7 @@ def test_48_in_place_of_50_percent_deviates() -> None:
 
 
 @pytest.mark.parametrize(("hits", "share"), [(1, 0.0), (9, 1.0)])
-def test_what_cannot_happen_is_evident_at_once(hits: int, share: float) -> None:
+def test_an_impossible_result_is_evident_at_once(hits: int, share: float) -> None:
     assert deviate_from_share(hits, 10, share) == math.inf
     assert deviate_from_share(10 * share, 10, share) == 0
 

@@ -130,7 +130,7 @@ def test_a_window_of_minutes_ends_with_the_last_full_minute(registry: ModelRegis
         check_model(registry, "drifting", settings(store, window_hours=0.5), clock=lambda: now)
 
 
-def test_training_keeps_a_reference_with_every_input_the_output_and_the_accuracy(
+def test_training_logs_a_reference_with_every_input_the_output_and_the_accuracy(
     registry: ModelRegistry, trained: ModelVersion, tmp_path: Path
 ) -> None:
     reference = read_reference(registry, trained, tmp_path)

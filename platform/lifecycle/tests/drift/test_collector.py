@@ -70,7 +70,7 @@ def is_ready(url: str) -> bool:
 
 
 @pytest.mark.process
-def test_what_serving_sent_is_in_the_store_when_the_process_has_ended(
+def test_serving_events_are_in_the_store_after_the_process_has_ended(
     process: tuple[subprocess.Popen[bytes], str], tmp_path: Path
 ) -> None:
     started, url = process
@@ -124,7 +124,7 @@ def post(app: Starlette, content: str, headers: Mapping[str, str]) -> httpx.Resp
     return asyncio.run(send())
 
 
-def test_what_does_not_fit_is_refused_as_a_whole(tmp_path: Path) -> None:
+def test_records_that_do_not_fit_are_refused_as_a_whole(tmp_path: Path) -> None:
     events = EventFile(tmp_path / "events", 1 << 20)
     large = [event(1, note="x" * (1 << 19))]
     events.add(large)
@@ -158,7 +158,7 @@ def test_a_request_that_is_not_a_batch_of_events_is_refused(
     assert events.measure() == 0
 
 
-def test_metrics_are_those_of_the_last_report_on_each_model(tmp_path: Path) -> None:
+def test_metrics_are_from_the_last_report_on_each_model(tmp_path: Path) -> None:
     column = ColumnResult("age", "input", "chi-square", 0.0, 0.5, None, None, 0.0, 0.0, True, ["a"], [1.0], [1.0])
     accuracy = AccuracyResult(100, 80, 0, 0.9, 0.001, 0.002, True)
     found = DriftReport(

@@ -121,7 +121,7 @@ def test_an_event_that_was_delivered_twice_counts_once(log: Path) -> None:
     assert (summary.rows, summary.repeated) == (2, 1)
 
 
-def test_what_serving_writes_meanwhile_is_left_for_the_next_time(log: Path) -> None:
+def test_events_written_during_a_compaction_are_left_for_the_next_one(log: Path) -> None:
     write(log, event(1))
     os.utime(log)
     assert compact(log).rows == 0
@@ -132,7 +132,7 @@ def test_what_serving_writes_meanwhile_is_left_for_the_next_time(log: Path) -> N
     assert list(log.parent.glob("inference.jsonl*")) == []
 
 
-def test_a_compaction_that_fails_loses_nothing_and_its_repetition_doubles_nothing(
+def test_a_failed_compaction_loses_nothing_and_repeating_it_duplicates_nothing(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(log, event(1), event(2, NOON + timedelta(days=1)))

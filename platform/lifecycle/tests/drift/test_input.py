@@ -82,7 +82,7 @@ def test_a_lower_accuracy_is_drift(run: Analysis, log: pd.DataFrame, tmp_path: P
     assert report.reasons[0].startswith("the accuracy is 0.7500 over 2000 known outcomes, the reference's is 0.9000")
 
 
-def test_few_outcomes_say_nothing(run: Analysis, log: pd.DataFrame, tmp_path: Path) -> None:
+def test_few_outcomes_are_not_evaluated(run: Analysis, log: pd.DataFrame, tmp_path: Path) -> None:
     write_log(tmp_path, log)
     write_outcomes(tmp_path, {f"r-{number}": 1 - log["output_predict"][number] for number in range(99)}, NOW)
     report = run()
@@ -147,7 +147,7 @@ def test_a_value_that_serving_never_accepts_is_an_error(
         run()
 
 
-def test_no_log_is_an_error(run: Analysis) -> None:
+def test_a_missing_log_is_an_error(run: Analysis) -> None:
     with pytest.raises(
         InputError, match="There is nothing in the inference log of wine version 3 from 2026-11-25 00:00"
     ):

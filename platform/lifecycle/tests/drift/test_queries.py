@@ -30,7 +30,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return found
 
 
-def test_counts_are_those_of_numpy(
+def test_counts_equal_numpys(
     engine: Engine, tmp_path: Path, generator: np.random.Generator, reference: ReferenceProfile
 ) -> None:
     rows = make_rows(generator)

@@ -23,7 +23,7 @@ MANY = 1000  # rows per hour
 
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "exponential"])
 @pytest.mark.parametrize("factor", [1.0, 1.3])
-def test_distances_agree_with_those_of_the_values(draw: str, factor: float) -> None:
+def test_distances_agree_with_distances_of_the_values(draw: str, factor: float) -> None:
     generator = np.random.default_rng(1)
     reference, window = getattr(generator, draw)(size=3000), factor * getattr(generator, draw)(size=2000) + 0.1
     profile = profile_column(pd.Series(reference))

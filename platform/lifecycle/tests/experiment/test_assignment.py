@@ -69,7 +69,7 @@ def test_the_tests_above_find_a_hash_that_is_not_independent(two: tuple[np.ndarr
     assert stats.chi2_contingency(table).pvalue < SIGNIFICANCE
 
 
-def test_a_growing_share_keeps_who_is_in() -> None:
+def test_with_a_growing_share_users_keep_the_challenger() -> None:
     users = [f"user-{number}" for number in range(20_000)]
     inside: set[str] = set()
     for share in (0, 1, 100, 1000, 2500, 5000, 9999, BUCKETS):

@@ -32,7 +32,7 @@ def width(comparison: Comparison) -> float:
     return comparison.any_time.high - comparison.any_time.low
 
 
-def test_a_covariate_narrows_the_interval_by_what_it_explains() -> None:
+def test_a_covariate_narrows_the_interval_by_the_part_it_explains() -> None:
     without, with_covariate = simulate(1, effect=0.1)
     assert width(with_covariate) == pytest.approx(math.sqrt(1 - 0.8**2) * width(without), rel=0.05)
     assert with_covariate.means is not None
@@ -48,7 +48,7 @@ def test_a_covariate_adds_no_difference_to_equal_variants() -> None:
     assert 2 <= wrong <= 20, "of 200 at a level of 5 %, looked at once"
 
 
-def test_users_without_a_covariate_stay_as_they_are() -> None:
+def test_users_without_a_covariate_are_unchanged() -> None:
     values, known = np.array([1.0, 2.0, 3.0, 4.0, 9.0]), np.array([1.0, 2.0, 3.0, 4.0, math.nan])
     assert covariate.adjust(values, known).tolist() == [2.5, 2.5, 2.5, 2.5, 9.0]
     values[1] = math.nan
@@ -61,7 +61,7 @@ def test_a_covariate_that_says_nothing_changes_nothing(known: list[float]) -> No
     assert covariate.adjust(values, np.array(known)).tolist() == values.tolist()
 
 
-def test_only_what_was_before_the_first_prediction_counts() -> None:
+def test_only_values_from_before_the_first_prediction_count() -> None:
     simulation = Simulation(OF, 2, 1, seed=1)
     users = simulation.create()
     users = type(users)(["a", "b"], *(users.share, users.is_challenger), *(np.full(2, TIME),) * 2, users.values)

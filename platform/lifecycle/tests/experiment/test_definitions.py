@@ -119,7 +119,7 @@ def test_an_outcome_cannot_have_the_name_of_a_built_in_measure() -> None:
         parse(content.encode(), "file")
 
 
-def test_a_changed_file_is_in_force_soon_and_keeps_who_is_in(router: RunningRouter) -> None:
+def test_a_changed_file_is_soon_in_force_and_users_keep_their_variants(router: RunningRouter) -> None:
     inside = user_of("challenger", percent=5)
     router.file.write_text(FILE.replace("challenger_percent: 50", "challenger_percent: 5"))
     path = f"/ab-test/experiments/{EXPERIMENT}/assignment"
@@ -147,7 +147,7 @@ def test_the_last_valid_file_stays_in_force(router: RunningRouter, content: str 
     eventually(lambda: metric("groundwork_experiment_definitions_valid") == 1, "the repaired file is in force")
 
 
-def test_a_process_that_starts_with_an_invalid_file_takes_the_last_valid_one(tmp_path: Path) -> None:
+def test_a_process_that_starts_with_an_invalid_file_uses_the_last_valid_one(tmp_path: Path) -> None:
     file, backup = tmp_path / "experiments.yaml", tmp_path / "backup.yaml"
     file.write_text(VALID)
     DefinitionsFile(file, backup)

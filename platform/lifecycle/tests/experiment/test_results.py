@@ -43,7 +43,7 @@ def test_outcomes_are_joined_in_any_stored_order() -> None:
         assert counts(joined) == (0, 0, 0, 0)
 
 
-def test_of_what_is_reported_twice_the_first_counts() -> None:
+def test_the_first_of_two_records_counts() -> None:
     results = [outcome(at=TIME + 20, value=0), outcome(at=TIME + 10, value=1), prediction(), prediction(at=TIME + 5)]
     joined = join(results, WINDOW)
     (row,) = joined.rows

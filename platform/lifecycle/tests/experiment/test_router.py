@@ -215,7 +215,7 @@ def test_the_api_shows_the_assignment_that_requests_get(router: RunningRouter, r
     assert not router.services[role].received
 
 
-def test_the_api_says_what_is_wrong(router: RunningRouter) -> None:
+def test_the_api_explains_what_is_wrong(router: RunningRouter) -> None:
     unknown = router.client.get("/ab-test/experiments/of-another/assignment", headers={"x-user-id": "1"})
     assert unknown.status_code == 404
     assert EXPERIMENT in unknown.json()["error"]

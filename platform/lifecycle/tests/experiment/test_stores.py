@@ -40,7 +40,7 @@ def tested(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         yield opened
 
 
-def test_what_is_written_is_read_by_another_process(tested: StoreUnderTest) -> None:
+def test_another_process_reads_what_was_written(tested: StoreUnderTest) -> None:
     records: list[Record] = [
         assignment(),
         prediction(response='{"outputs": ["Zoë 李🙂 \\u0000"]}', fallback="timeout", served_by="champion"),
@@ -106,7 +106,7 @@ def test_nothing_to_write_is_not_an_error(tested: StoreUnderTest) -> None:
     tested.store.write([])
 
 
-def test_a_store_that_is_away_says_so_and_works_when_it_is_back(tested: StoreUnderTest) -> None:
+def test_an_unavailable_store_reports_it_and_works_when_it_is_back(tested: StoreUnderTest) -> None:
     tested.store.write([prediction("before")])
     tested.disable()
     with pytest.raises(UnavailableError):
@@ -153,7 +153,7 @@ def test_a_store_that_cannot_be_reached_is_unavailable(
         open_unreachable(name, tmp_path, monkeypatch).write([prediction()])
 
 
-def test_a_store_that_is_full_says_so_and_takes_records_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_store_reports_it_and_accepts_records_when_there_is_room(tmp_path: Path) -> None:
     """Of SQLite: the others have no bound. A file that may not grow is a full disk to it."""
     store = SqliteStore(str(tmp_path / "experiments.db"))
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
@@ -169,7 +169,7 @@ def test_a_store_that_is_full_says_so_and_takes_records_when_there_is_room(tmp_p
     store.close()
 
 
-def test_dynamodb_that_takes_a_part_of_a_batch_gets_all_of_it_again(
+def test_if_dynamodb_accepts_part_of_a_batch_the_rest_is_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`UnprocessedItems`, which moto does not return by itself: the call's result is replaced once."""
@@ -177,11 +177,11 @@ def test_dynamodb_that_takes_a_part_of_a_batch_gets_all_of_it_again(
         client = tested.store._client  # type: ignore[attr-defined]
         original = client.batch_write_item
 
-        def take_a_part(**request: object) -> object:
+        def process_a_part(**request: object) -> object:
             client.batch_write_item = original
             return {"UnprocessedItems": request["RequestItems"]}
 
-        client.batch_write_item = take_a_part
+        client.batch_write_item = process_a_part
         with pytest.raises(UnavailableError, match="1 of 1 items not written") as error:
             tested.store.write([prediction()])
         assert error.value.reason == "throttled"

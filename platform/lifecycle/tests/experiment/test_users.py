@@ -60,7 +60,7 @@ def test_a_user_of_many_requests_counts_once() -> None:
     assert users.is_challenger.sum() == 1
 
 
-def test_what_happens_after_the_users_window_does_not_count() -> None:
+def test_records_from_after_the_users_window_do_not_count() -> None:
     results: list[Result] = [
         prediction("r1"),
         outcome("r1", TIME + 6 * DAY, value=1),
@@ -95,7 +95,7 @@ def test_a_value_does_not_change_after_the_users_window_has_closed() -> None:
     assert closed[0] == closed[1] == closed[2]
 
 
-def test_users_are_in_the_stratum_of_the_share_that_they_came_in_at() -> None:
+def test_users_are_in_the_stratum_of_the_share_at_which_they_entered() -> None:
     """A ramp from 10 to 50 % moves a user from the champion to the challenger; later records do not count."""
     results: list[Result] = [
         prediction("a1", user="a", variant="champion", share=1000),
@@ -123,13 +123,13 @@ def test_an_outcome_without_an_assignment_adds_no_user() -> None:
     assert found.join.unmatched_outcomes == 1
 
 
-def test_of_an_outcome_that_is_reported_twice_the_first_counts() -> None:
+def test_the_first_of_two_reported_outcomes_counts() -> None:
     results = [prediction("r1"), outcome("r1", TIME + 20, value=0), outcome("r1", TIME + 10, value=1)]
     assert values(results)["converted"] == 1
     assert collect(results).join.repeated_outcomes == 1
 
 
-def test_what_is_from_the_future_does_not_count_yet() -> None:
+def test_records_from_the_future_do_not_count_yet() -> None:
     results: list[Result] = [prediction("r1"), prediction("r2", NOW + 60, user="late"), outcome("r1", NOW + 60)]
     found = collect(results)
     assert (len(found.users), found.later_predictions) == (1, 1)

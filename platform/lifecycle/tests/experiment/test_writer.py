@@ -61,7 +61,7 @@ def ids(store: SqliteStore) -> set[str]:
     return {result.request_id for result in store.read_results(EXPERIMENT)}
 
 
-def test_all_that_waits_is_written_in_batches(spool: Spool, store: FailingStore) -> None:
+def test_waiting_records_are_written_in_batches(spool: Spool, store: FailingStore) -> None:
     sizes: list[int] = []
     store.before = lambda records: sizes.append(len(records))
     spool.add([prediction(f"r{number}") for number in range(250)])
@@ -73,7 +73,7 @@ def test_all_that_waits_is_written_in_batches(spool: Spool, store: FailingStore)
     assert metric("groundwork_experiment_written_records_total", kind="prediction") == written + 250
 
 
-def test_a_store_that_is_away_is_tried_again_with_growing_delays_and_nothing_is_lost(
+def test_an_unavailable_store_is_retried_with_growing_delays_and_nothing_is_lost(
     spool: Spool, store: FailingStore
 ) -> None:
     failures = iter(range(8))

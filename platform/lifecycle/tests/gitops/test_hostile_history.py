@@ -62,7 +62,7 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("case", MESSAGES)
-def test_a_commit_of_somebody_else_stops_nobody(
+def test_a_commit_of_somebody_else_does_not_stop_anyone(
     repository: Repository, remote: GitRemote, gitops: GitopsSettings, case: str
 ) -> None:
     command = ["git", "-C", str(remote.path), "-c", "user.name=Eve", "-c", "user.email=eve@localhost"]

@@ -43,7 +43,9 @@ def test_only_the_line_of_the_digest_changes(remote: GitRemote, gitops: GitopsSe
     assert remote.read(PATH).index(NEW) > remote.read(PATH).index("groundwork-serving")
 
 
-def test_again_it_changes_nothing_and_a_former_image_comes_back(remote: GitRemote, gitops: GitopsSettings) -> None:
+def test_setting_a_digest_again_changes_nothing_and_a_former_image_can_return(
+    remote: GitRemote, gitops: GitopsSettings
+) -> None:
     for digest in (NEW, NEW, OLD, NEW):
         publish_digest(gitops, "groundwork-serving", digest)
     assert len(remote.events()) == 3
@@ -55,7 +57,7 @@ def test_an_image_that_the_stack_does_not_have_is_named(gitops: GitopsSettings) 
         publish_digest(gitops, "absent", NEW)
 
 
-def test_the_command_prints_what_it_did(
+def test_the_command_prints_its_result(
     monkeypatch: pytest.MonkeyPatch, remote: GitRemote, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITOPS_REPOSITORY", str(remote.path))

@@ -87,7 +87,7 @@ def test_a_rejected_push_is_retried_on_top_of_the_other_one(repository: Reposito
     assert remote.subjects()[1:] == ["Another person writes stacks/dev/count", "Count e1", "Count e2"]
 
 
-def test_whether_anything_has_to_change_is_decided_by_the_remotes_current_state(
+def test_the_remotes_current_state_decides_whether_a_change_is_needed(
     repository: Repository, remote: GitRemote
 ) -> None:
     repository.commit([writing("e1")])

@@ -91,7 +91,7 @@ def test_an_event_is_sent_once_with_the_version_and_the_token(waiting: Inbox) ->
     assert waiting.counts() == {"dispatched": 1}
 
 
-def test_an_event_is_sent_until_the_forge_takes_it(waiting: Inbox) -> None:
+def test_an_event_is_sent_until_the_forge_accepts_it(waiting: Inbox) -> None:
     with Forge(503, 502, 204).running() as forge:
         dispatch(waiting, forge.url)
     assert (len(forge.received), waiting.counts()) == (3, {"dispatched": 1})
@@ -113,7 +113,7 @@ def test_attempts_are_bounded_and_people_are_notified_without_the_token(
     assert TOKEN not in caplog.text + event.detail + str(notifications.received)
 
 
-def test_what_a_command_promotes_is_not_sent(inbox: Inbox) -> None:
+def test_an_event_of_a_command_is_not_sent(inbox: Inbox) -> None:
     """The workflow's own command adds to the same inbox: sent, it would start the workflow again, without end."""
     inbox.add(f"{COMMAND_PREFIX}e1", "churn", "3")
     with Forge(204).running() as forge:

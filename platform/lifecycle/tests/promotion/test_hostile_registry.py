@@ -68,7 +68,7 @@ def test_hostile_names_are_rejected_and_others_are_promoted(
         assert text.replace("\n", "").isprintable()
 
 
-def test_hostile_tags_are_one_commit_each_with_what_was_meant(
+def test_hostile_tags_are_one_commit_each_with_the_intended_content(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     events = []

@@ -110,7 +110,7 @@ def test_a_replayed_delivery_is_rejected_also_after_a_restart(
     reopened.close()
 
 
-def test_the_same_event_in_another_delivery_is_accepted_and_left_to_the_worker(
+def test_the_same_event_in_another_delivery_is_accepted_and_the_worker_decides(
     receiver: TestClient, inbox: Inbox
 ) -> None:
     body = event()

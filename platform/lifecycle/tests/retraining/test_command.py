@@ -111,7 +111,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, *statuses: int) -> Iterator[list[Http
         yield requests
 
 
-def test_the_timer_asks_again_until_the_service_answers(
+def test_the_timer_retries_until_the_service_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serve(monkeypatch, 503, 503, 202) as requests:

@@ -126,7 +126,7 @@ def test_a_notice_is_sent_once(service: Service, sender: NoticeSender, receiver:
     assert len(receiver.notices) == 1
 
 
-def test_of_two_processes_one_tells_it(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_only_one_of_two_processes_sends_the_notice(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
     """Both have read the Job before either has set its annotation."""
     service.jobs.end("retrain-churn-1")
     both, listed = threading.Barrier(2), service.jobs.list_pods
@@ -145,7 +145,7 @@ def test_of_two_processes_one_tells_it(service: Service, sender: NoticeSender, r
     assert len(receiver.notices) == 1
 
 
-def test_a_process_that_dies_while_it_tells_leaves_it_to_another(
+def test_a_process_that_dies_while_sending_leaves_the_notice_to_another(
     service: Service, sender: NoticeSender, receiver: Receiver
 ) -> None:
     class Killed(BaseException):

@@ -134,7 +134,7 @@ def test_a_model_cools_down_from_the_start_of_its_last_run(service: Service) -> 
     assert [*service.jobs.manifests] == ["retrain-churn-1", "retrain-fraud-1", "retrain-churn-2"]
 
 
-def test_the_schedule_of_the_next_night_is_not_refused_by_that_of_the_last(service: Service) -> None:
+def test_the_schedule_of_one_night_does_not_block_the_next_one(service: Service) -> None:
     """It starts a second earlier than the one before."""
     service.answers("/schedule", b"")
     service.jobs.end("retrain-churn-1")

@@ -104,13 +104,13 @@ def test_a_sample_ratio_mismatch_blocks_and_is_reported(experiment: RunningExper
     assert experiment.step().startswith(f"{WAITING}; no decision: Sample ratio mismatch of users"), "another reason"
 
 
-def test_what_happened_before_the_challenger_came_in_does_not_count(experiment: RunningExperiment) -> None:
+def test_records_from_before_the_challenger_entered_do_not_count(experiment: RunningExperiment) -> None:
     """Such as fallbacks while there was no challenger, or an earlier one's answers."""
     experiment.record(effect=-0.2, before=11 * 24 * 3600.0)
     assert experiment.decide().startswith("no decision for version 2: Too few users")
 
 
-def test_a_challenger_that_replaces_another_comes_in_anew(experiment: RunningExperiment) -> None:
+def test_a_challenger_that_replaces_another_enters_again(experiment: RunningExperiment) -> None:
     experiment.write(Action.PROMOTE)
     experiment.environment.promote()
     experiment.environment.services["challenger"] = Service("3")
@@ -143,7 +143,9 @@ def test_two_runs_at_once_leave_the_first_decision(experiment: RunningExperiment
 
 
 @pytest.mark.parametrize("change", [{"state": "ended"}, {"model": "another"}], ids=["ended", "removed"])
-def test_an_experiment_that_people_end_holds_nothing(experiment: RunningExperiment, change: dict[str, str]) -> None:
+def test_an_experiment_that_people_end_does_not_hold_a_rollout(
+    experiment: RunningExperiment, change: dict[str, str]
+) -> None:
     experiment.define(**change)
     assert experiment.step() == "10 %"
 
@@ -169,7 +171,7 @@ def test_without_criteria_people_decide(environment: RolloutEnvironment, tmp_pat
     assert experiment.decide() == "no criteria, so people decide"
 
 
-def test_a_challenger_that_does_not_answer_does_not_come_in(environment: RolloutEnvironment, tmp_path: Path) -> None:
+def test_a_challenger_that_does_not_answer_does_not_enter(environment: RolloutEnvironment, tmp_path: Path) -> None:
     experiment = RunningExperiment(environment, tmp_path)
     experiment.define()
     environment.services["challenger"].version = None
@@ -225,7 +227,7 @@ def test_a_person_aborts_during_an_experiment(experiment: RunningExperiment, rem
     assert experiment.decided() is None
 
 
-def test_without_the_registry_nothing_is_decided_or_acted_upon(
+def test_without_the_registry_nothing_is_decided_or_done(
     experiment: RunningExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment.record(effect=0.1)
@@ -266,7 +268,7 @@ def test_the_report_is_in_the_run_before_the_decision(
         (EXPERIMENT_SINCE_TAG, "yesterday"),
     ],
 )
-def test_tags_that_are_not_as_decisions_write_them_count_for_nothing(
+def test_tags_in_another_format_are_not_decisions(
     experiment: RunningExperiment, models: RegisteredModels, key: str, value: str
 ) -> None:
     experiment.write(Action.CONTINUE)  # with reasons and time, so that only the tag is in doubt

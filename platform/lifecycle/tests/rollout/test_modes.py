@@ -115,7 +115,7 @@ def experiment(mode: Mode, tmp_path: Path) -> RunningExperiment:
     return RunningExperiment(mode.environment, tmp_path)
 
 
-def test_a_rollout_that_an_experiment_lets_go_on(mode: Mode, experiment: RunningExperiment) -> None:
+def test_a_rollout_that_continues_after_an_experiment(mode: Mode, experiment: RunningExperiment) -> None:
     mode.define(experiment)
     before = mode.remote.git("rev-parse", "main")
     for _ in range(2):

@@ -50,7 +50,7 @@ def bodies(model: str, values: Mapping[str, Any], datatypes: Mapping[str, str]) 
 
 
 @pytest.mark.parametrize("name", ["plain", "mixed"])
-def test_no_body_gets_a_server_error_and_every_one_is_counted(name: str, server: Server, mixed: Server) -> None:
+def test_bodies_never_get_a_server_error_and_all_are_counted(name: str, server: Server, mixed: Server) -> None:
     is_plain = name == "plain"
     target, values = (server, row()) if is_plain else (mixed, MIXED)
     forms = bodies(name, values, dict.fromkeys(FEATURES, "FP64") if is_plain else _DATATYPES)

@@ -246,7 +246,7 @@ def test_a_setting_out_of_bounds_is_named(monkeypatch: pytest.MonkeyPatch, capsy
     assert "TRAINING_TRIALS is '0': input should be greater than or equal to 1" in capsys.readouterr().err
 
 
-def test_the_pipeline_file_is_what_the_code_compiles_to() -> None:
+def test_the_pipeline_file_agrees_with_the_code() -> None:
     compiled = pipeline.specification(SubmitSettings().image)
     assert compiled == yaml.safe_load(CHECKED_IN.read_text()), (
         "The pipeline file is stale: python -m lifecycle.training compile --output pipelines/training.yaml"

@@ -34,7 +34,7 @@ def test_a_refusal_of_the_gate_has_its_reasons() -> None:
     assert [reason.strip() for reason in report.reasons] == ["The gate rejects it:", "- accuracy is 0.8"]
 
 
-def test_a_gate_that_says_nothing_has_failed_and_refused_nothing() -> None:
+def test_a_gate_without_a_message_has_failed_rather_than_refused() -> None:
     report = fail("gate", "Traceback", "MemoryError").report
     assert report.outcome is TrainingOutcome.FAILED
     assert "MemoryError" in report.reasons[0]
