@@ -67,7 +67,7 @@ def test_a_registered_version_has_a_notice(service: Service, sender: NoticeSende
     assert receiver.lines == [
         "churn version 7 (aws-dev): retrained",
         "• retraining was started by drift: age has drifted",
-        "• the gate passed; the version is the challenger, which promotion takes from there",
+        "• the gate passed; the version is now the challenger, and its promotion follows",
         "• https://mlflow.example.com/#/runs/abc",
     ]
 

@@ -87,7 +87,7 @@ def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
         ("losses", "30 of 1030 requests failed, of the champion's 0 of 1000"),
         ("latency", "100 of 1000 responses took longer than 0.5 s, more than 0.05"),
         ("rejections", "100 of 1000 requests were rejected, of the champion's 0 of 1000"),
-        ("restarts", "restarts are 1, more than 0"),
+        ("restarts", "1 container restarts, more than 0"),
         ("deaths", "1 worker processes died, more than 0"),
     ],
 )

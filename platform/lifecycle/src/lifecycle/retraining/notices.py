@@ -89,7 +89,7 @@ class NoticeSender:
         reason = job.annotations.get(REASON, "")
         details = [f"retraining was started by {job.trigger}{f': {reason}' if reason else ''}", *result.reasons]
         if result.outcome is TrainingOutcome.RETRAINED and result.version:
-            details.append("the gate passed; the version is the challenger, which promotion takes from there")
+            details.append("the gate passed; the version is now the challenger, and its promotion follows")
         else:
             details.append(f"Job {job.name} in the namespace {self._settings.namespace}")
         if result.run_id and self._settings.run_url:

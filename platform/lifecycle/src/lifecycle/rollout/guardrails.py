@@ -170,7 +170,9 @@ class Guardrails:
         if settings.max_restarts is not None:
             restarts = measurements.count_restarts(challenger, periods.step)
             if restarts > settings.max_restarts:
-                return Evaluation(Result.FAILED, [f"restarts are {restarts:.0f}, more than {settings.max_restarts}"])
+                return Evaluation(
+                    Result.FAILED, [f"{restarts:.0f} container restarts, more than {settings.max_restarts}"]
+                )
         if counted < settings.min_requests:
             reason = f"{counted:.0f} of {settings.min_requests} requests seen in {periods.step:.0f} s"
             return Evaluation(Result.INCONCLUSIVE, [reason])
