@@ -128,7 +128,7 @@ def test_a_model_cools_down_from_the_start_of_its_last_run(service: Service) -> 
     service.clock.move(hours=19.9)
     (answer,) = service.post("/alerts", notification(alert(model="churn"))).json()["requests"]
     assert answer["answer"] == "cooling-down"
-    assert answer["reason"].endswith("no other one starts before 2026-11-30 22:00 UTC")
+    assert answer["reason"].endswith("no run starts before 2026-11-30 22:00 UTC")
     service.clock.move(hours=0.2)
     assert service.answers("/alerts", notification(alert(model="churn"))) == {"churn": "started"}
     assert [*service.jobs.manifests] == ["retrain-churn-1", "retrain-fraud-1", "retrain-churn-2"]

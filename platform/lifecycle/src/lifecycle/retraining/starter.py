@@ -90,8 +90,6 @@ class Starter:
         last = max(jobs, key=lambda job: job.created)
         end = last.created + self._settings.cool_down
         if self._clock() < end:
-            reason = (
-                f"the run {last.name} was started at {last.created:%Y-%m-%d %H:%M} UTC; no other one starts before "
-            )
+            reason = f"the run {last.name} was started at {last.created:%Y-%m-%d %H:%M} UTC; no run starts before "
             return Decision(request.model, Answer.COOLING_DOWN, f"{reason}{end:%Y-%m-%d %H:%M} UTC")
         return None
