@@ -21,7 +21,7 @@ PROMOTED = "churn version 3: promoted c0ffee"
 KUBECTL = f"""
 case "$*" in
 *"lifecycle.promotion promote churn 3"*) echo "{PROMOTED}" ;;
-*"lifecycle.promotion retry"*) echo "No challenger waits for its promotion." ;;
+*"lifecycle.promotion retry"*) echo "No challenger is waiting to be promoted." ;;
 *"lifecycle.retraining start churn"*) echo "churn: started: the run retrain-churn-4 has been started" ;;
 *"lifecycle.retraining "*) echo "churn: started: the run retrain-churn-5 has been started" ;;
 *"lifecycle.gitops set-image"*) echo "groundwork-serving: c0ffee" ;;

@@ -1,6 +1,6 @@
 """Runs benchmarks of this package and writes their report: `python -m bench lifecycle|experiments REPORT.md`.
 
-One that fails has its part in the report where it has written one, and the exit code is 1.
+If a benchmark fails, the report has the part that it has written, if any, and the exit code is 1.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 
 Speed: inferences in Parquet on this machine's disk, read and compared with the training reference, against pandas and
 SciPy on the same files in the same process; the median of three runs of each, without imports. Error rates: simulated,
-seeded windows. Evidently and NannyML run with their defaults in environments of their own, on the same rows.
+seeded windows. Evidently and NannyML run with their defaults in separate environments, on the same rows.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def run_analysis(files: Sequence[Path], reference: ReferenceProfile, cores: int)
 
 
 def run_pandas(files: Sequence[Path], reference: pd.DataFrame) -> None:
-    """The same questions as usually asked: KS, Wasserstein and PSI of each number, chi-square of the classes."""
+    """The same statistics, computed as usual: KS, Wasserstein and PSI of each number, chi-square of the classes."""
     names = [f"{layout.OUTPUT if name == 'predict' else layout.INPUT}{name}" for name in reference.columns]
     table = pd.concat([pd.read_parquet(file, columns=[*names, layout.TIME]) for file in files])
     table = table[(table[layout.TIME] >= WINDOW.start) & (table[layout.TIME] < WINDOW.end)]

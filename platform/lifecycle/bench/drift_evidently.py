@@ -15,7 +15,7 @@ from drift_peer import measure
 
 
 def finds_drift(reference: pd.DataFrame, window: pd.DataFrame) -> bool:
-    """Whether any column drifted by the threshold of its own test."""
+    """Whether any column drifted according to the threshold of its test."""
     snapshot = json.loads(Report([DataDriftPreset()]).run(window, reference).json())
     return int(snapshot["metrics"][0]["value"]["count"]) > 0
 

@@ -1,4 +1,4 @@
-"""What the peers of drift.py share: each measures itself in its own environment, which has pandas, and prints JSON."""
+"""Code that the peers of drift.py share: each measures itself in its own environment with pandas, and prints JSON."""
 
 from __future__ import annotations
 

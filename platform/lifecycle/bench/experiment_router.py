@@ -1,9 +1,9 @@
 """The time that the experiments' router adds to a request: `python bench/experiment_router.py [REPORT.md]`
 
-One server stands for champion and challenger, and responds at once with a prepared body: what is measured is the
-router, and the loopback interface twice. Each round measures direct requests and routed ones in turn, one right after
-the other, so that load on the machine affects both. Router, writer, server and load generator share the cores. The
-writer writes to SQLite meanwhile. The exit code is 1 when a request failed, or a routed one is not in the store.
+One server stands in for champion and challenger, and responds at once with a prepared body, so the benchmark measures
+the router, and the loopback interface twice. Each round measures direct and routed requests one right after the other,
+so that load on the machine affects both. Router, writer, server and load generator share the cores. The writer writes
+to SQLite meanwhile. The exit code is 1 if a request failed, or a routed one is not in the store.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def read_metric(port: int, prefix: str) -> float:
 
 
 def wait_until_stored(path: Path, port: int) -> tuple[int, int]:
-    """What the router has answered, and predictions in the store: once they are as many, or no more come.
+    """Requests that the router has answered, and predictions in the store, once they are equal or no longer grow.
 
     The load ends in the middle of requests, which the router answers, and counts, a little later.
     """

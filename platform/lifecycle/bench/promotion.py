@@ -59,7 +59,7 @@ class Floor:
 
 @dataclass(frozen=True)
 class Event:
-    """Times of one event in seconds since 1970; `committed` is None when it has no commit."""
+    """Times of one event in seconds since 1970; `committed` is None if it has no commit."""
 
     sent: float
     received: float
@@ -237,7 +237,7 @@ def _post(registry: httpx.Client, path: str, **content: object) -> None:
 def _set_aliases(registry: httpx.Client, numbers: range, rate: float, inbox: Path) -> Mapping[str, list[float]]:
     """Set aliases at a steady rate; returns the times of the requests, in order, by model.
 
-    The models take turns. When the machine cannot keep up, a model's next event waits until half of the round is
+    The models take turns. If the machine cannot keep up, a model's next event waits until half of the round is
     processed: an event that is overtaken by the next one of its model is superseded, and gets no commit.
     """
     sent: dict[str, list[float]] = defaultdict(list)
@@ -315,7 +315,7 @@ def _drain(inbox: Path, events: int) -> None:
 
 
 def _read_push_times(remote: Path) -> Mapping[str, float]:
-    """When the commit of each event was pushed to the remote, by the event's ID."""
+    """When the commit of each event was pushed to the remote, keyed by the event's ID."""
     lines = (line.split() for line in (remote / "pushes").read_text().splitlines())
     moments = {commit: float(moment) for moment, commit in lines}
     format_ = "--format=%H %(trailers:key=Groundwork-Event,valueonly,separator=)"

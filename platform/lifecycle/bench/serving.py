@@ -2,7 +2,7 @@
 
 Each round measures every server before the next round, so that load on the machine affects them all. Servers that are
 not being measured run, and are idle. The load generator runs on the same cores as the servers. The peers'
-environments are created in .bench. The exit code is 1 when a request failed, or a server is missing.
+environments are created in .bench. The exit code is 1 if a request failed, or a server is missing.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def compare(subject: Subject) -> Mapping[str, Measurement]:
 
 @contextlib.contextmanager
 def running_server(server: Server, subject: Subject) -> Iterator[Running]:
-    """Start a server, and compare its prediction with the model's. Raises MissingPeerError when it does not serve."""
+    """Start a server, and compare its prediction with the model's. Raises MissingPeerError if it does not serve."""
     port = free_port()
     command, environment, folder = server.start(subject, port)
     path, body = server.request(subject)
@@ -249,7 +249,7 @@ def registry(folder: Path) -> Iterator[str]:
         (folder / "mlflow.log").open("wb") as log,
         subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *options],
-            # Its dozen processes for jobs of GenAI evaluations would compete with what is measured.
+            # Its dozen processes for jobs of GenAI evaluations would compete with the measured servers.
             env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
             stdout=log,
             stderr=log,

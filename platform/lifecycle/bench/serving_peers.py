@@ -46,7 +46,7 @@ class Subject:
 class Server:
     """One measured server.
 
-    settings   those of its documentation that make it fast, as text
+    settings   the ones from its documentation that make it fast, as text
     start      command, environment and folder to run it in, for a port
     request    path and body of a request for one row
     prediction the prediction in the response's JSON
@@ -137,7 +137,7 @@ def environment(peer: str) -> Path:
 
 
 def describe_failure(errors: str) -> str:
-    """The end of what a process printed of its errors, in one line, without this machine's paths."""
+    """The end of a process's error output, as one line, without this machine's paths."""
     return " ".join(errors.replace(f"{HERE.resolve().parent}/", "").split())[-300:]
 
 
@@ -169,7 +169,7 @@ def _tensor(subject: Subject) -> object:
 
 
 def _text_columns(subject: Subject) -> object:
-    """As MLServer takes text: https://mlserver.readthedocs.io/en/latest/user-guide/content-type.html"""
+    """Text in MLServer's format: https://mlserver.readthedocs.io/en/latest/user-guide/content-type.html"""
     text = {"shape": [1], "datatype": "BYTES", "parameters": {"content_type": "str"}}
     columns = [
         {**text, "name": name, "data": [value]} for name, value in zip(subject.features, subject.row, strict=True)

@@ -1,8 +1,8 @@
 """Registers a challenger of a rehearsal: `python challengers.py sound|slow|failing POPULATION`.
 
-Quickly, since it searches no hyperparameters. It is trained and evaluated on the rows of a population, and passes the
-gate and the rollout's test predictions. A sound one is as good as its population is like the users'; what is wrong with
-the others shows only to users: in the time of a response, and for values that the data set does not have.
+This is quick, since it searches no hyperparameters. The challenger is trained and evaluated on the rows of a
+population, and passes the gate and the rollout's test predictions. A sound one is as good as its population resembles
+the users'; the faults of the others affect only users: slow responses, and values that the data set does not have.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lifecycle.training.models import SEED
 from lifecycle.training.settings import TrainingSettings
 
 _TREES = 60
-_SECONDS = 7.0  # of a slow prediction, whatever the number of rows; more than the scenario's ROLLOUT_MAX_P95
+_SECONDS = 7.0  # of a slow prediction, regardless of the number of rows; more than the scenario's ROLLOUT_MAX_P95
 _TIMED_STEPS = 100
 
 
@@ -74,7 +74,7 @@ def failing() -> ClassifierMixin:
 
 
 def _first_columns() -> ColumnTransformer:
-    """Keeps the columns of the data set, and drops those computed from them."""
+    """Keeps the columns of the data set, and drops the ones computed from them."""
     return make_column_transformer(("passthrough", list(range(len(data.FEATURES)))))
 
 
@@ -82,7 +82,7 @@ CHALLENGERS = {"sound": sound, "slow": slow, "failing": failing}
 
 
 def register(kind: str, population: str, settings: TrainingSettings) -> Mapping[str, str]:
-    """Train, evaluate and register, as the pipeline does. Raises LifecycleError when the gate rejects the model."""
+    """Train, evaluate and register, as the pipeline does. Raises LifecycleError if the gate rejects the model."""
     registry = ModelRegistry.connect(settings.tracking_uri)
     train_on, held_out = data.split(populations.load(population))
     model = CHALLENGERS[kind]().fit(train_on[data.FEATURES], train_on[data.TARGET])

@@ -1,4 +1,4 @@
-"""Clients that ask until the process ends, and what they have seen so far, as a line of JSON per second."""
+"""Clients that send requests until the process ends, and print their results so far, one line of JSON per second."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 def run_clients(
     clients: int, run_client: Callable[[], NoReturn], describe: Callable[[], Mapping[str, Any]]
 ) -> NoReturn:
-    """Run a client in each of as many threads, and print what `describe` returns.
+    """Run a client in each of several threads, and print what `describe` returns.
 
-    run_client  asks again and again, one request at a time
+    run_client  sends requests continuously, one at a time
     """
     for _ in range(clients):
         threading.Thread(target=run_client, daemon=True).start()

@@ -1,8 +1,8 @@
 """The users of an experiment, until it is stopped: `python experiment_traffic.py HOST MODEL POPULATION USERS CLIENTS`.
 
-Each user comes again and again, asks the router at HOST for predictions, and reports as the outcome `correct` which
-share of them was right. Prints a line of JSON per second, of what there was so far: `users` who have come, and
-`responses` by variant, version and status; `outcomes` by the status of the router's response.
+Each user repeatedly requests predictions from the router at HOST, and reports the share of correct ones as the outcome
+`correct`. Prints a line of JSON per second with the counts so far: `users`, `responses` by variant, version and status,
+and `outcomes` by the status of the router's response.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TIMEOUT = 10.0  # seconds for a response to an outcome
 
 
 class Users:
-    """Users, some of them at a time, and a count of the responses that they got."""
+    """Users, some of them at a time, and the counts of their responses."""
 
     def __init__(self, host: str, model: str, population: str, users: int) -> None:
         self._outcomes_url = f"{host}/ab-test/outcomes"

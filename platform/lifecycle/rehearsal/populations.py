@@ -1,8 +1,8 @@
-"""What a model's users have measured: the rows of the data set, as cameras of different resolutions show them.
+"""The measurements of a model's users: the rows of the data set, as seen by cameras of different resolutions.
 
-Lengths and areas of the data set are in pixels, so that a camera with more pixels makes them larger. A model that was
-trained on the images of one camera is wrong about many of another's. `python populations.py NAME FILE` writes the rows
-with their outcomes as CSV, as people put new data into the artifact store.
+Lengths and areas in the data set are in pixels, so they are larger with a camera that has more pixels. A model that was
+trained on the images of one camera is wrong about many images of another one. `python populations.py NAME FILE` writes
+the rows with their outcomes as CSV, the format in which people upload new data to the artifact store.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A model's user: asks for predictions of ten measurements at a time, whose outcomes are known here."""
+"""A model's user: requests predictions for ten measurements at a time, whose outcomes are known here."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _OUTLIER = "mean_radius", 141.5  # a value that no row has, as from a camera wit
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request got.
+    """The result of a request.
 
     status   the response's, or the error of a request without one
-    version  of the model that answered; empty where none did
-    right    how many of the predictions are right
+    version  of the model that answered; empty if none did
+    right    the number of correct predictions
     headers  the response's
     """
 

@@ -1,7 +1,7 @@
 """Sends prediction requests to a model until it is stopped: `python traffic.py URL CLIENTS POPULATION OUTLIER_RATE`.
 
-Prints a line of JSON per second, of what there was so far: `responses`, their number by version and status, and
-`right`, by version the share of predictions that were right.
+Prints a line of JSON per second with the figures so far: `responses`, their number by version and status, and `right`,
+the share of correct predictions by version.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and options that all tests share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 # here and in the processes that tests start.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-# httpx loads all known authorities for each client, which takes 30 ms: here from a folder that has none, as the tests
-# call this machine alone.
+# httpx loads all known authorities for each client, which takes 30 ms: here from an empty folder, since the tests
+# call only this machine.
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 

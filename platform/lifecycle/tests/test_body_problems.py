@@ -1,6 +1,6 @@
-"""Each server answers whatever can be wrong with a body, so that nothing of a client's becomes a server error.
+"""Each server responds to every problem of a body, so that a client's mistake never becomes a server error.
 
-Proves that each problem has a handler; what it answers is proven beside the servers. The model server handles them in
+Proves that each problem has a handler; the tests of each server prove its response. The model server handles them in
 its own code, which tests/serving proves.
 """
 
@@ -18,7 +18,7 @@ from lifecycle.experiment import api
 from lifecycle.promotion import receiver
 from lifecycle.retraining import server
 
-# What `read_body` raises, but BodyTooLargeError, whose answer names a setting.
+# The errors of `read_body`, except BodyTooLargeError, whose response names a setting.
 PROBLEMS = {BodyTooSlowError, TooManyBodiesError, MalformedBodyError, ClientDisconnect}
 
 

@@ -1,7 +1,6 @@
 """The recipes of all images, read as text: pinned, in stages, not as root, fit for a read-only root.
 
-Not proven: that they build: that takes a container engine, which these tests do without. `make lint` has hadolint read
-them.
+Not proven: that they build, which needs a container engine. `make lint` checks them with hadolint.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def test_it_runs_as_a_numbered_user_that_is_not_root(dockerfile: Dockerfile) -> 
     assert {"RUN", "COPY", "ADD"}.isdisjoint(names[names.index("USER") :])
 
 
-def test_it_writes_to_tmp_alone(dockerfile: Dockerfile) -> None:
+def test_it_writes_only_to_tmp(dockerfile: Dockerfile) -> None:
     settings = " ".join(dockerfile.last("ENV"))
     assert "HOME=/tmp" in settings
     assert "PYTHONDONTWRITEBYTECODE=1" in settings
@@ -89,7 +88,7 @@ def test_nothing_is_compiled_for_serving() -> None:
     assert all(len(Dockerfile(image).installs) == 1 for image in ("serving", "promotion", "experiment", "drift"))
 
 
-def test_promotion_has_git_and_no_index_of_packages() -> None:
+def test_promotion_has_git_but_no_package_index() -> None:
     (install,) = (rest for rest in Dockerfile("promotion").last("RUN") if "apt-get" in rest)
     assert "--no-install-recommends git=1:2.39.*" in install
     assert "rm -rf /var/lib/apt/lists/*" in install

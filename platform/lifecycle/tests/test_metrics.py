@@ -1,8 +1,7 @@
-"""The metrics that alerts and dashboards may name are those that the processes have.
+"""The metrics that alerts and dashboards may name are the ones that the processes export.
 
-Proves that the recorded list equals the registries of serving, promotion, rollout, retraining, drift and
-experiments, and that a
-first rollback is seen as an increase. Does not prove when they change: the tests of each package do.
+Proves that the recorded list equals the registries of serving, promotion, rollout, retraining, drift and experiments,
+and that a first rollback is seen as an increase. When their values change is proven by the tests of each package.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.process
 
 PACKAGE = Path(__file__).resolve().parents[1]
 RECORDED = PACKAGE.parent / "alerts" / "metrics" / "lifecycle.yaml"
-# In a process of its own, since serving decides at import where values are kept.
+# In a separate process, since serving decides at import where values are stored.
 _LIST = """
 from prometheus_client import REGISTRY
 other = {family.name for family in REGISTRY.collect()}
@@ -48,7 +47,7 @@ def run(code: str) -> str:
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def test_the_recorded_metrics_are_those_of_the_processes() -> None:
+def test_the_recorded_metrics_are_the_processes_own() -> None:
     found = [line.split() for line in run(_LIST).splitlines()]
     assert recorded()["metrics"] == sorted(name for kind, name in found if kind != "histogram")
     assert recorded()["histograms"] == sorted(name for kind, name in found if kind == "histogram")

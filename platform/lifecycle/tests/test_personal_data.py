@@ -1,10 +1,10 @@
-"""No log has a feature's value, or a user's ID in clear.
+"""No log has the value of a feature, or a user's ID in plain text.
 
-Marked values and IDs are sent through every server that takes requests, as processes: in requests that are answered,
-and in those that are refused, in bodies, headers, paths and queries; then all that the processes have written is
-searched. What the servers ask of others fails in some of the requests, too. The model server's logs are searched in
-tests/serving. Not proven: libraries' logs below INFO, which nobody can switch on, and the worker and the rollout's
-controller, which get no requests; the formatter that all share is proven in tests/core/test_telemetry.py.
+Marked values and IDs are sent to every server that receives requests, as processes: in requests that are answered and
+in requests that are refused, in bodies, headers, paths and queries; then all output of the processes is searched. In
+some requests, calls to other services fail too. The model server's logs are searched in tests/serving. Not proven:
+libraries' logs below INFO, which nobody can enable, and the worker and the rollout's controller, which receive no
+requests; the formatter that all share is proven in tests/core/test_telemetry.py.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def test_the_collector_of_inferences(tmp_path: Path) -> None:
             reply = collector.client.post("/events", content=json.dumps([event]), headers=EVENTS)
             assert reply.status_code == 202
         send_everywhere(collector.client, "/events", **EVENTS)
-        eventually(lambda: "are no inference events" in collector.output.read_text(), "events are rejected")
-    assert_unmarked(collector.output, "are no inference events", '"status": 400')
+        eventually(lambda: "are not inference events" in collector.output.read_text(), "events are rejected")
+    assert_unmarked(collector.output, "are not inference events", '"status": 400')
 
 
 def events() -> Iterator[Mapping[str, Any]]:

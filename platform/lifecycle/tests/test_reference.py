@@ -1,4 +1,4 @@
-"""The settings' page is what the code says, and says something of every setting."""
+"""The page of the settings agrees with the code, and describes every setting."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Layers, each of which imports only those below it (import-linter, see pyproject.
 
     training | serving | promotion | rollout      features: none imports another
     | experiment
-    gate | gitops                                 what several features need: evaluation, the GitOps repository
-    contract                                      what a model must satisfy to be served
+    gate | gitops                                 shared by several features: evaluation, the GitOps repository
+    contract                                      the requirements that a model must satisfy to be served
     core                                          model versions, their lineage, the model registry, settings, errors
 """

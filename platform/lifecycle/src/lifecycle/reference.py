@@ -53,8 +53,8 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
 }
 _HEADER = """# Settings of the model lifecycle
 
-All are environment variables. This page is generated from the code by `make docs-lifecycle`. Each program checks its
-settings when it starts, and names the variables that are missing or invalid. Traces have OpenTelemetry's own variables:
+All settings are environment variables. This page is generated from the code by `make docs-lifecycle`. Each program
+checks its settings when it starts, and names missing or invalid variables. Traces use OpenTelemetry's own variables:
 [observability](observability.md#traces).
 """
 

@@ -1,6 +1,6 @@
-"""The serving contract admits a model made for it, and rejects every other with the rule and both values.
+"""The serving contract admits a model that fits it, and rejects any other with the rule and both values.
 
-Real parts: models saved by MLflow, interpreters in processes of their own. Simulated: interpreters of another version,
+Real parts: models saved by MLflow, interpreters in separate processes. Simulated: interpreters of another version,
 which are scripts. Not proven here: that the images install the contract's versions; the images' tests do that.
 """
 
@@ -105,7 +105,7 @@ def test_the_contract_equals_the_lock_and_what_is_installed() -> None:
 
 
 @pytest.mark.process
-def test_a_model_made_for_the_contract_passes(model: Path) -> None:
+def test_a_model_that_fits_the_contract_passes(model: Path) -> None:
     contract.check(model)
 
 
@@ -135,7 +135,7 @@ def test_a_model_that_does_not_predict_is_not_called_corrupt(tmp_path: Path) -> 
     """It predicts names of classes, as its training data has them."""
     save(tmp_path / "model", NamedClasses(3))
     message = rejection(tmp_path / "model")
-    assert "and does not predict: ValueError: could not convert string to float: " in message
+    assert "but does not predict: ValueError: could not convert string to float: " in message
     assert "corrupt" not in message
 
 
@@ -278,6 +278,6 @@ def contract_versions() -> dict[str, Any]:
 
 
 def always_respond(folder: Path, response: dict[str, Any]) -> str:
-    """A script for an interpreter that always gives the same response."""
+    """A script for an interpreter that always returns the same response."""
     (folder / "response.json").write_text(json.dumps(response))
     return f'cp {folder}/response.json "$4"'

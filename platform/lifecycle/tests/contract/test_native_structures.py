@@ -1,7 +1,7 @@
 """Models whose arrays would make native code read other memory are rejected, and fitted models of every kind are not.
 
-The models are scikit-learn's, changed after they were fitted as a file of skops can be changed. Not proven: what
-happens while skops builds the objects, which is before any check of theirs.
+The models are scikit-learn's, changed after fitting in the ways in which a skops file can be changed. Not proven: what
+happens while skops builds the objects, before any check of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The endpoint of a process that serves nothing else: what a kubelet and Prometheus get from it."""
+"""The endpoint of a process that serves nothing else: its responses to a kubelet and to Prometheus."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def test_without_a_port_nothing_is_served() -> None:
         pass
 
 
-def test_a_port_that_is_none_is_rejected() -> None:
+def test_an_invalid_port_is_rejected() -> None:
     with pytest.raises(ValidationError, match="less than or equal to 65535"):
         EndpointSettings(port=80800)

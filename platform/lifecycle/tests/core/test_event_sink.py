@@ -1,4 +1,4 @@
-"""Which URLs of event sinks are taken, and which of them are files."""
+"""Which URLs of event sinks are accepted, and which of them are files."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def test_a_sink_is_an_http_address_or_a_file_or_none(url: str, file: Path | None
 
 
 @pytest.mark.parametrize("url", ["ftp://sink", "http://", "sink", "file://host/path", "file:///"])
-def test_what_is_no_sink_is_refused_with_the_rule(url: str) -> None:
+def test_an_invalid_sink_is_refused_with_the_rule(url: str) -> None:
     with pytest.raises(ValueError, match=r"must be http://..., https://... or file:///an/absolute/path"):
         check_sink(url)

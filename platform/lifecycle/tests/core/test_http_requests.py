@@ -1,4 +1,4 @@
-"""What is stored of a user: a pseudonym. Request IDs are proven by the servers that choose them."""
+"""The pseudonym that is stored of a user. Request IDs are proven by the tests of the servers that choose them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bounds of bytes, seconds and connections that a client can hold, with raw sockets and a real uvicorn.
+"""The limits of bytes, seconds and connections that a client can occupy, with raw sockets and a real uvicorn.
 
 Proven for uvicorn's asyncio loop; tests/serving proves the model server's, with uvloop, and tests/promotion the
 receiver's. Not proven: TLS, which the gateway terminates.
@@ -41,7 +41,7 @@ HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\n"
 
 @dataclass
 class Running:
-    """A server, and what it has refused: statuses and reasons."""
+    """A server, and its refusals: statuses and reasons."""
 
     port: int = 0
     refusals: list[tuple[int, str]] = field(default_factory=list)
@@ -103,7 +103,7 @@ def test_requests_on_one_connection_are_answered_also_after_a_pause_and_in_piece
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
         for size in (0, 10, MAX_BODY):
             assert client.post("/echo", content=b"x" * size).content == b"x" * size
-            time.sleep(1.2 * SECONDS)  # a pause between requests is no slow request
+            time.sleep(1.2 * SECONDS)  # a pause between requests is not a slow request
         pieces = [b"ab"] * 100
         assert client.post("/echo", content=iter(pieces)).content == b"".join(pieces)
         assert client.get("/wait").text == "done", "the deadline is the request's, not the response's"
@@ -126,7 +126,7 @@ def test_an_endless_head_is_refused_after_some_kilobytes(server: Running, start:
         sent, response = send_endlessly(client, start, more)
     assert sent < 16 << 20, "the server no longer reads"
     if b"\r\n\r\n" in start:
-        assert response.startswith(b"HTTP/1.1 413"), "by the application, which has got the head"
+        assert response.startswith(b"HTTP/1.1 413"), "by the application, which has received the head"
     else:
         assert response.startswith(b"HTTP/1.1 431")
         assert server.refusals == [(431, "too-large")]
@@ -152,7 +152,7 @@ def test_a_request_that_does_not_arrive_is_refused_in_time(server: Running) -> N
             slow_head.sendall(b"x: y\r\n")
         assert read_all(slow_head).startswith(b"HTTP/1.1 408")
         assert read_all(slow_body).startswith(b"HTTP/1.1 408"), "by the application"
-        assert read_all(silent) == b"", "what was never asked for gets no response"
+        assert read_all(silent) == b"", "without a request there is no response"
     assert time.monotonic() - started < 5 * SECONDS
     assert server.refusals == [(408, "slow")]
 
@@ -177,7 +177,7 @@ def test_a_body_that_is_refused_is_not_read_to_its_end(server: Running) -> None:
 
 
 @pytest.mark.parametrize("body", [b"transfer-encoding: chunked\r\n\r\nx\r\n", b"transfer-encoding: gzip\r\n\r\n"])
-def test_a_body_that_is_none_by_its_headers_gets_400_of_the_application(server: Running, body: bytes) -> None:
+def test_a_body_that_does_not_match_its_headers_gets_400_from_the_application(server: Running, body: bytes) -> None:
     with server.connect() as client:
         client.sendall(HEAD + body)
         assert read_all(client).startswith(b"HTTP/1.1 400")
@@ -191,7 +191,7 @@ def test_a_large_body_waits_until_another_one_is_gone_and_small_ones_do_not() ->
         for number, client in enumerate(clients, start=1):
             start_large_body(client)
             held = max(0, number - LARGE_BODIES)
-            eventually(lambda: count_held(server) == held, "those that are too many wait")  # noqa: B023
+            eventually(lambda: count_held(server) == held, "the bodies beyond the limit wait")  # noqa: B023
         *first, abandoned, last = clients
         abandoned.close()
         for client in (*first, last):
@@ -203,7 +203,7 @@ def test_a_large_body_waits_until_another_one_is_gone_and_small_ones_do_not() ->
 
 
 @pytest.mark.slow
-def test_a_large_body_that_finds_no_room_is_refused_in_time(server: Running) -> None:
+def test_a_large_body_without_room_is_refused_in_time(server: Running) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(LARGE_BODIES):
             client = stack.enter_context(server.connect())
@@ -230,7 +230,7 @@ def test_half_open_connections_make_room_for_requests(server: Running) -> None:
             half_open = stack.enter_context(server.connect())
             if number % 2:
                 half_open.sendall(HEAD)
-        eventually(lambda: len(server.connections) == CONNECTIONS, "as many as may be")
+        eventually(lambda: len(server.connections) == CONNECTIONS, "the limit is reached")
         assert httpx.post(f"http://127.0.0.1:{server.port}/echo", content=b"served").text == "served"
 
 
@@ -252,7 +252,7 @@ def refuses(server: Running) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
-def test_a_client_that_does_not_take_its_response_is_disconnected(server: Running, connection: bytes) -> None:
+def test_a_client_that_does_not_read_its_response_is_disconnected(server: Running, connection: bytes) -> None:
     with server.connect() as client:
         client.sendall(b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: " + connection + b"\r\n\r\n")
         eventually(lambda: len(server.connections) == 1, "it is connected")
@@ -279,7 +279,7 @@ def test_only_some_requests_may_wait_on_one_connection(server: Running) -> None:
         b"CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n",
     ],
 )
-def test_what_is_not_http_gets_400(server: Running, text: bytes) -> None:
+def test_bytes_that_are_not_http_get_400(server: Running, text: bytes) -> None:
     with server.connect() as client:
         client.sendall(text)
         assert read_all(client).startswith(b"HTTP/1.1 400")
@@ -287,7 +287,7 @@ def test_what_is_not_http_gets_400(server: Running, text: bytes) -> None:
 
 
 def send_endlessly(client: socket.socket, start: bytes, more: bytes) -> tuple[int, bytes]:
-    """Send until the server no longer takes it; returns how many bytes that were, and the response."""
+    """Send until the server no longer accepts data; returns the number of bytes sent, and the response."""
     client.settimeout(0.5)
     sent, response = len(start), b""
     with contextlib.suppress(OSError):

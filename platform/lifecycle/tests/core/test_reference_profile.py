@@ -1,4 +1,4 @@
-"""The training reference: which bins it has, how finely it divides time, what it refuses, and its JSON."""
+"""The training reference: its bins, how finely it divides time, the columns that it refuses, and its JSON."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_time_is_divided_as_finely_as_each_part_keeps_enough_rows(per_hour: int,
         ([["a"], ["b"]], "cannot be compared"),
     ],
 )
-def test_a_column_that_nothing_can_be_compared_with_is_refused(values: list[object], message: str) -> None:
+def test_a_column_that_cannot_be_compared_is_refused(values: list[object], message: str) -> None:
     with pytest.raises(LifecycleError, match=message):
         profile_column(pd.Series(values, name="x"))
 
 
-def test_missing_values_are_counted_apart_and_json_keeps_everything() -> None:
+def test_missing_values_are_counted_separately_and_json_is_lossless() -> None:
     inputs = {"x": profile_column(pd.Series([0.1, None, 0.3])), "c": profile_column(pd.Series(["1", None, "b"]))}
     assert [profile.missing for profile in inputs.values()] == [(1,), (1,)]
     reference = ReferenceProfile(inputs=inputs, outputs={"predict": profile_column(pd.Series([0, 1]))})

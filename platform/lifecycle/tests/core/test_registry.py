@@ -55,7 +55,7 @@ def with_status(status: int) -> ClientError:
         (FileNotFoundError(errno.ENOENT, "No such file"), ArtifactError),
     ],
 )
-def test_a_store_that_does_not_answer_is_no_missing_artifact(
+def test_a_store_that_does_not_answer_is_not_a_missing_artifact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, error: type[Exception]
 ) -> None:
     if isinstance(failure, ResourceNotFoundError):

@@ -1,7 +1,7 @@
-"""Simulated requests, seeded: how often the sequential tests find a difference that there is, and one that is none.
+"""Simulated requests, seeded: how often the sequential tests find a difference that exists, and one that does not.
 
-The comparison is with the sample size of the usual test of two proportions, which looks once, at its end. What the
-guardrails make of the tests in whole rollouts is in tests/rollout/test_false_rollbacks.py.
+The comparison is with the sample size of the usual test of two proportions, which looks once, at its end. How the
+guardrails use the tests in whole rollouts is proven in tests/rollout/test_false_rollbacks.py.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def fixed_sample_size(share: float, rate: float, other: float, power: float) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5])
 @pytest.mark.parametrize("rate", [0.001, 0.02, 0.3])
-def test_a_difference_that_there_is_not_is_found_in_one_run_of_a_hundred_at_most(share: float, rate: float) -> None:
+def test_a_difference_that_does_not_exist_is_found_in_at_most_1_percent_of_runs(share: float, rate: float) -> None:
     evidence = compare_rates(*simulate(20261129, 4_000, 100, share, rate, rate))
     assert (evidence.max(axis=-1) >= 1 / ALPHA).mean() <= ALPHA
 
@@ -58,7 +58,7 @@ def test_a_rise_from_1_to_3_percent_is_found_within_one_and_a_half_fixed_samples
     assert found.any(axis=-1).mean() >= 0.99, "and hardly one is missed in the end"
 
 
-def test_a_common_rate_that_changes_is_no_difference() -> None:
+def test_a_common_rate_that_changes_is_not_a_difference() -> None:
     """As in an outage of something that both groups need, while the shares change, too."""
     generator = np.random.default_rng(7)
     rates = np.concatenate([np.full(40, 0.01), np.full(20, 0.5), np.full(40, 0.01)])
@@ -73,7 +73,7 @@ def test_a_common_rate_that_changes_is_no_difference() -> None:
 
 
 @pytest.mark.slow
-def test_a_rate_at_its_limit_is_found_to_exceed_it_in_one_run_of_a_hundred_at_most() -> None:
+def test_a_rate_at_its_limit_seems_to_exceed_it_in_at_most_1_percent_of_runs() -> None:
     counts, _ = simulate(20261129, 4_000, 100, 0.5, 0.05, 0.05)
     assert (exceed_rate(counts, 0.05).max(axis=-1) >= 1 / ALPHA).mean() <= ALPHA
 
@@ -88,7 +88,7 @@ def counts(*pairs: tuple[float, float]) -> Counts:
     return Counts(np.array(trials, dtype=float), np.array(events, dtype=float))
 
 
-def test_no_requests_and_no_events_are_no_evidence() -> None:
+def test_without_requests_or_events_there_is_no_evidence() -> None:
     nothing = counts((0, 0), (0, 0))
     assert compare_rates(nothing, nothing).tolist() == [1, 1]
     assert exceed_rate(nothing, 0.05).tolist() == [1, 1]
@@ -96,7 +96,7 @@ def test_no_requests_and_no_events_are_no_evidence() -> None:
     assert compare_rates(counts((500, 500)), counts((0, 0))).tolist() == pytest.approx([1]), "nothing to compare with"
 
 
-def test_a_treatment_group_that_is_better_is_no_evidence() -> None:
+def test_a_better_treatment_group_is_not_evidence() -> None:
     assert compare_rates(counts((500, 0)), counts((500, 50))).max() < 1
     assert exceed_rate(counts((500, 5)), 0.05).max() < 1
 
@@ -109,7 +109,7 @@ def test_an_event_that_must_not_happen_is_evident_at_once() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
 @pytest.mark.parametrize("looks", [50, pytest.param(100, marks=pytest.mark.soak)])
-def test_a_share_that_is_right_deviates_in_one_run_of_a_hundred_at_most(looks: int, share: float) -> None:
+def test_a_correct_share_deviates_in_at_most_1_percent_of_runs(looks: int, share: float) -> None:
     generator = np.random.default_rng(20261129)
     block = 20 * BLOCK
     hits = np.cumsum(generator.binomial(block, share, (1000, looks)), axis=1)
@@ -129,14 +129,14 @@ def test_48_in_place_of_50_percent_deviates() -> None:
 
 
 @pytest.mark.parametrize(("hits", "share"), [(1, 0.0), (9, 1.0)])
-def test_what_cannot_happen_is_evident_at_once(hits: int, share: float) -> None:
+def test_an_impossible_result_is_evident_at_once(hits: int, share: float) -> None:
     assert deviate_from_share(hits, 10, share) == math.inf
     assert deviate_from_share(10 * share, 10, share) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("level", [0.01, 0.05])
-def test_a_mean_is_ever_outside_of_its_confidence_sequence_as_often_as_the_level_at_most(level: float) -> None:
+def test_a_mean_is_outside_of_its_confidence_sequence_at_most_as_often_as_the_level(level: float) -> None:
     paths = np.cumsum(np.random.default_rng(20261129).standard_normal((2000, 5000)), axis=1)[:, 99:]
     sizes = np.arange(100, 5001)
     bounds = np.sqrt(sizes) * [widen(size, level) for size in sizes]

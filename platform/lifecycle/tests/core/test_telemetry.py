@@ -1,9 +1,9 @@
 """Logs, traces and reports of errors of a server, with receivers on this machine.
 
-Proves the fields of a line, that a trace goes on from the sender of a request to whoever this process asks, that
-nothing of tracing is even imported without a collector, that a collector that hangs delays nobody, and that a report
-of an error has no message, variable or field that may be a person's. Simulated: the collector and the service of
-reports, which accept all they get.
+Proves the fields of a line, that a trace continues from the sender of a request to the services that this process
+calls, that tracing is not even imported without a collector, that a collector that hangs delays nothing, and that an
+error report has no message, variable or field that may contain personal data. Simulated: the collector and the error
+tracking service, which accept everything.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def read_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_line_has_what_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_has_its_context(capsys: pytest.CaptureFixture[str]) -> None:
     configure_server_logging(service="a-server")
     with log_context(model="wine", version="3"):
         _log.warning("two\nlines", extra={"count": 2})
@@ -111,7 +111,7 @@ def test_a_line_has_what_it_is_about(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("error", "expected"), [(ValueError(PRIVATE), None), (LifecycleError("set PORT"), "set PORT")], ids=str
 )
-def test_only_a_message_for_people_is_logged_of_an_exception(error: Exception, expected: str | None) -> None:
+def test_only_an_exceptions_message_for_people_is_logged(error: Exception, expected: str | None) -> None:
     try:
         raise error
     except Exception:
@@ -146,7 +146,7 @@ def _unpack(request: HttpRequest) -> bytes:
     return gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
 
 
-def test_a_trace_goes_on_through_a_server_and_exemplars_lead_to_it(
+def test_a_trace_continues_through_a_server_and_exemplars_lead_to_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry = CollectorRegistry()
@@ -159,7 +159,7 @@ def test_a_trace_goes_on_through_a_server_and_exemplars_lead_to_it(
             page = client.get("/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"}).text
     good, refused, _ = sorted(find_spans(received), key=lambda span: span.start_time_unix_nano)
     assert (good.name, good.trace_id.hex(), good.parent_span_id.hex()) == ("GET good", TRACE, PARENT)
-    assert sent.split("-")[1:3] == [TRACE, good.span_id.hex()], "whoever is asked is a child of this span"
+    assert sent.split("-")[1:3] == [TRACE, good.span_id.hex()], "the called service's span is a child of this span"
     assert refused.status.code == 2
     exemplars = [
         sample.exemplar.labels
@@ -187,7 +187,7 @@ def test_a_share_of_the_traces_is_kept(monkeypatch: pytest.MonkeyPatch, share: s
     assert len(spans) == kept if kept is not None else 0 < len(spans) < 20
 
 
-def test_a_collector_that_hangs_delays_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_collector_does_not_delay_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
     def respond(_: HttpRequest) -> HttpResponse:
@@ -211,7 +211,7 @@ def test_a_collector_that_hangs_delays_no_request(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.process
-def test_without_a_collector_nothing_of_tracing_is_imported() -> None:
+def test_without_a_collector_tracing_is_not_imported() -> None:
     code = (
         "import sys\nfrom lifecycle.core.telemetry import observe\nfrom lifecycle.core import tracing\n"
         "from lifecycle.core.request_telemetry import RequestTelemetry\n"
@@ -253,7 +253,7 @@ def report(url: str, times: int = 1) -> None:
     finish()
 
 
-def test_an_error_is_reported_without_what_may_be_a_persons() -> None:
+def test_an_error_is_reported_without_personal_data() -> None:
     with receive() as (url, received):
         report(url)
         (event,) = read_events(received)
@@ -283,16 +283,16 @@ def test_after_a_while_an_error_is_reported_again() -> None:
     assert limit.allows("x")
 
 
-def test_a_service_of_reports_that_is_away_delays_nobody() -> None:
+def test_an_unavailable_error_tracking_service_delays_nothing() -> None:
     started = time.monotonic()
     report("http://127.0.0.1:9", times=5)
     assert time.monotonic() - started < TIMEOUT
 
 
-def test_an_address_that_is_none_is_an_error_for_people() -> None:
+def test_an_invalid_address_is_an_error_for_people() -> None:
     settings = ErrorTrackingSettings.model_validate({"sentry_dsn": "not-an-address"})
     with pytest.raises(
-        SettingsError, match="SENTRY_DSN, or the file of SENTRY_DSN_FILE, is set: must be like"
+        SettingsError, match="the value of SENTRY_DSN, or of the file SENTRY_DSN_FILE, is not a valid DSN: must be"
     ) as error:
         start_error_tracking(settings)
     assert "not-an-address" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Text from the registry on one line, in logs and in notifications. What becomes of it in git: tests/gitops."""
+"""Text from the registry on one line, in logs and in notifications. tests/gitops proves the same for git."""
 
 from __future__ import annotations
 

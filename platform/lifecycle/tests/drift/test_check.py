@@ -1,7 +1,7 @@
 """The whole path with real parts: a trained model in MLflow, the log that a real server wrote, the command.
 
-Simulated: the receiver of events, which is an HTTP server that keeps what it gets; and requests, which are rows of the
-held-out data with one feature changed.
+Simulated: the receiver of events, which is an HTTP server that records requests; and the requests to the model, which
+are rows of the held-out data with one feature changed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def store(registry: ModelRegistry, trained: ModelVersion, tmp_path_factory: pyte
 
 
 class Ended(NamedTuple):
-    """The command's exit status, and what it has printed."""
+    """The command's exit status and output."""
 
     returncode: int
     stdout: str
@@ -96,7 +96,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str)
 
 
 def expose(store: Path) -> str:
-    """The metrics of the last reports in a store, as Prometheus gets them."""
+    """The metrics of the last reports in a store, as Prometheus scrapes them."""
     exposed = CollectorRegistry()
     report_metrics = ReportMetrics()
     report_metrics.reports = read_latest_reports(ArtifactStore(str(store)))
@@ -106,7 +106,7 @@ def expose(store: Path) -> str:
 
 @cache
 def next_hour() -> datetime:
-    """The first full hour after the log, once that is written; the same for all tests, however late one is."""
+    """The first full hour after the log was written; the same for all tests, even if one runs late."""
     return (datetime.now(UTC) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
 
 
@@ -124,13 +124,13 @@ def test_a_window_of_hours_ends_with_the_last_full_hour(registry: ModelRegistry,
 
 
 def test_a_window_of_minutes_ends_with_the_last_full_minute(registry: ModelRegistry, store: Path) -> None:
-    """It begins after the next full hour, so that nothing is in it, whatever the time is."""
+    """It begins after the next full hour, so it is empty at any time of day."""
     now = next_hour() + timedelta(minutes=47, seconds=45)
     with pytest.raises(InputError, match=f"from {next_hour() + timedelta(minutes=17):%Y-%m-%d %H:%M} to"):
         check_model(registry, "drifting", settings(store, window_hours=0.5), clock=lambda: now)
 
 
-def test_training_keeps_a_reference_with_every_input_the_output_and_the_accuracy(
+def test_training_logs_a_reference_with_every_input_the_output_and_the_accuracy(
     registry: ModelRegistry, trained: ModelVersion, tmp_path: Path
 ) -> None:
     reference = read_reference(registry, trained, tmp_path)
@@ -164,7 +164,7 @@ def test_drift_in_what_a_server_logged_ends_in_reports_metrics_and_an_event(
     [event] = receiver.received
     assert (event["type"], event["data"]["report"]) == ("dev.groundwork.drift", uri)
     assert event["data"]["columns"] == [f"input/{SHIFTED}"]
-    assert event["id"] == events.describe(report, uri)["id"], "whoever gets it twice can tell"
+    assert event["id"] == events.describe(report, uri)["id"], "a receiver can recognize a duplicate"
 
 
 def test_a_window_with_too_few_rows_sends_no_event(registry: ModelRegistry, store: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_receiver_that_does_not_answer_is_an_error(registry: ModelRegistry, st
         check(registry, store, event_sink=UNUSED_URL)
 
 
-def test_metrics_are_those_of_the_last_report_and_what_is_none_is_left_out(
+def test_metrics_are_from_the_last_report_and_invalid_reports_are_left_out(
     registry: ModelRegistry, store: Path
 ) -> None:
     check(registry, store)
@@ -190,7 +190,7 @@ def test_metrics_are_those_of_the_last_report_and_what_is_none_is_left_out(
     assert re.search("(?m)^groundwork_drift_inconclusive{.*} 1.0$", exposed)
 
 
-def test_all_champions_are_checked_whatever_one_of_them_lacks(
+def test_all_champions_are_checked_even_if_one_fails(
     models: RegisteredModels, registry: ModelRegistry, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lacking = models.create()
@@ -256,11 +256,11 @@ def test_the_command_prints_its_result_or_one_message(
     rejected = run(capsys, "compact", str(log), **variables)
     assert rejected.returncode == 1
     assert json.loads(rejected.stdout) == {"files": [], "rows": 0, "repeated": 0}
-    assert f"1 lines of {log} are no inference events" in rejected.stderr
+    assert f"1 lines of {log} are not inference events" in rejected.stderr
 
 
 @pytest.mark.parametrize("sink", ["ftp://x", "file://host/x", "file:///", "x"])
-def test_a_sink_that_is_none_is_refused(sink: str) -> None:
+def test_an_invalid_sink_is_refused(sink: str) -> None:
     with pytest.raises(ValueError, match="must be http"):
         DriftSettings.model_validate({"store": "s", "event_sink": sink})
 

@@ -1,8 +1,8 @@
-"""The collector: what serving sends ends as Parquet in the store, also when the store is away or the process ends.
+"""The collector: serving's events become Parquet in the store, even if the store is unavailable or the process ends.
 
-Proves, with the command as a process and serving's own sink as the client, that what was accepted is in the store after
-SIGTERM; that what cannot be kept is refused, and what is no event is kept aside. Not proven: a cloud's store, which is
-a folder here; that events survive the loss of the disk, since they do not.
+Proves, with the command as a process and serving's own sink as the client, that accepted events are in the store after
+SIGTERM; that events which cannot be stored are refused, and that invalid lines are stored separately. Not proven: a
+cloud's store, which is a folder here; that events survive the loss of the disk, since they do not.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def is_ready(url: str) -> bool:
 
 
 @pytest.mark.process
-def test_what_serving_sent_is_in_the_store_when_the_process_has_ended(
+def test_serving_events_are_in_the_store_after_the_process_has_ended(
     process: tuple[subprocess.Popen[bytes], str], tmp_path: Path
 ) -> None:
     started, url = process
@@ -104,7 +104,7 @@ def create_collector(folder: Path) -> tuple[Collector, EventFile]:
     return Collector(settings(folder), events, Heartbeat()), events
 
 
-def test_a_line_that_is_no_event_is_kept_aside_in_the_store(tmp_path: Path) -> None:
+def test_a_line_that_is_not_an_event_is_stored_separately(tmp_path: Path) -> None:
     collector, events = create_collector(tmp_path)
     events.add([event(1), {"type": "dev.acme.other"}])
     collector.start()
@@ -124,7 +124,7 @@ def post(app: Starlette, content: str, headers: Mapping[str, str]) -> httpx.Resp
     return asyncio.run(send())
 
 
-def test_what_does_not_fit_is_refused_as_a_whole(tmp_path: Path) -> None:
+def test_records_that_do_not_fit_are_refused_as_a_whole(tmp_path: Path) -> None:
     events = EventFile(tmp_path / "events", 1 << 20)
     large = [event(1, note="x" * (1 << 19))]
     events.add(large)
@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_refused_as_a_whole(tmp_path: Path) -> None:
         ("[" + " " * 2000 + "]", BATCH, 413, "larger than 1024 bytes (DRIFT_COLLECT_MAX_BODY_BYTES)"),
     ],
 )
-def test_a_request_that_is_no_batch_of_events_is_refused(
+def test_a_request_that_is_not_a_batch_of_events_is_refused(
     content: str, headers: dict[str, str], status: int, message: str, tmp_path: Path
 ) -> None:
     events = EventFile(tmp_path / "events", 1 << 20)
@@ -158,7 +158,7 @@ def test_a_request_that_is_no_batch_of_events_is_refused(
     assert events.measure() == 0
 
 
-def test_metrics_are_those_of_the_last_report_on_each_model(tmp_path: Path) -> None:
+def test_metrics_are_from_the_last_report_on_each_model(tmp_path: Path) -> None:
     column = ColumnResult("age", "input", "chi-square", 0.0, 0.5, None, None, 0.0, 0.0, True, ["a"], [1.0], [1.0])
     accuracy = AccuracyResult(100, 80, 0, 0.9, 0.001, 0.002, True)
     found = DriftReport(

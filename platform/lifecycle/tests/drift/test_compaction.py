@@ -1,6 +1,6 @@
-"""From the file that serving writes to Parquet in the store, with lines that are no events, repeated and foreign ones.
+"""From the file that serving writes to Parquet in the store, with invalid, repeated and foreign lines.
 
-Not proven here that these events are those of serving: test_check.py compacts what a real server wrote.
+Not proven here: that serving writes such events; test_check.py compacts the log of a real server.
 """
 
 from __future__ import annotations
@@ -94,17 +94,17 @@ def test_a_model_with_a_list_per_row_has_a_column_per_element(log: Path) -> None
         (b'{"specversion": "1.0", "id": "e-', "it is not an inference event (JSONDecodeError"),
         (b"[]", "it is not an inference event (TypeError"),
         (b"\xff\xfe", "it is not an inference event (UnicodeDecodeError"),
-        (json.dumps({**event(9), "type": "other"}).encode(), "its type is another"),
+        (json.dumps({**event(9), "type": "other"}).encode(), "it has another type"),
         (json.dumps(event(9, outputs={"predict": [1]})).encode(), "it has 2 inputs and 1 values of 'predict'"),
         (json.dumps(event(9, inputs=[{"alcohol": {}}], outputs={"predict": [1]})).encode(), "is a dict"),
         (
             json.dumps(event(9, inputs=[{"alcohol": "13"}], outputs={"predict": [1]})).encode(),
             "in other events a float",
         ),
-        (json.dumps(event(9, datetime.now(UTC) + timedelta(hours=1))).encode(), "in the future: clocks are apart"),
+        (json.dumps(event(9, datetime.now(UTC) + timedelta(hours=1))).encode(), "in the future: clocks differ"),
     ],
 )
-def test_a_line_that_is_no_event_is_kept_apart_and_reported_and_costs_no_other(
+def test_a_line_that_is_not_an_event_is_stored_and_reported_and_affects_no_other(
     log: Path, line: bytes, reason: str
 ) -> None:
     write(log, event(1), line, event(2))
@@ -121,7 +121,7 @@ def test_an_event_that_was_delivered_twice_counts_once(log: Path) -> None:
     assert (summary.rows, summary.repeated) == (2, 1)
 
 
-def test_what_serving_writes_meanwhile_is_left_for_the_next_time(log: Path) -> None:
+def test_events_written_during_a_compaction_are_left_for_the_next_one(log: Path) -> None:
     write(log, event(1))
     os.utime(log)
     assert compact(log).rows == 0
@@ -132,7 +132,7 @@ def test_what_serving_writes_meanwhile_is_left_for_the_next_time(log: Path) -> N
     assert list(log.parent.glob("inference.jsonl*")) == []
 
 
-def test_a_compaction_that_fails_loses_nothing_and_its_repetition_doubles_nothing(
+def test_a_failed_compaction_loses_nothing_and_repeating_it_duplicates_nothing(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(log, event(1), event(2, NOON + timedelta(days=1)))

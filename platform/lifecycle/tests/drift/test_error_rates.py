@@ -13,7 +13,7 @@ from lifecycle.drift.comparison import Limits, decide
 from support.drift_simulation import COLUMNS, Simulation
 
 LIMITS = Limits(false_alarm_rate=1e-4, min_psi=0.1, min_accuracy_drop=0.02)
-# Not so rare that its simulation would take hours; and without a minimum difference, which would hide the test's own.
+# Not so rare that its simulation would take hours, and without a minimum difference, which would hide the test's level.
 LOOSE = Limits(false_alarm_rate=0.05, min_psi=0, min_accuracy_drop=0)
 
 
@@ -26,7 +26,7 @@ def test_windows_without_drift_raise_no_alarm(windows: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("windows", "most"), [(100, 15), pytest.param(200, 25, marks=pytest.mark.soak)])
-def test_significance_alone_keeps_its_level(windows: int, most: int) -> None:
+def test_significance_keeps_its_level(windows: int, most: int) -> None:
     """At a level of 5 %: more alarms are, by chance, 4 in 10^5 runs of 100 windows, and 1 in 10^5 of 200."""
     alarms = 0
     for seed in range(10):  # the level is over references as well as windows

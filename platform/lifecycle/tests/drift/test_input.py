@@ -1,6 +1,6 @@
-"""Broken, empty or foreign input is an error that names what is wrong. None of it looks like a window without drift.
+"""Broken, empty or foreign input is an error that names the problem. None of it looks like a window without drift.
 
-Each case changes one thing of a log that is analysed without complaint.
+Each case changes one thing in a log that is otherwise analysed without an error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def log(generator: np.random.Generator) -> pd.DataFrame:
 
 @pytest.fixture
 def run(duckdb: Engine, tmp_path: Path, reference: ReferenceProfile) -> Analysis:
-    """Analyses what is in the store."""
+    """Analyses the log in the store."""
 
     def analysis(window: Window = WINDOW) -> DriftReport:
         reader = WindowReader(ArtifactStore(str(tmp_path)), duckdb, tmp_path / "scratch", timedelta(minutes=5))
@@ -82,7 +82,7 @@ def test_a_lower_accuracy_is_drift(run: Analysis, log: pd.DataFrame, tmp_path: P
     assert report.reasons[0].startswith("the accuracy is 0.7500 over 2000 known outcomes, the reference's is 0.9000")
 
 
-def test_few_outcomes_say_nothing(run: Analysis, log: pd.DataFrame, tmp_path: Path) -> None:
+def test_few_outcomes_are_not_evaluated(run: Analysis, log: pd.DataFrame, tmp_path: Path) -> None:
     write_log(tmp_path, log)
     write_outcomes(tmp_path, {f"r-{number}": 1 - log["output_predict"][number] for number in range(99)}, NOW)
     report = run()
@@ -111,12 +111,12 @@ def test_a_small_window_is_inconclusive(run: Analysis, log: pd.DataFrame, tmp_pa
         (lambda log: log.drop(columns=layout.REQUEST_ID), "schema has changed: .* lacks request_id"),
         (lambda log: log.assign(input_sugar=1.0), "schema has changed: .* has input_sugar"),
         (lambda log: log.assign(output_score=1.0), "schema has changed: .* has output_score"),
-        (lambda log: log.assign(input_alcohol="13"), "input_alcohol is string in .* has to be float64"),
-        (lambda log: log.assign(input_colour=1.0), "input_colour is float64 in .* has to be string"),
-        (lambda log: log.assign(time=log["time"].astype(str)), "time is string in .* has to be timestamp"),
+        (lambda log: log.assign(input_alcohol="13"), "input_alcohol is string in .* must be float64"),
+        (lambda log: log.assign(input_colour=1.0), "input_colour is float64 in .* must be string"),
+        (lambda log: log.assign(time=log["time"].astype(str)), "time is string in .* must be timestamp"),
         (lambda log: log.assign(time=log["time"].where(log.index != 7)), "1 rows .* have no time"),
         (lambda log: log.head(0), "have no rows"),
-        (lambda log: log.assign(time=log["time"] - pd.Timedelta(days=1)), "rows of other days than their folders"),
+        (lambda log: log.assign(time=log["time"] - pd.Timedelta(days=1)), "rows from other days than their folders"),
         (lambda log: log.assign(time=log["time"] + pd.Timedelta(days=1)), "rows from the future"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_value_that_serving_never_accepts_is_an_error(
         run()
 
 
-def test_no_log_is_an_error(run: Analysis) -> None:
+def test_a_missing_log_is_an_error(run: Analysis) -> None:
     with pytest.raises(
         InputError, match="There is nothing in the inference log of wine version 3 from 2026-11-25 00:00"
     ):
@@ -197,12 +197,12 @@ def test_a_folder_of_a_future_day_is_an_error(run: Analysis, log: pd.DataFrame, 
 def test_outcomes_before_their_predictions_are_an_error(run: Analysis, log: pd.DataFrame, tmp_path: Path) -> None:
     write_log(tmp_path, log)
     write_outcomes(tmp_path, {"r-1999": 1.0}, DAY + timedelta(hours=1))
-    with pytest.raises(InputError, match=r"1 outcomes of .* are older than their predictions: clocks are apart"):
+    with pytest.raises(InputError, match=r"1 outcomes of .* are older than their predictions: clocks differ"):
         run()
 
 
 def test_outcomes_of_another_type_are_an_error(run: Analysis, log: pd.DataFrame, tmp_path: Path) -> None:
     write_log(tmp_path, log)
     write_outcomes(tmp_path, {"r-1": "benign"}, NOW)  # type: ignore[dict-item]
-    with pytest.raises(InputError, match=r"outcome is string in .* has to be float64"):
+    with pytest.raises(InputError, match=r"outcome is string in .* must be float64"):
         run()

@@ -1,4 +1,4 @@
-"""One set of queries, on DuckDB and on a real local Spark: the same numbers, which are those that NumPy counts.
+"""One set of queries, on DuckDB and on a real local Spark, returns the numbers that NumPy counts.
 
 Not proven: a cluster of several machines, and its access to a cloud's store.
 """
@@ -30,7 +30,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return found
 
 
-def test_counts_are_those_of_numpy(
+def test_counts_equal_numpys(
     engine: Engine, tmp_path: Path, generator: np.random.Generator, reference: ReferenceProfile
 ) -> None:
     rows = make_rows(generator)

@@ -23,7 +23,7 @@ MANY = 1000  # rows per hour
 
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "exponential"])
 @pytest.mark.parametrize("factor", [1.0, 1.3])
-def test_distances_agree_with_those_of_the_values(draw: str, factor: float) -> None:
+def test_distances_agree_with_distances_of_the_values(draw: str, factor: float) -> None:
     generator = np.random.default_rng(1)
     reference, window = getattr(generator, draw)(size=3000), factor * getattr(generator, draw)(size=2000) + 0.1
     profile = profile_column(pd.Series(reference))
@@ -53,7 +53,7 @@ def test_psi_by_hand() -> None:
     assert statistics.psi(*samples, np.arange(2)) == pytest.approx(expected)
 
 
-def test_chi_square_is_scipys_where_no_category_is_rare() -> None:
+def test_chi_square_equals_scipys_without_rare_categories() -> None:
     table = np.array([[300.0, 500.0, 200.0], [250.0, 600.0, 150.0]])
     expected = stats.chi2_contingency(table).pvalue
     assert statistics.chi_square(table[0], table[1], table[0].sum()) == pytest.approx(expected)

@@ -118,7 +118,7 @@ def test_a_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("unknown", f"has no experiment 'unknown'; there are: {EXPERIMENT}, without-criteria"),
+        ("unknown", f"has no experiment 'unknown'; known experiments: {EXPERIMENT}, without-criteria"),
         ("without-criteria", "The experiment without-criteria has no criteria: add them to its entry in "),
     ],
 )
@@ -178,8 +178,8 @@ def test_the_page_of_an_experiment_without_records_says_so() -> None:
 
 
 @pytest.mark.process
-def test_the_router_loads_no_libraries_of_the_analysis() -> None:
-    """They would take memory, and a second of each start."""
+def test_the_router_does_not_load_libraries_of_the_analysis() -> None:
+    """They would take memory, and delay each start by a second."""
     code = (
         "import sys, lifecycle.experiment.server, lifecycle.experiment.__main__;"
         "print([name for name in ('scipy', 'jinja2', 'pandas') if name in sys.modules])"

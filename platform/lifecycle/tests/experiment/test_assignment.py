@@ -1,7 +1,7 @@
-"""Users are assigned uniformly, independently between experiments, and stay where they are while a share grows.
+"""Users are assigned uniformly, independently between experiments, and keep their variant while a share grows.
 
-Proven on a million users each, by chi-square tests on fixed users: they cannot pass on one run and fail on the next.
-Not proven: that user IDs of other forms are spread as well, which is the property of SHA-256 that this relies on.
+Proven on a million users each, by chi-square tests on fixed users, so the result is the same in every run. Not proven:
+that user IDs of other forms are spread equally well, which relies on a property of SHA-256.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def test_the_tests_above_find_a_hash_that_is_not_independent(two: tuple[np.ndarr
     assert stats.chi2_contingency(table).pvalue < SIGNIFICANCE
 
 
-def test_a_growing_share_keeps_who_is_in() -> None:
+def test_with_a_growing_share_users_keep_the_challenger() -> None:
     users = [f"user-{number}" for number in range(20_000)]
     inside: set[str] = set()
     for share in (0, 1, 100, 1000, 2500, 5000, 9999, BUCKETS):
@@ -103,7 +103,7 @@ def test_a_user_id_is_utf8_in_normal_form_without_white_space_around_it() -> Non
         (b"Zo\xeb", INVALID),  # Latin-1
     ],
 )
-def test_what_is_no_user_id_has_a_reason(value: bytes | None, reason: str) -> None:
+def test_an_invalid_user_id_has_a_reason(value: bytes | None, reason: str) -> None:
     with pytest.raises(UserIdError) as error:
         parse_user_id(value)
     assert error.value.reason == reason

@@ -1,4 +1,4 @@
-"""The processes as a pod runs them: router, writer, and what their command line prints.
+"""The processes as a pod runs them: router, writer, and the output of the command line.
 
 Real: both processes, the spool between them, and SQLite as the store. Simulated: champion and challenger.
 """
@@ -72,7 +72,7 @@ def test_every_answered_request_is_in_the_store_though_the_writer_is_killed_and_
                 request_ids.append(response.headers["x-request-id"])
             eventually(lambda: len(list(store.read_results(EXPERIMENT))) == 20, "the writer has written")
             writer.kill()
-        for user in range(20, 30):  # nobody writes
+        for user in range(20, 30):  # while no writer runs
             response = client.post(INFER, content=b"{}", headers={"x-user-id": f"user-{user}"})
             request_ids.append(response.headers["x-request-id"])
         outcomes = [
@@ -120,7 +120,7 @@ def test_a_router_that_is_killed_has_what_it_acknowledged_in_the_spool(
         ({"EXPERIMENT_FILE": "/missing/e.yaml"}, "/missing/e.yaml cannot be read: No such file or directory; create"),
         ({"EXPERIMENT_SERVICE_URL": "http://x"}, "EXPERIMENT_SERVICE_URL is 'http://x': string should match"),
         ({"EXPERIMENT_SERVICE_URL": "http://{service}.{ns}"}, "only {service} may be in braces; change it"),
-        ({"EXPERIMENT_SERVICE_URL": "http://{service}:http"}, "this is no URL of a server: Port could not be cast"),
+        ({"EXPERIMENT_SERVICE_URL": "http://{service}:http"}, "must be the URL of a server: Port could not be cast"),
         ({"EXPERIMENT_FOLDER": "/dev/null/spool"}, "the spool /dev/null/spool/spool.db cannot be used"),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_router_that_cannot_start_says_why(
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
     assert main(["serve"]) == 1
     printed = capsys.readouterr().err
-    assert any(line.startswith("error: ") for line in printed.splitlines())  # beside lines of the log
+    assert any(line.startswith("error: ") for line in printed.splitlines())  # among lines of the log
     assert message in printed
     assert "Traceback" not in printed
     assert "short" not in printed
@@ -147,4 +147,4 @@ def test_a_writer_without_a_store_says_so(
     for name, value in {**environment, "EXPERIMENT_STORE": "mongodb://host/db"}.items():
         monkeypatch.setenv(name, value)
     assert main(["write", "--once"]) == 1
-    assert "EXPERIMENT_STORE is 'mongodb://host/db', which names no store" in capsys.readouterr().err
+    assert "EXPERIMENT_STORE is 'mongodb://host/db', which is not a store" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""CUPED: what a covariate explains is subtracted, and one that is not from before the assignment never is."""
+"""CUPED: the part that a covariate explains is subtracted, and values from after the assignment are never used."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def width(comparison: Comparison) -> float:
     return comparison.any_time.high - comparison.any_time.low
 
 
-def test_a_covariate_narrows_the_interval_by_what_it_explains() -> None:
+def test_a_covariate_narrows_the_interval_by_the_part_it_explains() -> None:
     without, with_covariate = simulate(1, effect=0.1)
     assert width(with_covariate) == pytest.approx(math.sqrt(1 - 0.8**2) * width(without), rel=0.05)
     assert with_covariate.means is not None
     assert with_covariate.means[0] - with_covariate.means[1] == pytest.approx(0.1, abs=0.05)
 
 
-def test_a_covariate_makes_no_difference_of_equal_variants() -> None:
+def test_a_covariate_adds_no_difference_to_equal_variants() -> None:
     wrong = 0
     for seed in range(200):
         _, found = simulate(seed, effect=0)
@@ -48,7 +48,7 @@ def test_a_covariate_makes_no_difference_of_equal_variants() -> None:
     assert 2 <= wrong <= 20, "of 200 at a level of 5 %, looked at once"
 
 
-def test_users_without_a_covariate_stay_as_they_are() -> None:
+def test_users_without_a_covariate_are_unchanged() -> None:
     values, known = np.array([1.0, 2.0, 3.0, 4.0, 9.0]), np.array([1.0, 2.0, 3.0, 4.0, math.nan])
     assert covariate.adjust(values, known).tolist() == [2.5, 2.5, 2.5, 2.5, 9.0]
     values[1] = math.nan
@@ -61,7 +61,7 @@ def test_a_covariate_that_says_nothing_changes_nothing(known: list[float]) -> No
     assert covariate.adjust(values, np.array(known)).tolist() == values.tolist()
 
 
-def test_only_what_was_before_the_first_prediction_counts() -> None:
+def test_only_values_from_before_the_first_prediction_count() -> None:
     simulation = Simulation(OF, 2, 1, seed=1)
     users = simulation.create()
     users = type(users)(["a", "b"], *(users.share, users.is_challenger), *(np.full(2, TIME),) * 2, users.values)
@@ -89,15 +89,15 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "has to begin with the line user,time,value"),
-        (b"user,value\nu1,1\n", "has to begin with the line user,time,value"),
-        (b"user,time,value\nu1,1\n", "line 2: 'u1,1' is no user, time and number"),
-        (b"user,time,value\nu1,1,1\nu2,1,x\n", "line 3: 'u2,1,x' is no user, time and number"),
+        (b"", "must begin with the line user,time,value"),
+        (b"user,value\nu1,1\n", "must begin with the line user,time,value"),
+        (b"user,time,value\nu1,1\n", "line 2: 'u1,1' is not a user, a time and a number"),
+        (b"user,time,value\nu1,1,1\nu2,1,x\n", "line 3: 'u2,1,x' is not a user, a time and a number"),
         (b"user,time,value\nu1,1,nan\n", "line 2: 'u1,1,nan' has a number that is not finite"),
-        (b"\xff\xfe", "is no CSV in UTF-8"),
+        (b"\xff\xfe", "is not a CSV file in UTF-8"),
     ],
 )
-def test_a_file_that_is_none_has_a_clear_message(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_invalid_covariate_file_has_a_clear_message(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "before.csv"
     file.write_bytes(content)
     with pytest.raises(CovariateError) as error:

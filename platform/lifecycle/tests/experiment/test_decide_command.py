@@ -1,8 +1,7 @@
-"""`python -m lifecycle.experiment decide`: what it prints and writes, with a real MLflow and SQLite as the store.
+"""`python -m lifecycle.experiment decide`: its output and decisions, with a real MLflow and SQLite as the store.
 
-Proves the command line: which experiments it decides on, its settings, its exit status, and that one experiment that
-fails keeps no other from being decided on; that failure is simulated. What is decided is proven in
-tests/rollout/test_experiments.py.
+Proves the command line: which experiments it decides on, its settings, its exit status, and that an experiment that
+fails, which is simulated, does not stop the others. The decisions are proven in tests/rollout/test_experiments.py.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ USERS = 3000
 
 @dataclass(frozen=True)
 class Stack:
-    """An experiments' file, a store, and a registry in which challengers take part since twelve days ago."""
+    """An experiments file, a store, and a registry in which challengers have taken part for twelve days."""
 
     models: RegisteredModels
     folder: Path
@@ -39,7 +38,7 @@ class Stack:
         return self.folder / "experiments.yaml"
 
     def define(self, *names: str, **changes: object) -> None:
-        """Experiments of these names, each with a model of its own whose version 1 takes part."""
+        """Experiments with these names, each with its own model, whose version 1 takes part."""
         entries = []
         for name in names:
             model = self.models.create()
@@ -99,7 +98,7 @@ def test_one_experiment_is_decided_on_by_its_name(stack: Stack, capsys: pytest.C
     assert (stack.decided(EXPERIMENT), stack.decided("other")) == (None, Action.STOP)
 
 
-def test_an_experiment_that_fails_keeps_no_other_from_being_decided_on(
+def test_an_experiment_that_fails_does_not_stop_the_others(
     stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.define("broken", EXPERIMENT)
@@ -112,11 +111,11 @@ def test_an_experiment_that_fails_keeps_no_other_from_being_decided_on(
         return decide(self, experiment)
 
     monkeypatch.setattr(Decider, "decide", fail_or_decide)
-    capsys.readouterr()  # what MLflow said of the versions
+    capsys.readouterr()  # discard MLflow's output about the versions
     assert main(["decide", "--all"]) == 1
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{EXPERIMENT}: promote for version 1")
-    # Beside the lines of the log, which are for machines.
+    # Without the lines of the log, which are for machines.
     assert [line for line in printed.err.splitlines() if line.startswith("error: ")] == [
         "error: broken: MLflow rejects the call: no such version",
         "error: These experiments were not decided on, for the reasons above: broken.",
@@ -144,10 +143,10 @@ def test_nothing_is_decided_without_records(stack: Stack, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "variable", "value", "message"),
     [
-        (["missing"], "", "", f"has no running experiment 'missing'; there are: {EXPERIMENT}"),
+        (["missing"], "", "", f"has no running experiment 'missing'; running experiments: {EXPERIMENT}"),
         (["--all"], "EXPERIMENT_FILE", "/missing/e.yaml", "/missing/e.yaml cannot be read: No such file or directory"),
         (["--all"], "EXPERIMENT_FILE", None, "EXPERIMENT_FILE is not set and has no default: set it"),
-        (["--all"], "EXPERIMENT_STORE", "mongodb://host/db", "EXPERIMENT_STORE is 'mongodb://host/db', which names no"),
+        (["--all"], "EXPERIMENT_STORE", "mongodb://host/db", "EXPERIMENT_STORE is 'mongodb://host/db', which is not"),
         (["--all"], "EXPERIMENT_STORE", "sqlite:////missing/e.db", "the store /missing/e.db cannot be used"),
         (["--all"], "GITOPS_STACK", None, "GITOPS_STACK is not set and has no default: set it"),
         (["--all"], "MLFLOW_TRACKING_URI", None, "MLFLOW_TRACKING_URI is not set and has no default: set it"),
@@ -164,7 +163,7 @@ def test_bad_input_is_one_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stack.define(EXPERIMENT)
-    capsys.readouterr()  # what MLflow said of the version
+    capsys.readouterr()  # discard MLflow's output about the version
     if variable:
         monkeypatch.delenv(variable) if value is None else monkeypatch.setenv(variable, value)
     assert main(["decide", *arguments]) == 1
@@ -175,10 +174,10 @@ def test_bad_input_is_one_message(
     assert printed.out == ""
 
 
-def test_an_ended_experiment_is_none_that_runs(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_ended_experiment_is_not_a_running_one(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     stack.define(EXPERIMENT, state="ended")
     assert main(["decide", EXPERIMENT]) == 1
-    assert f"has no running experiment '{EXPERIMENT}'; there are: none" in capsys.readouterr().err
+    assert f"has no running experiment '{EXPERIMENT}'; running experiments: none" in capsys.readouterr().err
 
 
 def test_an_invalid_file_is_named_line_by_line(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

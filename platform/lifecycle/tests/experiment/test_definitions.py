@@ -1,4 +1,4 @@
-"""The experiments' file: what is valid, what each message says, and that the last valid file stays in force."""
+"""The experiments file: what is valid, the message of each error, and that the last valid file stays in force."""
 
 from __future__ import annotations
 
@@ -82,18 +82,18 @@ def test_an_invalid_file_has_a_clear_message(content: str, message: str) -> None
 @pytest.mark.parametrize(
     ("criteria", "message"),
     [
-        ("outcome: b, minimum_effect: 1", "experiments.0: criteria.outcome is 'b'; there are: a, latency"),
+        ("outcome: b, minimum_effect: 1", "experiments.0: criteria.outcome is 'b': not one of a, latency"),
         ("outcome: a", "experiments.0.criteria.minimum_effect is missing: add it"),
         ("outcome: a, minimum_effect: 0", "minimum_effect is 0: input should be greater than 0"),
         ("outcome: a, minimum_effect: .nan", "minimum_effect is nan: input should be"),
         ("outcome: a, minimum_effect: 1, minimum_users: 99", "minimum_users is 99: input should be greater than or"),
         ("outcome: errors, minimum_effect: 1", "experiments.0.criteria: errors cannot decide"),
-        ("outcome: latency, minimum_effect: 0.1, better: higher", "criteria: higher latency cannot be better"),
+        ("outcome: latency, minimum_effect: 0.1, better: higher", "`better: higher` is not valid for latency"),
         ("outcome: latency, minimum_effect: 1, guardrails: []", "a share below 1"),
-        ("outcome: latency, minimum_effect: 0.1", "latency decides, so it cannot be a guardrail too"),
+        ("outcome: latency, minimum_effect: 0.1", "latency decides, so it cannot also be a guardrail"),
         (
             "outcome: a, minimum_effect: 1, guardrails: [{outcome: b, tolerance: 1}]",
-            "a guardrail's outcome is 'b'; there are: a, errors, fallbacks, latency",
+            "a guardrail's outcome is 'b': not one of a, errors, fallbacks, latency",
         ),
         (
             "outcome: a, minimum_effect: 1, guardrails: [{outcome: a1, tolerance: 1}, {outcome: a1, tolerance: 2}]",
@@ -119,7 +119,7 @@ def test_an_outcome_cannot_have_the_name_of_a_built_in_measure() -> None:
         parse(content.encode(), "file")
 
 
-def test_a_changed_file_is_in_force_soon_and_keeps_who_is_in(router: RunningRouter) -> None:
+def test_a_changed_file_is_soon_in_force_and_users_keep_their_variants(router: RunningRouter) -> None:
     inside = user_of("challenger", percent=5)
     router.file.write_text(FILE.replace("challenger_percent: 50", "challenger_percent: 5"))
     path = f"/ab-test/experiments/{EXPERIMENT}/assignment"
@@ -147,7 +147,7 @@ def test_the_last_valid_file_stays_in_force(router: RunningRouter, content: str 
     eventually(lambda: metric("groundwork_experiment_definitions_valid") == 1, "the repaired file is in force")
 
 
-def test_a_process_that_starts_with_an_invalid_file_takes_the_last_valid_one(tmp_path: Path) -> None:
+def test_a_process_that_starts_with_an_invalid_file_uses_the_last_valid_one(tmp_path: Path) -> None:
     file, backup = tmp_path / "experiments.yaml", tmp_path / "backup.yaml"
     file.write_text(VALID)
     DefinitionsFile(file, backup)
@@ -167,7 +167,7 @@ def test_without_any_valid_file_a_process_does_not_start(tmp_path: Path) -> None
         DefinitionsFile(file, tmp_path / "backup.yaml")
 
 
-def test_a_file_that_has_never_been_synced_is_no_experiment_yet(tmp_path: Path) -> None:
+def test_without_a_synced_file_there_are_no_experiments_yet(tmp_path: Path) -> None:
     file = tmp_path / "experiments.yaml"
     definitions = DefinitionsFile(file, tmp_path / "backup.yaml")
     assert definitions.current.by_name == {}

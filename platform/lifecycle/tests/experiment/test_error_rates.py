@@ -1,9 +1,9 @@
-"""How often experiments are decided wrongly when they are looked at each day, and rightly; simulated, seeded.
+"""How often experiments that are analysed every day are decided wrongly, and correctly; simulated, seeded.
 
-Equal variants must not be told apart: of 2,000 experiments of each kind in `make soak`, and of 200 in `make test`, at
-most 5 % ever find a difference, whatever the outcome, the share, and how rare or skewed values are. Those are simulated
-fast, by arrays; that these have the figures of the analysis is a test of its own, and in a few experiments the whole
-verdict is asked. By contrast, the same data is looked at by a fixed test, and by request instead of by user.
+Equal variants must not seem to differ: of 2,000 experiments of each kind in `make soak`, and of 200 in `make test`, at
+most 5 % ever find a difference, for any outcome, share, rarity and skew of values. The simulation is fast because it
+uses arrays; a separate test proves that these have the figures of the analysis, and a few experiments compute the whole
+verdict. By contrast, the same data is analysed with a fixed test, and by request instead of by user.
 
 Not proven: users who influence each other, and outcomes with infinite variance.
 """
@@ -76,7 +76,7 @@ def simulate(setting: str, seed: int) -> tuple[Simulation, Users]:
 
 
 def count_actions(setting: str, runs: int) -> Counter[Action]:
-    """What experiments of equal variants end with, within their maximum duration."""
+    """The final verdicts of experiments with equal variants, within their maximum duration."""
     return Counter(
         simulation.decide(users).action for simulation, users in (simulate(setting, run) for run in range(runs))
     )
@@ -84,7 +84,7 @@ def count_actions(setting: str, runs: int) -> Counter[Action]:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize(("experiments", "most"), [(5, 1), pytest.param(25, 2, marks=pytest.mark.soak)])
-def test_equal_variants_are_hardly_ever_told_apart(experiments: int, most: int, setting: str) -> None:
+def test_equal_variants_hardly_ever_seem_to_differ(experiments: int, most: int, setting: str) -> None:
     """At 1 %: more are one test run in 1000 of 5 experiments, and one in 500 of 25."""
     found = count_actions(setting, experiments)
     assert found[Action.PROMOTE] + found[Action.STOP] <= most
@@ -110,7 +110,7 @@ def test_a_fixed_test_that_is_looked_at_each_day_errs_several_times_as_often_as_
 
 
 def draw_heavy_users(simulation: Simulation) -> tuple[Users, Users]:
-    """By user and by request: a few users have thousands of requests, and each user a rate of ones of their own."""
+    """By user and by request: a few users have thousands of requests, and each user has a different rate of ones."""
     draw = simulation.generator
     requests = np.ceil(draw.lognormal(1, 2, simulation.users)).clip(max=3000).astype(int)
     hits = draw.binomial(requests, draw.beta(0.3, 0.7, simulation.users))
@@ -271,7 +271,7 @@ def test_the_fast_simulation_has_the_figures_of_the_comparison() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("experiments", [200, pytest.param(2000, marks=pytest.mark.soak)])
-def test_of_many_experiments_of_equal_variants_at_most_5_percent_are_told_apart(experiments: int, setting: str) -> None:
+def test_equal_variants_seem_to_differ_in_at_most_5_percent_of_many_experiments(experiments: int, setting: str) -> None:
     """By their outcome; looks with fewer than 100 users of a variant do not count."""
     sequential = fixed = promoted = 0
     for part in range(experiments // 100):

@@ -1,4 +1,4 @@
-"""The client gets each response whole and to its own request, whatever the server does; connections are kept, not many.
+"""The client gets each response whole and for its own request, whatever the server does, over few open connections.
 
 Real: sockets, TLS, uvloop and the parser. The server follows a script, so that it can misbehave.
 """
@@ -28,7 +28,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r
 
 @dataclass(frozen=True)
 class Reply:
-    """What a request gets, `delay` seconds later, in parts of `part` bytes; `ends` ends the connection then."""
+    """The response to a request, after `delay` seconds, in parts of `part` bytes; `ends` then closes the connection."""
 
     data: bytes = b""
     delay: float = 0.0
@@ -103,7 +103,7 @@ async def until(condition: Callable[[], bool]) -> None:
         (b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\n" + OK, 200, b"{}"),
     ],
 )
-def test_a_response_is_whole_in_whatever_parts_it_arrives(data: bytes, status: int, body: bytes, part: int) -> None:
+def test_a_response_may_arrive_in_any_parts(data: bytes, status: int, body: bytes, part: int) -> None:
     async def scenario() -> None:
         async with serve(*[Reply(data, part=part)] * 3) as (server, client):
             for _ in range(3):
@@ -127,7 +127,7 @@ def test_a_body_without_a_length_ends_with_its_connection() -> None:
     run(scenario)
 
 
-def test_a_response_to_head_has_a_length_and_no_body() -> None:
+def test_a_response_to_head_has_a_length_but_no_body() -> None:
     async def scenario() -> None:
         async with serve(Reply(HEAD), Reply(OK)) as (server, client):
             found = await client.send(server.origin, REQUEST, is_head=True)
@@ -193,7 +193,7 @@ def test_a_caller_that_gives_up_ends_the_connection() -> None:
     run(scenario)
 
 
-def test_what_arrives_too_late_or_unasked_answers_no_other_request() -> None:
+def test_a_late_or_unrequested_response_does_not_answer_another_request() -> None:
     wrong = OK.replace(b"{}", b"no")
 
     async def scenario() -> None:

@@ -1,6 +1,6 @@
-"""Which outcomes are accepted, and what each refusal says; nothing is acknowledged that is not on disk.
+"""Which outcomes are accepted, and the message of each refusal; an outcome is on disk before it is acknowledged.
 
-That an outcome has a prediction, is late, or was reported before, is only known in the store: see test_results.
+Whether an outcome has a prediction, is late, or was reported before, is only known in the store: see test_results.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def test_an_ended_experiment_still_accepts_outcomes(router: RunningRouter) -> No
 @pytest.mark.parametrize(
     ("change", "status", "message"),
     [
-        ({"experiment": "of-another"}, 404, f"there are: {EXPERIMENT}, last-year"),
+        ({"experiment": "of-another"}, 404, f"known experiments: {EXPERIMENT}, last-year"),
         ({"name": "profit"}, 422, "it has: converted, revenue"),
         ({"value": 0.5}, 422, "its value must be 0 or 1"),
         ({"value": "1"}, 422, "value: Input should be a valid number"),
@@ -64,7 +64,7 @@ def test_a_refusal_names_the_rule(router: RunningRouter, change: dict[str, Any],
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "nan"])
-def test_what_is_no_finite_number_is_refused(router: RunningRouter, number: str) -> None:
+def test_an_outcome_that_is_not_a_finite_number_is_refused(router: RunningRouter, number: str) -> None:
     body = json.dumps({**VALID, "name": "revenue"}).replace('"value": 1', f'"value": {number}')
     response = router.client.post(PATH, content=body)
     assert response.status_code in (400, 422)
@@ -72,7 +72,7 @@ def test_what_is_no_finite_number_is_refused(router: RunningRouter, number: str)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'"x"', b"\xff", b"[" * 10_000])
-def test_what_is_no_outcome_is_refused(router: RunningRouter, body: bytes) -> None:
+def test_an_invalid_outcome_is_refused(router: RunningRouter, body: bytes) -> None:
     assert router.client.post(PATH, content=body).status_code in (400, 422)
 
 
@@ -91,12 +91,12 @@ def test_with_a_full_spool_the_sender_has_to_repeat(router: RunningRouter) -> No
     fill(spool)
     lost = metric("groundwork_experiment_lost_records_total", kind="outcome", reason="spool-full")
     statuses = [router.client.post(PATH, json=VALID).status_code for _ in range(50)]
-    assert statuses[-1] == 503, "what is left in the last page is soon used up"
+    assert statuses[-1] == 503, "the rest of the last page is soon full"
     refused = router.client.post(PATH, json=VALID)
     assert refused.headers["retry-after"]
     assert "send them again" in refused.json()["error"]
     spool.remove(spool.read(100))
     assert router.client.post(PATH, json=VALID).status_code == 202, "there is room again"
     assert metric("groundwork_experiment_lost_records_total", kind="outcome", reason="spool-full") == lost, (
-        "what its sender repeats is not lost"
+        "a record that its sender repeats is not lost"
     )

@@ -1,4 +1,4 @@
-"""What a plan says, against the textbook's formula and by hand. That plans hold is in test_error_rates.py."""
+"""The figures of a plan, against the textbook's formula and by hand. test_error_rates.py proves that plans hold."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_fixed_size_is_the_textbooks() -> None:
     assert make().fixed.users == pytest.approx(2 * 3841, rel=0.005)
 
 
-def test_looking_at_any_time_takes_more_at_worst_and_not_in_half_of_all_experiments() -> None:
+def test_looking_at_any_time_needs_more_users_at_worst_but_not_in_half_of_all_experiments() -> None:
     found = make()
     assert found.fixed.users < found.sequential.users < 2.5 * found.fixed.users
     assert found.half.users < 1.6 * found.fixed.users
@@ -48,7 +48,7 @@ def test_an_even_split_is_the_shortest() -> None:
     assert uneven.sequential.users > 2 * even.sequential.users
 
 
-def test_other_kinds_go_by_their_deviation() -> None:
+def test_other_kinds_are_planned_from_their_deviation() -> None:
     expected = 4 * (1.959964 + 0.841621) ** 2 * 3**2 / 0.2**2
     found = make("continuous", mean=None, deviation=3, minimum_effect=0.2)
     assert found.fixed.users == pytest.approx(expected, rel=1e-3)
@@ -57,7 +57,7 @@ def test_other_kinds_go_by_their_deviation() -> None:
     assert found.fixed.users == pytest.approx(expected, rel=1e-3)
 
 
-def test_no_plan_is_below_the_minimum_users() -> None:
+def test_plans_have_at_least_the_minimum_users() -> None:
     assert make("continuous", percent=10, mean=None, deviation=0.1, minimum_effect=5).fixed.users == 1000
 
 
@@ -75,7 +75,7 @@ def test_no_plan_is_below_the_minimum_users() -> None:
         ({"kind": "latency", "deviation": -1}, "The outcome latency is latency: pass its standard deviation"),
     ],
 )
-def test_what_cannot_be_planned_has_a_clear_message(changes: dict[str, object], message: str) -> None:
+def test_an_impossible_plan_has_a_clear_message(changes: dict[str, object], message: str) -> None:
     with pytest.raises(PlanError) as error:
         make(**changes)  # type: ignore[arg-type]
     assert message in str(error.value)

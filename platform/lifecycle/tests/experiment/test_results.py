@@ -1,4 +1,4 @@
-"""Predictions and outcomes are joined by request ID; what does not count is counted."""
+"""Predictions and outcomes are joined by request ID; records that do not count are reported by number."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def values(row: Joined) -> dict[str, float]:
     return {name: outcome.value for name, outcome in row.outcomes.items()}
 
 
-def test_outcomes_are_joined_in_whatever_order_they_are_stored() -> None:
+def test_outcomes_are_joined_in_any_stored_order() -> None:
     results: list[Result] = [
         prediction("r1"),
         outcome("r1"),
@@ -43,7 +43,7 @@ def test_outcomes_are_joined_in_whatever_order_they_are_stored() -> None:
         assert counts(joined) == (0, 0, 0, 0)
 
 
-def test_of_what_is_reported_twice_the_first_counts() -> None:
+def test_the_first_of_two_records_counts() -> None:
     results = [outcome(at=TIME + 20, value=0), outcome(at=TIME + 10, value=1), prediction(), prediction(at=TIME + 5)]
     joined = join(results, WINDOW)
     (row,) = joined.rows
@@ -71,7 +71,7 @@ def test_an_outcome_counts_though_another_routers_clock_is_behind() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, "1"])
-def test_an_outcome_that_is_no_finite_number_does_not_count_nor_hide_a_later_one(value: object) -> None:
+def test_an_outcome_that_is_not_finite_neither_counts_nor_hides_a_later_one(value: object) -> None:
     """As a store may hold it: JSON has null for NaN. The router refuses it."""
     broken = dataclasses.replace(outcome("r1", at=TIME + 1), value=value)  # type: ignore[arg-type]
     joined = join([prediction("r1"), broken, outcome("r1", at=TIME + 2)], WINDOW)
@@ -79,5 +79,5 @@ def test_an_outcome_that_is_no_finite_number_does_not_count_nor_hide_a_later_one
     assert (joined.invalid_outcomes, counts(joined)) == (1, (0, 0, 0, 0))
 
 
-def test_no_results_are_no_rows() -> None:
+def test_without_results_there_are_no_rows() -> None:
     assert join([], WINDOW) == Join([], 0, 0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Who answers a request, what is passed on, what the response says, what is recorded; and bad input.
+"""Which variant answers a request, what is passed on, the response, the records; and bad input.
 
 Real: the router with its HTTP clients, and the spool. Simulated: champion and challenger.
 """
@@ -51,7 +51,7 @@ def test_a_query_and_a_compressed_body_are_passed_unchanged(router: RunningRoute
     assert received.headers["content-encoding"] == "gzip"
 
 
-def test_a_services_cookie_is_its_clients_alone(router: RunningRouter) -> None:
+def test_a_services_cookie_is_only_passed_to_its_client(router: RunningRouter) -> None:
     router.services["champion"].response = HttpResponse(200, b"{}", headers={"Set-Cookie": "session=one; Path=/"})
     response = router.client.post(INFER, content=BODY, headers={"x-user-id": user_of("champion")})
     assert response.headers["set-cookie"] == "session=one; Path=/"
@@ -180,7 +180,7 @@ def test_a_model_without_an_experiment_is_the_champions(router: RunningRouter) -
 
 
 @pytest.mark.parametrize("model", ["..", "Churn", "a.example.com%2F", "x" * 200, "-"])
-def test_a_name_that_no_service_can_have_is_no_model(router: RunningRouter, model: str) -> None:
+def test_a_name_that_is_not_valid_for_a_service_is_not_a_model(router: RunningRouter, model: str) -> None:
     assert router.client.post(f"/v2/models/{model}/infer", content=BODY).status_code == 404
     assert not router.services["champion"].received
 
@@ -215,7 +215,7 @@ def test_the_api_shows_the_assignment_that_requests_get(router: RunningRouter, r
     assert not router.services[role].received
 
 
-def test_the_api_says_what_is_wrong(router: RunningRouter) -> None:
+def test_the_api_explains_what_is_wrong(router: RunningRouter) -> None:
     unknown = router.client.get("/ab-test/experiments/of-another/assignment", headers={"x-user-id": "1"})
     assert unknown.status_code == 404
     assert EXPERIMENT in unknown.json()["error"]

@@ -1,4 +1,4 @@
-"""What a client can hold of the router. tests/core/test_http_server.py proves the bounds, this that they are there.
+"""The router has limits on what a client can occupy. tests/core/test_http_server.py proves the limits themselves.
 
 The server is the command's, with uvloop, a shorter timeout and fewer connections.
 """

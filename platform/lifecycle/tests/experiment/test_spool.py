@@ -1,4 +1,4 @@
-"""The spool holds what is added through the end of any process, up to its bound; the recorder never delays a request.
+"""The spool keeps added records when a process ends, up to its limit; the recorder never delays a request.
 
 Proven with real files and processes. Not proven: that nothing is lost in a power failure; the last transactions may be.
 """
@@ -35,7 +35,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
         yield opened
 
 
-def test_records_leave_in_the_order_in_which_they_came(spool: Spool, tmp_path: Path) -> None:
+def test_records_are_read_in_the_order_in_which_they_were_added(spool: Spool, tmp_path: Path) -> None:
     spool.add(RECORDS)
     spool.add([prediction("r2")])
     with closing(Spool(tmp_path, SPOOL_BYTES)) as other:
@@ -68,7 +68,7 @@ time.sleep(600)
         assert len(spool.read(1000)) == 100
 
 
-def test_a_full_spool_refuses_what_is_new_and_keeps_what_waits(spool: Spool, tmp_path: Path) -> None:
+def test_a_full_spool_refuses_new_records_and_keeps_waiting_ones(spool: Spool, tmp_path: Path) -> None:
     added = fill(spool)
     size = (tmp_path / "spool.db").stat().st_size
     assert 0.9 * SPOOL_BYTES < size <= SPOOL_BYTES
@@ -95,7 +95,7 @@ def test_the_backlog_is_measured(spool: Spool) -> None:
     assert spool.measure().records == 600
     assert eventually(lambda: spool.measure().age)
     spool.remove(spool.read(600))
-    assert spool.measure().bytes < 100_000, "of what is in use"
+    assert spool.measure().bytes < 100_000, "only the bytes in use"
 
 
 def test_a_damaged_spool_is_moved_aside(tmp_path: Path) -> None:
@@ -107,13 +107,13 @@ def test_a_damaged_spool_is_moved_aside(tmp_path: Path) -> None:
     assert aside.read_bytes().startswith(b"this is no database")
 
 
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match="cannot be used"):
         Spool(tmp_path / "file" / "folder", SPOOL_BYTES)
 
 
-def test_recorded_is_in_the_spool_after_close(spool: Spool, tmp_path: Path) -> None:
+def test_recorded_entries_are_in_the_spool_after_close(spool: Spool, tmp_path: Path) -> None:
     recorder = Recorder(Spool(tmp_path, SPOOL_BYTES))
     for number in range(3000):
         recorder.record(prediction(f"r{number}"))
@@ -129,14 +129,14 @@ def test_a_request_does_not_wait_for_a_locked_spool(spool: Spool, tmp_path: Path
         started = time.perf_counter()
         for number in range(1000):
             recorder.record(prediction(f"r{number}"))
-        assert time.perf_counter() - started < 5, "half of what the lock is waited for"
+        assert time.perf_counter() - started < 5, "half of the lock's timeout"
         other.rollback()
     recorder.close(60)
     assert len(spool.read(5000)) == 1000
 
 
-def test_what_does_not_fit_is_counted_and_what_fits_is_added(spool: Spool, tmp_path: Path) -> None:
-    """In one batch: the spool takes a part of it."""
+def test_records_that_fit_are_added_and_the_others_counted(spool: Spool, tmp_path: Path) -> None:
+    """In one batch, of which the spool accepts a part."""
     added = fill(spool)
     spool.remove(spool.read(200))
     recorder = Recorder(Spool(tmp_path, SPOOL_BYTES))
@@ -161,7 +161,7 @@ def test_a_sender_that_waits_gets_the_error_and_nothing_counts_as_lost(spool: Sp
     recorder.close(60)
 
 
-def test_a_sender_that_goes_away_does_not_stop_the_recorder(spool: Spool, tmp_path: Path) -> None:
+def test_a_sender_that_disconnects_does_not_stop_the_recorder(spool: Spool, tmp_path: Path) -> None:
     recorder = Recorder(Spool(tmp_path, SPOOL_BYTES))
 
     async def send_and_leave() -> None:

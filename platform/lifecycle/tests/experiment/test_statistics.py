@@ -1,6 +1,6 @@
-"""The tests of a difference, against SciPy's and published examples; what is no number never becomes an interval.
+"""The tests of a difference, against SciPy's and published examples; NaN never becomes an interval.
 
-Not proven here: how often they are wrong. That is tests/core/test_sequential.py, and of whole experiments
+Not proven here: how often they are wrong. That is in tests/core/test_sequential.py, and for whole experiments in
 test_error_rates.py.
 """
 
@@ -34,7 +34,7 @@ def difference(*strata: tuple[Sample, Sample]) -> Difference:
     return found
 
 
-def test_of_one_stratum_the_fixed_test_is_welchs() -> None:
+def test_the_fixed_test_of_one_stratum_is_welchs() -> None:
     first, second = GENERATOR.normal(1, 3, 150), GENERATOR.normal(0, 1, 900)
     strata = [(sample(first), sample(second))]
     interval = look_once(strata, difference(*strata), 0.05)
@@ -44,7 +44,7 @@ def test_of_one_stratum_the_fixed_test_is_welchs() -> None:
     assert (interval.low, interval.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
 
 
-def test_of_zeros_and_ones_the_fixed_test_is_that_of_two_proportions() -> None:
+def test_the_fixed_test_of_zeros_and_ones_is_the_test_of_two_proportions() -> None:
     """The interval is example (a) of table II in Newcombe (1998), method 10."""
     strata = [
         (sample([1] * 56 + [0] * 14, is_share=True), sample([1] * 48 + [0] * 32, is_share=True)),
@@ -63,7 +63,7 @@ def test_the_test_of_two_proportions_is_pearsons() -> None:
 
 
 @pytest.mark.parametrize("hits", [0, 50])
-def test_proportions_without_any_difference_are_no_error(hits: int) -> None:
+def test_proportions_without_any_difference_are_not_an_error(hits: int) -> None:
     interval = compare_proportions((hits, 50), (hits, 50), 0.05)
     assert interval.p_value == 1
     assert interval.low == pytest.approx(-interval.high)
@@ -104,15 +104,15 @@ def test_a_small_sample_that_varies_less_than_the_large_one_is_not_trusted() -> 
     assert more.cautious_error == more.standard_error
 
 
-def test_a_share_of_zeros_only_has_an_error_all_the_same() -> None:
+def test_a_share_of_only_zeros_still_has_an_error() -> None:
     found = difference((sample([0.0] * 100, is_share=True), sample([0.0] * 900, is_share=True)))
     assert look_any_time(found, 0.05).high > 0.01
 
 
 @pytest.mark.parametrize("values", [[3.0] * 200, [1e300, -1e300] * 100, [1e308] * 200])
-def test_values_that_are_all_alike_or_beyond_any_scale_are_no_difference(values: list[float]) -> None:
+def test_values_that_are_equal_or_too_large_have_no_difference(values: list[float]) -> None:
     assert pool([(sample(values), sample(values))]) is None
 
 
-def test_no_strata_are_no_difference() -> None:
+def test_without_strata_there_is_no_difference() -> None:
     assert pool([]) is None

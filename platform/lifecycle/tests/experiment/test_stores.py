@@ -1,8 +1,8 @@
 """One contract for all stores.
 
 Real: SQLite, boto3, azure-cosmos. Simulated: DynamoDB, by moto; Cosmos DB, by support.cosmosdb, a server of its REST
-protocol. Both have the tables and containers of the stacks. Not proven: the clouds' own limits of throughput, their
-permissions, which tests of the infrastructure cover, and TLS, as azure-cosmos takes 127.0.0.1 for its emulator.
+protocol. Both have the tables and containers of the stacks. Not proven: the clouds' own throughput limits, their
+permissions, which tests of the infrastructure cover, and TLS, because azure-cosmos treats 127.0.0.1 as its emulator.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from support.experiment_stores import (
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request is being made to host '127.0.0.1'")
 
 
-# Those of the clouds take half a second each.
+# The stores of the clouds take half a second each.
 @pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in STORES if name != "sqlite")])
 def tested(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreUnderTest]:
     with open_store_under_test(request.param, tmp_path, monkeypatch) as opened:
         yield opened
 
 
-def test_what_is_written_is_read_by_another_process(tested: StoreUnderTest) -> None:
+def test_another_process_reads_what_was_written(tested: StoreUnderTest) -> None:
     records: list[Record] = [
         assignment(),
         prediction(response='{"outputs": ["Zoë 李🙂 \\u0000"]}', fallback="timeout", served_by="champion"),
@@ -70,7 +70,7 @@ def test_every_finite_number_is_kept_exactly(tested: StoreUnderTest) -> None:
 
 
 def test_many_records_are_written_at_once(tested: StoreUnderTest) -> None:
-    """More than any service takes in one call, in all shards."""
+    """More than any service accepts in one call, in all shards."""
     results: list[Record] = [prediction(f"r{number}", TIME + number) for number in range(2000)]
     users: list[Record] = [assignment(f"u{number}") for number in range(40)]
     tested.store.write([*results, *users])
@@ -102,11 +102,11 @@ def test_the_results_of_other_experiments_are_not_read(tested: StoreUnderTest) -
     assert list(tested.store.read_results("unknown")) == []
 
 
-def test_nothing_to_write_is_no_error(tested: StoreUnderTest) -> None:
+def test_nothing_to_write_is_not_an_error(tested: StoreUnderTest) -> None:
     tested.store.write([])
 
 
-def test_a_store_that_is_away_says_so_and_works_when_it_is_back(tested: StoreUnderTest) -> None:
+def test_an_unavailable_store_reports_it_and_works_when_it_is_back(tested: StoreUnderTest) -> None:
     tested.store.write([prediction("before")])
     tested.disable()
     with pytest.raises(UnavailableError):
@@ -117,7 +117,7 @@ def test_a_store_that_is_away_says_so_and_works_when_it_is_back(tested: StoreUnd
 
 
 @pytest.mark.parametrize("name", ["dynamodb", "cosmosdb"])
-def test_throttling_is_told_apart_with_the_time_that_the_store_asks_for(
+def test_throttling_is_recognized_with_the_delay_that_the_store_requests(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_store_under_test(name, tmp_path, monkeypatch) as tested:
@@ -132,7 +132,7 @@ def test_throttling_is_told_apart_with_the_time_that_the_store_asks_for(
         assert len(list(tested.store.read_results(EXPERIMENT))) == 2
 
 
-def test_dynamodb_is_told_when_a_record_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_in_dynamodb_has_its_expiry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store_under_test("dynamodb", tmp_path, monkeypatch):
         store = DynamoDbStore(PREFIX, retention_days=30)
         store.write([prediction(), assignment()])
@@ -153,7 +153,7 @@ def test_a_store_that_cannot_be_reached_is_unavailable(
         open_unreachable(name, tmp_path, monkeypatch).write([prediction()])
 
 
-def test_a_store_that_is_full_says_so_and_takes_records_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_store_reports_it_and_accepts_records_when_there_is_room(tmp_path: Path) -> None:
     """Of SQLite: the others have no bound. A file that may not grow is a full disk to it."""
     store = SqliteStore(str(tmp_path / "experiments.db"))
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
@@ -169,7 +169,7 @@ def test_a_store_that_is_full_says_so_and_takes_records_when_there_is_room(tmp_p
     store.close()
 
 
-def test_dynamodb_that_takes_a_part_of_a_batch_gets_all_of_it_again(
+def test_if_dynamodb_accepts_part_of_a_batch_the_rest_is_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`UnprocessedItems`, which moto does not return by itself: the call's result is replaced once."""
@@ -177,12 +177,12 @@ def test_dynamodb_that_takes_a_part_of_a_batch_gets_all_of_it_again(
         client = tested.store._client  # type: ignore[attr-defined]
         original = client.batch_write_item
 
-        def take_a_part(**request: object) -> object:
+        def process_a_part(**request: object) -> object:
             client.batch_write_item = original
             return {"UnprocessedItems": request["RequestItems"]}
 
-        client.batch_write_item = take_a_part
-        with pytest.raises(UnavailableError, match="1 of 1 items were not taken") as error:
+        client.batch_write_item = process_a_part
+        with pytest.raises(UnavailableError, match="1 of 1 items not written") as error:
             tested.store.write([prediction()])
         assert error.value.reason == "throttled"
         tested.store.write([prediction()])
@@ -190,7 +190,7 @@ def test_dynamodb_that_takes_a_part_of_a_batch_gets_all_of_it_again(
 
 
 def test_the_stacks_tables_and_containers_have_the_keys_that_the_stores_use() -> None:
-    """What the fixtures above create; this is the one place that says what it has to be."""
+    """The tables that the fixtures above create; only this test says what they must be."""
     assert {name: read_tables()[name] for name in ("assignments", "results")} == {
         "assignments": ("user", "recorded"),
         "results": ("shard", "recorded"),
@@ -204,6 +204,6 @@ def test_the_stacks_tables_and_containers_have_the_keys_that_the_stores_use() ->
 @pytest.mark.parametrize(
     "url", ["", "experiments.db", "sqlite://", "sqlite:///", "dynamodb://", "cosmosdb://host", "postgresql://host/db"]
 )
-def test_an_address_that_names_no_store_is_a_clear_error(url: str) -> None:
+def test_an_address_that_is_not_a_store_is_a_clear_error(url: str) -> None:
     with pytest.raises(StoreError, match=r"EXPERIMENT_STORE is .*set it to sqlite:///<path>, dynamodb://<prefix> or"):
         open_store(url)

@@ -1,4 +1,4 @@
-"""What counts of a user, and how requests become one value: with the records as the router writes them."""
+"""Which records of a user count, and how requests become one value: with records as the router writes them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def values(results: Sequence[Result], of: Experiment = WEEK, until: float = NOW)
     return {name: float(array[0]) for name, array in users.values.items()}
 
 
-def test_a_user_is_one_row_whatever_the_order_of_the_records() -> None:
+def test_a_user_is_one_row_for_any_order_of_the_records() -> None:
     results: list[Result] = [
         prediction("r1", seconds=0.1),
         prediction("r2", TIME + 60, seconds=0.4, status=503),
@@ -43,7 +43,7 @@ def test_a_user_is_one_row_whatever_the_order_of_the_records() -> None:
     ]
     for order in itertools.permutations(results):
         found = values(order)
-        assert found["converted"] == 0.5, "what has no outcome does not count"
+        assert found["converted"] == 0.5, "predictions without an outcome do not count"
         assert math.exp(found["latency"]) == pytest.approx(0.2), "the geometric mean"
         assert (found["errors"], found["fallbacks"]) == pytest.approx((1 / 3, 1 / 3))
 
@@ -60,7 +60,7 @@ def test_a_user_of_many_requests_counts_once() -> None:
     assert users.is_challenger.sum() == 1
 
 
-def test_what_happens_after_the_users_window_does_not_count() -> None:
+def test_records_from_after_the_users_window_do_not_count() -> None:
     results: list[Result] = [
         prediction("r1"),
         outcome("r1", TIME + 6 * DAY, value=1),
@@ -95,8 +95,8 @@ def test_a_value_does_not_change_after_the_users_window_has_closed() -> None:
     assert closed[0] == closed[1] == closed[2]
 
 
-def test_users_are_in_the_stratum_of_the_share_that_they_came_in_at() -> None:
-    """A ramp from 10 to 50 % makes a champion's user one of the challenger's; what follows does not count."""
+def test_users_are_in_the_stratum_of_the_share_at_which_they_entered() -> None:
+    """A ramp from 10 to 50 % moves a user from the champion to the challenger; later records do not count."""
     results: list[Result] = [
         prediction("a1", user="a", variant="champion", share=1000),
         prediction("a2", TIME + DAY, user="a", variant="challenger", share=5000, status=503),
@@ -117,26 +117,26 @@ def test_an_outcome_that_is_not_of_its_kind_does_not_count(value: float) -> None
     assert values([prediction("r1"), broken, prediction("r2"), outcome("r2", value=0)])["converted"] == 0
 
 
-def test_an_outcome_without_an_assignment_makes_no_user() -> None:
+def test_an_outcome_without_an_assignment_adds_no_user() -> None:
     found = collect([outcome("unknown"), prediction("r1")])
     assert len(found.users) == 1
     assert found.join.unmatched_outcomes == 1
 
 
-def test_of_an_outcome_that_is_reported_twice_the_first_counts() -> None:
+def test_the_first_of_two_reported_outcomes_counts() -> None:
     results = [prediction("r1"), outcome("r1", TIME + 20, value=0), outcome("r1", TIME + 10, value=1)]
     assert values(results)["converted"] == 1
     assert collect(results).join.repeated_outcomes == 1
 
 
-def test_what_is_from_the_future_does_not_count_yet() -> None:
+def test_records_from_the_future_do_not_count_yet() -> None:
     results: list[Result] = [prediction("r1"), prediction("r2", NOW + 60, user="late"), outcome("r1", NOW + 60)]
     found = collect(results)
     assert (len(found.users), found.later_predictions) == (1, 1)
     assert math.isnan(found.users.values["converted"][0])
 
 
-def test_clocks_apart_shift_users_of_both_variants_and_change_no_value() -> None:
+def test_different_clocks_shift_users_of_both_variants_but_no_values() -> None:
     """A router's clock is five minutes ahead; it serves half of the requests, of all users."""
     exact: list[Result] = []
     shifted: list[Result] = []
@@ -155,7 +155,7 @@ def test_seconds_of_zero_have_a_logarithm_too() -> None:
     assert math.isfinite(values([prediction("r1", seconds=0.0)])["latency"])
 
 
-def test_no_results_are_no_users() -> None:
+def test_without_results_there_are_no_users() -> None:
     found = collect([])
     assert len(found.users) == 0
     assert len(found.users.select(found.users.closed <= NOW)) == 0

@@ -1,4 +1,4 @@
-"""The writer moves every record to the store, whatever the store does meanwhile.
+"""The writer moves every record to the store, even if the store fails meanwhile.
 
 Real: the spool, and SQLite as the store; a store that fails on purpose stands in front of it.
 """
@@ -61,7 +61,7 @@ def ids(store: SqliteStore) -> set[str]:
     return {result.request_id for result in store.read_results(EXPERIMENT)}
 
 
-def test_all_that_waits_is_written_in_batches(spool: Spool, store: FailingStore) -> None:
+def test_waiting_records_are_written_in_batches(spool: Spool, store: FailingStore) -> None:
     sizes: list[int] = []
     store.before = lambda records: sizes.append(len(records))
     spool.add([prediction(f"r{number}") for number in range(250)])
@@ -73,7 +73,7 @@ def test_all_that_waits_is_written_in_batches(spool: Spool, store: FailingStore)
     assert metric("groundwork_experiment_written_records_total", kind="prediction") == written + 250
 
 
-def test_a_store_that_is_away_is_tried_again_with_growing_delays_and_nothing_is_lost(
+def test_an_unavailable_store_is_retried_with_growing_delays_and_nothing_is_lost(
     spool: Spool, store: FailingStore
 ) -> None:
     failures = iter(range(8))
@@ -94,7 +94,7 @@ def test_a_store_that_is_away_is_tried_again_with_growing_delays_and_nothing_is_
     assert metric("groundwork_experiment_write_failures_total", reason="unavailable") == failed + 8
 
 
-def test_a_store_that_throttles_is_left_alone_for_as_long_as_it_asks(spool: Spool, store: FailingStore) -> None:
+def test_the_writer_waits_as_long_as_a_throttling_store_requests(spool: Spool, store: FailingStore) -> None:
     def throttle(_: Sequence[Record]) -> None:
         store.before = lambda _: None
         raise UnavailableError("slow down", "throttled", retry_after=7.5)
@@ -129,7 +129,7 @@ def test_a_writer_that_dies_between_store_and_spool_writes_again_and_changes_not
     assert len(list(store.read_results(EXPERIMENT))) == 10
 
 
-def test_a_writer_stops_when_it_is_told_to_and_the_rest_waits(spool: Spool, store: FailingStore) -> None:
+def test_a_writer_stops_on_request_and_the_rest_waits(spool: Spool, store: FailingStore) -> None:
     stop = threading.Event()
     store.before = lambda _: stop.set()
     spool.add([prediction(f"r{number}") for number in range(250)])

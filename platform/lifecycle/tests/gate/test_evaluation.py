@@ -29,7 +29,7 @@ LENIENT = GateSettings(min_accuracy=0.5, min_recall=0.3, margin=0.02)
 
 @pytest.fixture
 def predict_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predict without an interpreter of its own, which tests/contract and the first test here prove."""
+    """Predict without a separate interpreter, which tests/contract and the first test here prove."""
 
     def predict(artifact: Artifact, terms: object, settings: object, rows: Path) -> list[float]:  # noqa: ARG001
         return probe.predict(probe.load(str(artifact.folder)), str(rows))
@@ -71,7 +71,7 @@ def no_champion(registry: ModelRegistry, client: MlflowClient, good: str) -> Non
 
 
 @pytest.mark.usefixtures("no_champion")
-def test_a_good_model_passes_where_there_is_no_champion(registry: ModelRegistry, good: str) -> None:
+def test_a_good_model_passes_without_a_champion(registry: ModelRegistry, good: str) -> None:
     report = evaluate_version(registry, MODEL, good, GateSettings())
     assert report.passed, report.reasons
     assert report.reasons == []
@@ -173,7 +173,7 @@ def test_the_report_is_logged_as_tags_and_artifact(
     assert json.loads(report.read_text())["metrics"] == {"recall": 0.1}
 
 
-def test_without_mlflow_there_is_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mlflow_the_gate_does_not_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UnreachableError, match="does not answer"):
         evaluate_version(ModelRegistry(UNUSED_URL), MODEL, "1", GateSettings())

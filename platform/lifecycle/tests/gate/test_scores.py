@@ -30,16 +30,16 @@ def test_scores_are_over_all_rows_and_over_each_value_of_a_slice() -> None:
         ({"label": [0, 1, 1]}, [0, 1, 1], "no column target, which the gate scores by"),
         ({"target": [0, 1, 2]}, [0, 1, 1], r"target` of the held-out data has 1 values that are neither 0 nor 1 \(2\)"),
         ({"target": ["a", "b", "b"]}, [0, 1, 1], r"2 values that are neither 0 nor 1 \(a, b\)"),
-        ({"target": [0.5, 1.5, 2.5]}, [0, 1, 1], "classifiers of two classes"),
+        ({"target": [0.5, 1.5, 2.5]}, [0, 1, 1], "binary classifiers, with the classes"),
         (
             {"target": [0, 1, 1]},
             [0.2, 0.9, 1.1],
             r"The model predicts 3 values that are neither 0 nor 1 \(0\.2, 0\.9, 1",
         ),
-        ({"target": [0, 1, 1]}, [0, 1], "The model gives 2 predictions for 3 held-out rows"),
+        ({"target": [0, 1, 1]}, [0, 1], "The model returns 2 predictions for 3 held-out rows"),
     ],
 )
-def test_what_is_no_classifier_of_two_classes_is_named(
+def test_predictions_of_other_than_a_binary_classifier_are_rejected(
     held_out: dict[str, list[float]], predictions: list[float], message: str
 ) -> None:
     with pytest.raises(ScoringError, match=message):

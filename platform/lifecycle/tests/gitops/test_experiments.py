@@ -1,6 +1,6 @@
-"""The experiments' file as the rollout reads and edits it: one is ended, all else stays as people wrote it.
+"""How the rollout reads and edits the experiments file: it ends one experiment, and changes nothing else.
 
-What the fields mean is proven in tests/experiment/test_definitions.py; real repositories are in tests/rollout.
+The meaning of the fields is proven in tests/experiment/test_definitions.py; tests/rollout has real repositories.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def test_an_experiment_is_ended_and_every_other_line_stays(text: str, expected: 
     ],
     ids=["no file", "empty", "ended", "another", "no YAML", "invalid", "an alias"],
 )
-def test_what_does_not_run_or_only_people_can_edit_is_left_alone(text: str | None) -> None:
+def test_an_entry_that_does_not_run_or_only_people_can_edit_is_unchanged(text: str | None) -> None:
     assert end_experiment(Files({} if text is None else {PATH: text}), SETTINGS, "second") == {}
 
 

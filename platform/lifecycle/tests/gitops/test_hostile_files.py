@@ -1,7 +1,7 @@
-"""Whatever people write into one model's files, or into a stack's, is an error of the repository, and no crash.
+"""Anything that people write into one model's files, or into a stack's, is at most an error, never a crash.
 
-Random values of the files are replaced by those below, from one seed, and each file by texts over which YAML parsers
-are known to stumble. Not proven: what kustomize makes of such files, which Argo CD reports.
+Random values in the files are replaced by the ones below, from one seed, and each file by texts on which YAML parsers
+are known to fail. Not proven: how kustomize handles such files, which Argo CD reports.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What others write into commits and folders of the repository stays theirs: no commit forges another model's stage.
+"""Commits and folders of others in the repository do no harm: no commit can forge another model's stage.
 
-Proves that messages made of text from the registry have the trailers that were meant, that the history is read whatever
-people committed, and that a file that cannot be read concerns its own model only.
+Proves that messages with text from the registry have only the intended trailers, that the history can be read with any
+commits of people, and that an unreadable file affects only its own model.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def promote(repository: Repository, event: str, model_version: ModelVersion) -> 
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_a_tag_forges_no_trailer_and_stops_no_other_model(
+def test_a_tag_cannot_forge_a_trailer_or_stop_another_model(
     repository: Repository, gitops: GitopsSettings, text: str
 ) -> None:
     assert promote(repository, "e1", ModelVersion("wine", "3", Lineage(data_version=text)))
@@ -62,7 +62,7 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("case", MESSAGES)
-def test_a_commit_of_somebody_else_stops_nobody(
+def test_a_commit_of_somebody_else_does_not_stop_anyone(
     repository: Repository, remote: GitRemote, gitops: GitopsSettings, case: str
 ) -> None:
     command = ["git", "-C", str(remote.path), "-c", "user.name=Eve", "-c", "user.email=eve@localhost"]
@@ -75,7 +75,7 @@ def test_a_commit_of_somebody_else_stops_nobody(
     other.close()
 
 
-def test_a_file_that_is_no_text_is_named_and_the_next_one_is_read(repository: Repository, remote: GitRemote) -> None:
+def test_a_file_that_is_not_text_is_named_and_the_next_one_is_read(repository: Repository, remote: GitRemote) -> None:
     remote.push_bytes("stacks/dev/wine/champion.yaml", b"\xff\xfe")
     remote.push_file("stacks/dev/other/champion.yaml/file", "a folder")
     remote.push_file("stacks/dev/third/champion.yaml", "text")

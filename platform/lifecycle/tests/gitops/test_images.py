@@ -1,6 +1,6 @@
-"""The digest of an image in a stack's overlay, in a real repository: one commit, one line, whoever else writes there.
+"""The digest of an image in a stack's overlay, in a real repository: one commit, one line, even with other writers.
 
-That Argo CD runs what is committed is proven by the rehearsed model lifecycle, for the files that promotions write.
+That Argo CD applies commits is proven by the rehearsed model lifecycle, for the files that promotions write.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def overlay(remote: GitRemote) -> None:
     remote.push_file(PATH, TEXT)
 
 
-def test_the_digest_changes_and_no_other_line(remote: GitRemote, gitops: GitopsSettings) -> None:
+def test_only_the_line_of_the_digest_changes(remote: GitRemote, gitops: GitopsSettings) -> None:
     before = remote.read(PATH)
     assert publish_digest(gitops, "groundwork-serving", NEW).commit == remote.git("rev-parse", "main")
     lines = zip(before.splitlines(), remote.read(PATH).splitlines(), strict=True)
@@ -43,7 +43,9 @@ def test_the_digest_changes_and_no_other_line(remote: GitRemote, gitops: GitopsS
     assert remote.read(PATH).index(NEW) > remote.read(PATH).index("groundwork-serving")
 
 
-def test_again_it_changes_nothing_and_a_former_image_comes_back(remote: GitRemote, gitops: GitopsSettings) -> None:
+def test_setting_a_digest_again_changes_nothing_and_a_former_image_can_return(
+    remote: GitRemote, gitops: GitopsSettings
+) -> None:
     for digest in (NEW, NEW, OLD, NEW):
         publish_digest(gitops, "groundwork-serving", digest)
     assert len(remote.events()) == 3
@@ -55,7 +57,7 @@ def test_an_image_that_the_stack_does_not_have_is_named(gitops: GitopsSettings) 
         publish_digest(gitops, "absent", NEW)
 
 
-def test_the_command_prints_what_it_did(
+def test_the_command_prints_its_result(
     monkeypatch: pytest.MonkeyPatch, remote: GitRemote, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITOPS_REPOSITORY", str(remote.path))

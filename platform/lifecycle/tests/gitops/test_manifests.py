@@ -33,7 +33,7 @@ def test_a_name_of_another_models_objects_is_rejected(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["argocd", "experiments", "grafana", "mlflow"])
 def test_a_name_of_a_service_of_the_platform_is_rejected(name: str) -> None:
-    with pytest.raises(InvalidNameError, match=f"'{name}' is that of one of the platform's services"):
+    with pytest.raises(InvalidNameError, match=f"'{name}' is the name of a platform service"):
         check_name(name)
     assert not manifests.is_valid_name(name)
 

@@ -1,6 +1,6 @@
-"""A model's folder: what promotions and rollouts write, and that people's settings stay and have precedence.
+"""A model's folder: the files that promotions and rollouts write, and that people's settings persist with precedence.
 
-The rendered manifests are those of the repository's own base and overlays. What promotions write into git is proven in
+The manifests are rendered from the repository's own base and overlays. Commits of promotions are proven in
 tests/promotion.
 """
 
@@ -78,7 +78,7 @@ def test_a_model_is_added_to_its_stack_whose_other_lines_stay(files: Files) -> N
     assert files["stacks/dev/kustomization.yaml"] == STACK.replace("  # none yet", "")
 
 
-def test_peoples_settings_survive_whatever_is_declared(files: Files) -> None:
+def test_peoples_settings_survive_any_declared_state(files: Files) -> None:
     files.declare("1")
     own = "stacks/dev/wine/kustomization.yaml"
     assert own in files
@@ -103,7 +103,7 @@ def test_an_entry_comes_and_goes_in_any_style(text: str) -> None:
 
 
 @pytest.mark.process
-def test_settings_of_a_model_have_precedence_over_the_overlay_and_concern_no_other(tmp_path: Path) -> None:
+def test_settings_of_a_model_take_precedence_over_the_overlay_and_affect_no_other_model(tmp_path: Path) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl, which renders, is not on PATH")
     files = Files({"stacks/dev/kustomization.yaml": STACK.replace("patches: []\n", "")})
@@ -131,12 +131,12 @@ def render(files: Mapping[str, str], folder: Path) -> list[dict[str, Any]]:
 
 def test_files_of_a_former_version_are_named(files: Files) -> None:
     files["stacks/dev/wine/route.yaml"] = "a route"
-    with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/route.yaml is where a former version wrote it"):
+    with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/route.yaml was written by a former version"):
         files.declare("1")
 
 
 @pytest.mark.parametrize("role", ["champion", "challenger"])
-def test_a_manifest_copied_from_another_model_is_named_and_concerns_no_other(files: Files, role: str) -> None:
+def test_a_manifest_copied_from_another_model_is_named_and_affects_no_other_model(files: Files, role: str) -> None:
     files.declare("1", "2")
     beer = {"champion": ModelVersion("beer", "1"), "challenger": ModelVersion("beer", "2")}
     weights = {"champion": 90, "challenger": 10}
@@ -145,7 +145,7 @@ def test_a_manifest_copied_from_another_model_is_named_and_concerns_no_other(fil
     with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/generated .*it declares versions of 'beer'.*correct"):
         read_folder(files, SETTINGS, "wine")
     assert read_folder(files, SETTINGS, "beer").versions == beer
-    assert list_models_with_challenger(files, SETTINGS) == {"wine", "beer"}, "its own rollout says what is wrong"
+    assert list_models_with_challenger(files, SETTINGS) == {"wine", "beer"}, "its own rollout reports the problem"
 
 
 def test_a_stack_without_a_folder_is_an_error_that_names_it(files: Files) -> None:

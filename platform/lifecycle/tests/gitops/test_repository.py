@@ -58,7 +58,7 @@ def test_an_event_in_the_history_is_not_committed_again(
     assert remote.events() == ["e1"]
 
 
-def test_a_change_without_an_effect_makes_no_commit(repository: Repository, remote: GitRemote) -> None:
+def test_a_change_without_an_effect_creates_no_commit(repository: Repository, remote: GitRemote) -> None:
     repository.commit([writing("e1")])
     assert repository.commit([writing("e2"), writing("e3", "stacks/dev/gone.yaml", None)]) == {"e2": None, "e3": None}
     assert remote.events() == ["e1"]
@@ -87,7 +87,7 @@ def test_a_rejected_push_is_retried_on_top_of_the_other_one(repository: Reposito
     assert remote.subjects()[1:] == ["Another person writes stacks/dev/count", "Count e1", "Count e2"]
 
 
-def test_whether_anything_has_to_change_is_decided_by_the_remotes_current_state(
+def test_the_remotes_current_state_decides_whether_a_change_is_needed(
     repository: Repository, remote: GitRemote
 ) -> None:
     repository.commit([writing("e1")])
@@ -209,7 +209,7 @@ def test_a_push_to_a_remote_that_hangs_times_out(gitops: GitopsSettings, remote:
     repository.close()
 
 
-def test_the_token_is_in_no_command_line_and_only_for_its_repository(gitops: GitopsSettings) -> None:
+def test_the_token_is_not_in_command_lines_and_only_for_its_repository(gitops: GitopsSettings) -> None:
     from lifecycle.gitops.git import Git
 
     private = gitops.model_validate(

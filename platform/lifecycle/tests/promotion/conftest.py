@@ -21,7 +21,7 @@ __all__ = ["gitops", "inbox", "models", "notifications", "remote"]
 
 @pytest.fixture
 def promotion(inbox: Inbox, gitops: GitopsSettings, models: RegisteredModels, notifications: JsonReceiver) -> Promotion:
-    """A worker whose gate passes, and what it needs."""
+    """A worker whose gate passes, and the parts that it needs."""
     settings = NotificationSettings(slack_url=notifications.url, url=notifications.url)
     return Promotion(inbox, gitops, models.uri, passing_gate, settings)
 

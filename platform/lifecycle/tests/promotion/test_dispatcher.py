@@ -1,10 +1,10 @@
-"""Promotion by a forge's workflow: what is sent for an event, how often, and what the workflow's command does with it.
+"""Promotion by a forge's workflow: what is sent for an event, how often, and the effect of the workflow's command.
 
-Proves, with a real inbox, repository and MLflow, that each challenger is sent until the forge has taken it and at most
-as often as the settings say, that no message has the token, and that the command promotes what was sent, once. The
-forge is simulated, with GitHub's responses:
+Proves, with a real inbox, repository and MLflow, that each challenger is sent until the forge accepts it, at most as
+often as the settings allow, that no message has the token, and that the command promotes the version that was sent,
+once. The forge is simulated, with GitHub's responses:
 https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event
-That a workflow starts there, nothing here can tell; tests/unit/workflows of the project runs its steps.
+Not proven: that a workflow starts there; the project's tests/unit/workflows runs its steps.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WORKER = WorkerSettings(retry_delay=0.01, max_retry_delay=0.02, poll_interval=0.
 
 
 class Forge:
-    """Keeps what it receives, and answers with `statuses` in turn, the last one for ever."""
+    """Records requests, and answers with `statuses` in turn, repeating the last one."""
 
     def __init__(self, *statuses: int) -> None:
         self._statuses = statuses
@@ -91,14 +91,14 @@ def test_an_event_is_sent_once_with_the_version_and_the_token(waiting: Inbox) ->
     assert waiting.counts() == {"dispatched": 1}
 
 
-def test_an_event_is_sent_until_the_forge_takes_it(waiting: Inbox) -> None:
+def test_an_event_is_sent_until_the_forge_accepts_it(waiting: Inbox) -> None:
     with Forge(503, 502, 204).running() as forge:
         dispatch(waiting, forge.url)
     assert (len(forge.received), waiting.counts()) == (3, {"dispatched": 1})
 
 
 @pytest.mark.parametrize("is_away", [True, False])
-def test_attempts_are_bounded_and_people_are_told_without_the_token(
+def test_attempts_are_bounded_and_people_are_notified_without_the_token(
     waiting: Inbox, notifications: JsonReceiver, caplog: pytest.LogCaptureFixture, is_away: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -113,7 +113,7 @@ def test_attempts_are_bounded_and_people_are_told_without_the_token(
     assert TOKEN not in caplog.text + event.detail + str(notifications.received)
 
 
-def test_what_a_command_promotes_is_not_sent(inbox: Inbox) -> None:
+def test_an_event_of_a_command_is_not_sent(inbox: Inbox) -> None:
     """The workflow's own command adds to the same inbox: sent, it would start the workflow again, without end."""
     inbox.add(f"{COMMAND_PREFIX}e1", "churn", "3")
     with Forge(204).running() as forge:
@@ -138,7 +138,7 @@ def dispatching(configured: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @dataclass(frozen=True)
 class Sent:
-    """A challenger, and what the forge received of it."""
+    """A challenger, and the events that the forge received about it."""
 
     name: str
     version: str
@@ -168,7 +168,7 @@ def test_the_worker_sends_and_the_workflows_command_promotes_once(
 
 
 @pytest.mark.usefixtures("dispatching")
-def test_a_version_that_is_the_challenger_no_longer_stays_behind(
+def test_a_version_that_is_no_longer_the_challenger_is_not_promoted(
     models: RegisteredModels, remote: GitRemote, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = models.create()

@@ -1,7 +1,7 @@
-"""Names and tags that anybody may write into the registry, through the worker into a real repository and to Slack.
+"""Names and tags that anybody can write to the registry, through the worker to a real repository and to Slack.
 
-Proves that a hostile name is rejected with the rule, that a hostile tag is one commit with the trailers and manifests
-that were meant, and that other models are promoted beside them. What MLflow itself does not store is not among them.
+Proves that a hostile name is rejected with the rule, that a hostile tag leads to one commit with only the intended
+trailers and manifests, and that other models are still promoted. Not included: text that MLflow itself does not store.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def test_hostile_names_are_rejected_and_others_are_promoted(
         assert text.replace("\n", "").isprintable()
 
 
-def test_hostile_tags_are_one_commit_each_with_what_was_meant(
+def test_hostile_tags_are_one_commit_each_with_the_intended_content(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     events = []

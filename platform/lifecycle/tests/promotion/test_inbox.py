@@ -141,7 +141,7 @@ def test_a_deferred_event_comes_back_when_it_is_due(inbox: Inbox) -> None:
     assert (again.attempts, again.detail) == (2, "the registry is still down")
 
 
-def test_a_finished_event_waits_no_more(inbox: Inbox) -> None:
+def test_a_finished_event_is_no_longer_waiting(inbox: Inbox) -> None:
     inbox.add("e1", "wine", "1")
     inbox.add("e2", "wine", "2")
     first, _ = inbox.due(10)
@@ -181,12 +181,12 @@ def test_a_managed_servers_administrator_creates_the_database(postgres: Postgres
         access = {name: connection.execute(query, [name]).fetchone() for name in ("inbox", "tracking")}
         logins = connection.execute("SELECT rolpassword LIKE 'SCRAM%' FROM pg_authid WHERE rolname = 'inbox'")
         assert logins.fetchone() == (True,)
-    assert access == {"inbox": (True,), "tracking": (False,)}, "the inbox's login reaches nobody else's database"
+    assert access == {"inbox": (True,), "tracking": (False,)}, "the inbox's login has no access to other databases"
 
 
 @pytest.mark.parametrize("url", ["sqlite:///inbox.db", "postgresql://host/", "inbox"])
 def test_a_database_that_cannot_be_created_is_one_message(url: str) -> None:
-    with pytest.raises(InboxError, match="PROMOTION_INBOX names no login and database; set it to postgresql://"):
+    with pytest.raises(InboxError, match="PROMOTION_INBOX must name a login and a database; set it to postgresql://"):
         create_database(DatabaseSettings(inbox=url, administrator="postgresql://administrator@host/tracking"))
 
 

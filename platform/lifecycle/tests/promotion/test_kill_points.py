@@ -18,7 +18,7 @@ from support.promotion_kill_points import KILL_POINTS, Killed, kill_process, rai
 from support.registered_models import RegisteredModels
 from support.waiting import TIMEOUT
 
-# The same points by SIGKILL differ only in what the operating system closes: two stand for all in the normal run.
+# With SIGKILL, the same points differ only in what the operating system closes: the normal run has only two of them.
 _SIGKILL_POINTS = [
     pytest.param(point, marks=[] if point.endswith("push") else pytest.mark.soak) for point in KILL_POINTS
 ]
@@ -32,7 +32,7 @@ def name(models: RegisteredModels) -> str:
 def assert_promoted_once(
     inbox: Inbox, remote: GitRemote, models: RegisteredModels, url: str, name: str, version: str
 ) -> None:
-    """Another worker finishes what the killed one has left."""
+    """Another worker finishes the events that the killed one has left."""
     run_worker(url, str(remote.path), models.uri, "", raise_killed)
     assert remote.events() == ["e1"]
     assert inbox.counts() == {"promoted": 1}

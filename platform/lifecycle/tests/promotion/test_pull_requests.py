@@ -1,7 +1,7 @@
 """Promotion by pull request: a branch in a real repository, and a simulated forge with GitHub's responses.
 
-Proves one branch and one pull request per event, however often the event is retried. The responses are those of
-GitHub's documentation: https://docs.github.com/en/rest/pulls/pulls#create-a-pull-request
+Proves one branch and one pull request per event, even if the event is retried. The responses are taken from GitHub's
+documentation: https://docs.github.com/en/rest/pulls/pulls#create-a-pull-request
 """
 
 from __future__ import annotations

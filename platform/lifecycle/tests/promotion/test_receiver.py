@@ -110,7 +110,7 @@ def test_a_replayed_delivery_is_rejected_also_after_a_restart(
     reopened.close()
 
 
-def test_the_same_event_in_another_delivery_is_accepted_and_left_to_the_worker(
+def test_the_same_event_in_another_delivery_is_accepted_and_the_worker_decides(
     receiver: TestClient, inbox: Inbox
 ) -> None:
     body = event()
@@ -175,7 +175,7 @@ def test_events_that_request_no_promotion_are_ignored(receiver: TestClient, inbo
     assert not inbox.counts()
 
 
-def test_with_a_full_disk_mlflow_is_asked_to_retry_and_the_retry_is_accepted(
+def test_with_a_full_disk_mlflow_has_to_retry_and_the_retry_is_accepted(
     receiver: TestClient, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     # SQLite's limit has the same effect as a full disk: SQLITE_FULL. It belongs to the inbox's one connection.

@@ -1,4 +1,4 @@
-"""What a sender can hold of the receiver. tests/core/test_http_server.py proves the bounds, this that they are there.
+"""The receiver has limits on what a sender can occupy. tests/core/test_http_server.py proves the limits themselves.
 
 The server is the command's, with a shorter timeout, on a real port.
 """
@@ -66,7 +66,7 @@ def test_half_open_connections_make_room_for_deliveries(port: int) -> None:
         assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
 
 
-def test_it_redirects_to_no_host(port: int) -> None:
+def test_it_does_not_redirect_to_any_host(port: int) -> None:
     response = httpx.get(f"http://127.0.0.1:{port}/health/", headers={"host": "elsewhere.example"})
     assert (response.status_code, response.headers.get("location")) == (404, None)
 

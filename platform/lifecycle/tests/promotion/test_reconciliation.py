@@ -1,7 +1,7 @@
 """The worker keeps its webhook registered in a real MLflow, and finds the challengers that it missed.
 
-Proves that one webhook remains, whatever there was before, and that a version is added to the inbox once. That MLflow
-calls it is proven by test_end_to_end.
+Proves that exactly one webhook remains, regardless of earlier ones, and that a version is added to the inbox once. That
+MLflow calls it is proven by test_end_to_end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From an event in the inbox to commits in git and tags in MLflow, with a real MLflow server and a real repository.
 
-Proves what the worker commits, tags and sends, and that late and duplicate events lose nothing. The gates here have
-fixed reports; test_worker_with_gate uses the real one. What fails is in test_worker_failures.
+Proves the worker's commits, tags and notifications, and that late and duplicate events lose nothing. The gates here
+have fixed reports; test_worker_with_gate uses the real one. Failures are in test_worker_failures.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def test_events_out_of_order_end_in_the_state_of_the_registry(
     assert remote.events() == ["e2"]
 
 
-def test_a_duplicate_event_makes_no_second_commit_and_restarts_no_rollout(
+def test_a_duplicate_event_neither_creates_a_commit_nor_restarts_a_rollout(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote, notifications: JsonReceiver
 ) -> None:
     name = models.create()
@@ -173,7 +173,7 @@ def test_a_model_whose_name_is_not_valid_for_a_service_is_rejected_with_the_rule
     assert remote.events() == []
 
 
-def test_a_slow_gate_delays_no_other_event(
+def test_a_slow_gate_does_not_delay_other_events(
     inbox: Inbox, gitops: GitopsSettings, models: RegisteredModels, remote: GitRemote
 ) -> None:
     slow, quick = models.create(), models.create()

@@ -1,6 +1,6 @@
-"""What the worker does with failures of others: the registry, the store, the gate, the remote, people's receivers.
+"""How the worker handles failures of the registry, the store, the gate, the remote, and receivers of notifications.
 
-Proves that outages lose no event, that what is hopeless ends with its reason, and that neither delays other models.
+Proves that outages lose no event, that hopeless events end with a reason, and that neither delays other models.
 The registry and the repository are real; the gates have fixed reports or raise.
 """
 
@@ -136,7 +136,7 @@ def test_an_event_whose_cause_does_not_pass_fails_in_the_end_and_is_not_added_ag
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_a_notification_that_is_rejected_stops_no_promotion(
+def test_a_rejected_notification_does_not_stop_a_promotion(
     promotion: Promotion,
     models: RegisteredModels,
     remote: GitRemote,
@@ -151,7 +151,7 @@ def test_a_notification_that_is_rejected_stops_no_promotion(
     assert notifications.url not in caplog.text, "a Slack address is a secret"
 
 
-def test_an_address_that_does_not_answer_stops_no_promotion(
+def test_an_address_that_does_not_answer_does_not_stop_a_promotion(
     inbox: Inbox, gitops: GitopsSettings, models: RegisteredModels, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = NotificationSettings(slack_url=f"{UNUSED_URL}/T000/B000", url="not an address")
@@ -181,7 +181,7 @@ def test_an_event_waits_until_the_remote_accepts_its_push(
     assert models.status(name, version) == "rolling-out"
 
 
-def test_an_invalid_folder_delays_no_other_event(
+def test_an_invalid_folder_does_not_delay_other_events(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     broken, sound = models.create(), models.create()
@@ -194,7 +194,7 @@ def test_an_invalid_folder_delays_no_other_event(
         eventually(lambda: (event := promotion.inbox.find("broken")) is not None and message in event.detail)
 
 
-def test_an_invalid_folder_in_the_same_push_delays_no_other_event(
+def test_an_invalid_folder_in_the_same_push_does_not_delay_other_events(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     broken, sound = models.create(), models.create()
@@ -207,7 +207,7 @@ def test_an_invalid_folder_in_the_same_push_delays_no_other_event(
 
 
 @pytest.mark.parametrize("tag", ["x\nGroundwork-Event: e2", "x\x1ey", "x\x00y"], ids=ascii)
-def test_a_hostile_tag_stops_no_other_models_promotion(
+def test_a_hostile_tag_does_not_stop_promotions_of_other_models(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote, tag: str
 ) -> None:
     hostile, other = models.create(), models.create()

@@ -45,7 +45,7 @@ class Clock:
 
 @dataclass
 class Service:
-    """What tests send, and what becomes of it."""
+    """The requests of tests, and their results."""
 
     settings: RetrainingSettings
     jobs: SimulatedJobs

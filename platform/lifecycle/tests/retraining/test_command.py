@@ -1,4 +1,4 @@
-"""The settings and the command line: what they refuse, and the timer's call of a service that is there, busy or away.
+"""The settings and the command line: what they refuse, and calls of a service that is ready, busy or unavailable.
 
 Proves the messages for people. That `serve` works with a real API server is proven by the project's tests/cluster.
 """
@@ -73,7 +73,7 @@ def test_a_setting_that_is_invalid_is_named(
         ("{kind: Job, spec: {template: {spec: {containers: [x]}}}}", "is not the manifest of a Job with a container"),
     ],
 )
-def test_the_service_does_not_start_with_a_template_that_is_none(
+def test_the_service_does_not_start_with_an_invalid_template(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -88,7 +88,7 @@ def test_the_service_does_not_start_with_a_template_that_is_none(
     assert message in capsys.readouterr().err
 
 
-def test_without_the_credentials_of_a_service_account_it_is_said(
+def test_missing_credentials_of_a_service_account_are_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RETRAINING_API_CREDENTIALS", str(tmp_path))
@@ -111,7 +111,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, *statuses: int) -> Iterator[list[Http
         yield requests
 
 
-def test_the_timer_asks_again_until_the_service_answers(
+def test_the_timer_retries_until_the_service_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serve(monkeypatch, 503, 503, 202) as requests:
@@ -121,7 +121,7 @@ def test_the_timer_asks_again_until_the_service_answers(
     assert capsys.readouterr().out == "churn: running: the run retrain-churn-1 has not ended\n"
 
 
-def test_new_data_are_one_event_however_often_they_are_reported(
+def test_new_data_are_one_event_even_if_reported_twice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serve(monkeypatch, 503, 202) as requests:
@@ -133,12 +133,12 @@ def test_new_data_are_one_event_however_often_they_are_reported(
     assert capsys.readouterr().out == "churn: running: the run retrain-churn-1 has not ended\n"
 
 
-def test_the_timer_fails_where_the_service_refuses_or_is_away(
+def test_the_timer_fails_if_the_service_refuses_or_is_unavailable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serve(monkeypatch, 401):
         assert command.main(["schedule"]) == 1
-    assert "does not take the request (401): look at its log" in capsys.readouterr().err
+    assert "did not accept the request (401): see its log" in capsys.readouterr().err
     monkeypatch.setenv("RETRAINING_URL", UNUSED_URL)
     assert command.main(["schedule"]) == 1
     assert "(ConnectError)" in capsys.readouterr().err

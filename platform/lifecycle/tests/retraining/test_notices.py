@@ -1,7 +1,7 @@
-"""The notice of each run's end, on simulated Jobs: who is told what, and that it is told once.
+"""The notice of each run's end, on simulated Jobs: its text, and that it is sent once.
 
-Proves the text for each outcome, and that processes side by side, a process that dies, and a missing API server leave
-exactly one notice (after a death at most one more). That it reaches Slack is the notifier's business.
+Proves the text for each outcome, and that with concurrent processes, a process that dies, and an unavailable API server
+exactly one notice is sent (after a death at most one more). That it reaches Slack is proven for the notifier.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from retraining.conftest import Service, event
 
 
 class Receiver:
-    """In place of a notifier; `before` is called before a notice is taken."""
+    """Stands in for a notifier; `before` is called before a notice is accepted."""
 
     def __init__(self) -> None:
         self.notices: list[Notification] = []
@@ -56,23 +56,23 @@ def report(outcome: TrainingOutcome, *reasons: str, version: str = "") -> str:
     return TrainingReport(outcome=outcome, version=version, run_id="abc", reasons=[*reasons]).to_line()
 
 
-def test_a_run_that_goes_on_is_not_told(sender: NoticeSender, receiver: Receiver) -> None:
+def test_a_running_run_has_no_notice(sender: NoticeSender, receiver: Receiver) -> None:
     sender.run_turn()
     assert receiver.lines == []
 
 
-def test_a_registered_version_is_told(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_a_registered_version_has_a_notice(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
     service.jobs.end("retrain-churn-1", message=report(TrainingOutcome.RETRAINED, version="7"), exitCode=0)
     sender.run_turn()
     assert receiver.lines == [
         "churn version 7 (aws-dev): retrained",
         "• retraining was started by drift: age has drifted",
-        "• the gate passed; the version is the challenger, which promotion takes from there",
+        "• the gate passed; the version is now the challenger, and its promotion follows",
         "• https://mlflow.example.com/#/runs/abc",
     ]
 
 
-def test_a_refusal_of_the_gate_is_told_with_its_reasons(
+def test_a_refusal_of_the_gate_has_a_notice_with_its_reasons(
     service: Service, sender: NoticeSender, receiver: Receiver
 ) -> None:
     reason = "accuracy is 0.8000, the threshold is 0.9"
@@ -89,7 +89,7 @@ def test_a_refusal_of_the_gate_is_told_with_its_reasons(
 
 
 @pytest.mark.parametrize(
-    ("terminated", "said"),
+    ("terminated", "reason"),
     [
         ({"message": report(TrainingOutcome.FAILED, "no data"), "exitCode": 1}, "no data"),
         ({"reason": "OOMKilled", "exitCode": 137}, "OOMKilled, exit status 137"),
@@ -97,18 +97,18 @@ def test_a_refusal_of_the_gate_is_told_with_its_reasons(
         ({"reason": "Error", "exitCode": 1, "message": '{"outcome": "odd"}'}, "exit status 1"),
         ({}, "PodFailurePolicy: the pod failed"),
     ],
-    ids=["its own words", "no memory", "the log's end", "no report", "the pod is gone"],
+    ids=["its report", "out of memory", "the log's end", "no report", "the pod is gone"],
 )
-def test_a_failure_is_told_in_whose_words_there_are(
-    service: Service, sender: NoticeSender, receiver: Receiver, terminated: dict[str, Any], said: str
+def test_a_failure_has_a_notice_with_the_available_reason(
+    service: Service, sender: NoticeSender, receiver: Receiver, terminated: dict[str, Any], reason: str
 ) -> None:
     service.jobs.end("retrain-churn-1", "Failed", **terminated)
     sender.run_turn()
     assert receiver.lines[0] == "churn (aws-dev): training-failed"
-    assert any(said in line for line in receiver.lines), receiver.lines
+    assert any(reason in line for line in receiver.lines), receiver.lines
 
 
-def test_a_success_whose_pod_is_gone_is_told_as_such(
+def test_a_success_whose_pod_is_gone_has_a_notice_that_says_so(
     service: Service, sender: NoticeSender, receiver: Receiver
 ) -> None:
     service.jobs.end("retrain-churn-1")
@@ -117,7 +117,7 @@ def test_a_success_whose_pod_is_gone_is_told_as_such(
     assert any("its pod is gone; look for the run in MLflow" in line for line in receiver.lines)
 
 
-def test_it_is_told_once(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_a_notice_is_sent_once(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
     service.jobs.end("retrain-churn-1")
     for _ in range(3):
         sender.run_turn()
@@ -126,7 +126,7 @@ def test_it_is_told_once(service: Service, sender: NoticeSender, receiver: Recei
     assert len(receiver.notices) == 1
 
 
-def test_of_two_processes_one_tells_it(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_only_one_of_two_processes_sends_the_notice(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
     """Both have read the Job before either has set its annotation."""
     service.jobs.end("retrain-churn-1")
     both, listed = threading.Barrier(2), service.jobs.list_pods
@@ -145,7 +145,7 @@ def test_of_two_processes_one_tells_it(service: Service, sender: NoticeSender, r
     assert len(receiver.notices) == 1
 
 
-def test_a_process_that_dies_while_it_tells_leaves_it_to_another(
+def test_a_process_that_dies_while_sending_leaves_the_notice_to_another(
     service: Service, sender: NoticeSender, receiver: Receiver
 ) -> None:
     class Killed(BaseException):
@@ -177,7 +177,9 @@ def test_an_annotation_of_somebody_else_does_not_hide_the_end(
     assert len(receiver.notices) == 1
 
 
-def test_without_the_api_server_it_is_told_later(service: Service, sender: NoticeSender, receiver: Receiver) -> None:
+def test_without_the_api_server_the_notice_is_sent_later(
+    service: Service, sender: NoticeSender, receiver: Receiver
+) -> None:
     service.jobs.end("retrain-churn-1")
     service.jobs.is_away = True
     with pytest.raises(UnavailableError):

@@ -1,8 +1,8 @@
-"""What starts a training run and what does not, over the service's HTTP interface.
+"""Which requests start a training run, over the service's HTTP interface.
 
-Proves each trigger, the answers to repeated, simultaneous, early and forced requests, and that malformed messages and a
-missing API server are told apart. Jobs are simulated: the project's tests/cluster/test_retraining.py has the real API
-server, and processes of the service.
+Proves each trigger, the answers to repeated, simultaneous, early and forced requests, and that responses distinguish
+malformed messages from an unavailable API server. Jobs are simulated: the project's tests/cluster/test_retraining.py
+has the real API server, and processes of the service.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def test_each_trigger_starts_a_run_of_its_model(service: Service, path: str, con
     assert job["metadata"]["name"] == "retrain-churn-1"
     assert job["metadata"]["labels"][MODEL_LABEL] == "churn"
     assert job["metadata"]["labels"][TRIGGER_LABEL] == trigger
-    assert job["metadata"]["labels"]["app.kubernetes.io/name"] == "training-run", "those of the template stay"
+    assert job["metadata"]["labels"]["app.kubernetes.io/name"] == "training-run", "the template's labels are kept"
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["env"] == [{"name": "TRAINING_MODEL", "value": "churn"}, {"name": "A", "value": "b"}]
     assert job["spec"]["ttlSecondsAfterFinished"] > service.settings.cool_down.total_seconds()
@@ -105,7 +105,7 @@ def test_a_model_has_one_run_at_a_time(service: Service) -> None:
 
 
 def test_two_requests_at_once_start_one_run(service: Service) -> None:
-    """Each has seen that there is none before either creates one."""
+    """Both have seen that there is no Job before either creates one."""
     both = threading.Barrier(2)
     service.jobs.before_create = lambda: both.wait(timeout=30)
     answers: list[Answer] = []
@@ -128,13 +128,13 @@ def test_a_model_cools_down_from_the_start_of_its_last_run(service: Service) -> 
     service.clock.move(hours=19.9)
     (answer,) = service.post("/alerts", notification(alert(model="churn"))).json()["requests"]
     assert answer["answer"] == "cooling-down"
-    assert answer["reason"].endswith("none starts before 2026-11-30 22:00 UTC")
+    assert answer["reason"].endswith("no run starts before 2026-11-30 22:00 UTC")
     service.clock.move(hours=0.2)
     assert service.answers("/alerts", notification(alert(model="churn"))) == {"churn": "started"}
     assert [*service.jobs.manifests] == ["retrain-churn-1", "retrain-fraud-1", "retrain-churn-2"]
 
 
-def test_the_schedule_of_the_next_night_is_not_refused_by_that_of_the_last(service: Service) -> None:
+def test_the_schedule_of_one_night_does_not_block_the_next_one(service: Service) -> None:
     """It starts a second earlier than the one before."""
     service.answers("/schedule", b"")
     service.jobs.end("retrain-churn-1")
@@ -142,7 +142,7 @@ def test_the_schedule_of_the_next_night_is_not_refused_by_that_of_the_last(servi
     assert service.answers("/schedule", b"") == {"churn": "started", "fraud": "running"}
 
 
-def test_an_event_that_is_delivered_again_starts_no_second_run(service: Service) -> None:
+def test_an_event_that_is_delivered_twice_starts_one_run(service: Service) -> None:
     service.answers("/events", event(id_="1"))
     service.jobs.end("retrain-churn-1")
     service.clock.move(days=2)
@@ -171,13 +171,13 @@ def test_without_the_api_server_the_sender_has_to_repeat(service: Service) -> No
     assert service.answers("/alerts", notification(alert(model="churn"))) == {"churn": "started"}
 
 
-def test_a_template_that_is_none_is_no_refusal(service: Service) -> None:
+def test_an_invalid_template_is_not_a_refusal(service: Service) -> None:
     service.settings.template.write_text("kind: Pod")
     assert service.post("/events", event()).status_code == 503
 
 
 @pytest.mark.parametrize("token", ["", "another-token", f"{'a' * 5000}", "é"])
-def test_whoever_has_no_token_starts_nothing(service: Service, token: str) -> None:
+def test_a_request_without_the_token_starts_nothing(service: Service, token: str) -> None:
     for path in ("/alerts", "/events", "/schedule"):
         headers = {"authorization": f"Bearer {token}".encode()}
         assert service.http.post(path, content=json.dumps(event()), headers=headers).status_code == 401

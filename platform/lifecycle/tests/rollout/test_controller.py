@@ -50,7 +50,7 @@ def test_five_rows_are_predicted_before_each_step(environment: RolloutEnvironmen
     assert [body["features"] for body in requests] == [{"a": number, "b": 0.5} for number in range(5)]
 
 
-def test_one_slow_response_to_a_test_prediction_is_no_failure(environment: RolloutEnvironment) -> None:
+def test_one_slow_response_to_a_test_prediction_is_not_a_failure(environment: RolloutEnvironment) -> None:
     challenger = environment.services["challenger"]
     challenger.hanging_requests, environment.settings["test_timeout"] = 1, 5.0
     assert environment.controller().step(environment.model).message == "10 %"
@@ -87,7 +87,7 @@ def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
         ("losses", "30 of 1030 requests failed, of the champion's 0 of 1000"),
         ("latency", "100 of 1000 responses took longer than 0.5 s, more than 0.05"),
         ("rejections", "100 of 1000 requests were rejected, of the champion's 0 of 1000"),
-        ("restarts", "restarts are 1, more than 0"),
+        ("restarts", "1 container restarts, more than 0"),
         ("deaths", "1 worker processes died, more than 0"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_step_waits_for_a_service_to_become_ready(environment: RolloutEnvironm
     assert "/ready is not ready yet for version 2" in controller.step(environment.model).message
     assert controller.step(environment.model).message == "10 %"
     environment.services["challenger"].failed_readiness_checks = 2
-    assert controller.step(environment.model).message == "25 %", "with requests, it is given a few checks"
+    assert controller.step(environment.model).message == "25 %", "with requests, it gets a few checks"
 
 
 def test_a_champion_whose_new_pods_do_not_start_is_rolled_back_with_its_alias(
@@ -260,7 +260,7 @@ def test_a_newer_challenger_starts_without_requests(environment: RolloutEnvironm
 
 
 @pytest.mark.parametrize("end", ["settled", "rolled back"])
-def test_peoples_files_survive_a_rollout_whatever_its_end(
+def test_peoples_files_survive_a_rollout_with_any_result(
     environment: RolloutEnvironment, remote: GitRemote, end: str
 ) -> None:
     edited = {

@@ -1,8 +1,8 @@
-"""A rollout whose challenger is in an experiment: it waits, and then goes on or back, as the records say.
+"""A rollout whose challenger is in an experiment: it waits, and then continues or is rolled back, as the records say.
 
-Proves the way from records to the commits of the rollout's end with real git, a real MLflow, SQLite and the analysis;
-and that nothing too little, broken, or about another version is acted upon. Services, Prometheus and records are
-simulated. The router's share is proven in tests/experiment/test_router.py, pull requests in test_modes.py.
+Proves the path from records to the rollout's final commits with real git, a real MLflow, SQLite and the analysis; and
+that the rollout does not act on records that are too few, broken, or about another version. Services, Prometheus and
+records are simulated. The router is proven in tests/experiment/test_router.py, pull requests in test_modes.py.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def test_a_better_challenger_is_adopted(
     experiment: RunningExperiment, remote: GitRemote, models: RegisteredModels, notifications: JsonReceiver
 ) -> None:
     model = experiment.environment.model
-    assert experiment.environment.weights() == [100, 0], "the router alone gives it requests"
+    assert experiment.environment.weights() == [100, 0], "only the router sends it requests"
     assert models.status(model, "2") == "rolling-out"
     experiment.record(effect=0.1)
     assert experiment.decide().startswith("promote for version 2: The challenger is better: converted differs by +0.")
     assert experiment.step() == "10 %"
     assert f"\n\nThe experiment {NAME} says promote. The challenger is better" in remote.message()
-    assert experiment.state == "running", "the router goes on until the challenger is the champion"
+    assert experiment.state == "running", "the router continues until the challenger is the champion"
     assert experiment.environment.run() == ["25 %", "50 %", "100 %", "adopted", "settled: version 2"]
     assert experiment.state == "ended"
     assert models.alias(model, "champion") == "2"
@@ -97,20 +97,20 @@ def test_an_empty_or_tiny_window_decides_nothing_even_when_the_time_is_over(
     assert experiment.environment.weights() == [100, 0]
 
 
-def test_a_sample_ratio_mismatch_blocks_and_is_said(experiment: RunningExperiment) -> None:
+def test_a_sample_ratio_mismatch_blocks_and_is_reported(experiment: RunningExperiment) -> None:
     assert experiment.decide().startswith("no decision for version 2: Too few users")
     experiment.record(effect=0.2, bias=0.3)
     assert experiment.decide().startswith("no decision for version 2: Sample ratio mismatch of users")
     assert experiment.step().startswith(f"{WAITING}; no decision: Sample ratio mismatch of users"), "another reason"
 
 
-def test_what_happened_before_the_challenger_came_in_does_not_count(experiment: RunningExperiment) -> None:
+def test_records_from_before_the_challenger_entered_do_not_count(experiment: RunningExperiment) -> None:
     """Such as fallbacks while there was no challenger, or an earlier one's answers."""
     experiment.record(effect=-0.2, before=11 * 24 * 3600.0)
     assert experiment.decide().startswith("no decision for version 2: Too few users")
 
 
-def test_a_challenger_that_replaces_another_comes_in_anew(experiment: RunningExperiment) -> None:
+def test_a_challenger_that_replaces_another_enters_again(experiment: RunningExperiment) -> None:
     experiment.write(Action.PROMOTE)
     experiment.environment.promote()
     experiment.environment.services["challenger"] = Service("3")
@@ -143,7 +143,9 @@ def test_two_runs_at_once_leave_the_first_decision(experiment: RunningExperiment
 
 
 @pytest.mark.parametrize("change", [{"state": "ended"}, {"model": "another"}], ids=["ended", "removed"])
-def test_an_experiment_that_people_end_holds_nothing(experiment: RunningExperiment, change: dict[str, str]) -> None:
+def test_an_experiment_that_people_end_does_not_hold_a_rollout(
+    experiment: RunningExperiment, change: dict[str, str]
+) -> None:
     experiment.define(**change)
     assert experiment.step() == "10 %"
 
@@ -169,7 +171,7 @@ def test_without_criteria_people_decide(environment: RolloutEnvironment, tmp_pat
     assert experiment.decide() == "no criteria, so people decide"
 
 
-def test_a_challenger_that_does_not_answer_does_not_come_in(environment: RolloutEnvironment, tmp_path: Path) -> None:
+def test_a_challenger_that_does_not_answer_does_not_enter(environment: RolloutEnvironment, tmp_path: Path) -> None:
     experiment = RunningExperiment(environment, tmp_path)
     experiment.define()
     environment.services["challenger"].version = None
@@ -225,7 +227,7 @@ def test_a_person_aborts_during_an_experiment(experiment: RunningExperiment, rem
     assert experiment.decided() is None
 
 
-def test_without_the_registry_nothing_is_decided_or_acted_upon(
+def test_without_the_registry_nothing_is_decided_or_done(
     experiment: RunningExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment.record(effect=0.1)
@@ -266,10 +268,10 @@ def test_the_report_is_in_the_run_before_the_decision(
         (EXPERIMENT_SINCE_TAG, "yesterday"),
     ],
 )
-def test_tags_that_are_not_as_decisions_write_them_count_for_nothing(
+def test_tags_in_another_format_are_not_decisions(
     experiment: RunningExperiment, models: RegisteredModels, key: str, value: str
 ) -> None:
-    experiment.write(Action.CONTINUE)  # with reasons and time, so that the tag alone is in doubt
+    experiment.write(Action.CONTINUE)  # with reasons and time, so that only the tag is in doubt
     assert "; continue: " in experiment.step()
     models.client.set_model_version_tag(experiment.environment.model, "2", key, value)
     assert experiment.step() == WAITING

@@ -1,6 +1,6 @@
 """The guardrails' queries against a real Prometheus, which scrapes metrics with the names of lifecycle.serving.
 
-Proves that the queries measure what the limits are for, and that missing data is inconclusive. The services behind the
+Proves that the queries measure what the limits require, and that missing data is inconclusive. The services behind the
 metrics are simulated. Skipped without a Prometheus in GROUNDWORK_PROMETHEUS or on PATH.
 """
 
@@ -82,7 +82,7 @@ def has_series(address: str, version: str, status: int = 200) -> bool:
 def evaluate(
     services: Services, prometheus: str, version: str, result: Result, max_restarts: int | None = None
 ) -> Evaluation:
-    """The evaluation once it has this result, which takes a scrape or two."""
+    """The evaluation, once it has this result, after one or two scrapes."""
     services["challenger"] = Service(version)
     settings = RolloutSettings(
         prometheus=prometheus,
@@ -120,7 +120,7 @@ def test_more_errors_than_the_champions_fail(services: Services, prometheus: str
     assert any(re.fullmatch(r"\d+ of \d+ requests failed, of the champion's 0 of \d+", reason) for reason in reasons)
 
 
-def test_inputs_are_rejected_no_more_often_than_by_the_champion(services: Services, prometheus: str) -> None:
+def test_the_challenger_must_not_reject_more_inputs_than_the_champion(services: Services, prometheus: str) -> None:
     services.count_requests("7", 1, status=400)
     eventually(lambda: has_series(prometheus.removeprefix("http://"), "7", 400))
     services.count_requests("7", 450)

@@ -1,7 +1,7 @@
-"""What anybody may write into the registry neither stops nor steers a rollout.
+"""Anything that people write to the registry neither stops nor controls a rollout.
 
-Proves it for tags, which go into commits, and for the names and statuses that make a model a candidate. What git and
-Slack make of such text is proven in tests/gitops and tests/core.
+Proves it for tags, which are written to commits, and for the names and statuses that make a model a candidate. The
+effect of such text in git and in Slack is proven in tests/gitops and tests/core.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def test_a_version_with_a_hostile_tag_is_rolled_out_and_aborted(
     assert models.status(environment.model, "3") == "rolled-back"
 
 
-def test_a_name_that_is_a_path_is_no_candidate(environment: RolloutEnvironment, models: RegisteredModels) -> None:
+def test_a_name_that_is_a_path_is_not_a_candidate(environment: RolloutEnvironment, models: RegisteredModels) -> None:
     registry = ModelRegistry(models.uri)
     hostile = ["x\nHEAD", "<!channel> *pay now*", "Wine"]
     for name in hostile:
@@ -48,7 +48,7 @@ def test_a_name_that_is_a_path_is_no_candidate(environment: RolloutEnvironment, 
         environment.controller().step("x\nHEAD")
 
 
-def test_a_folder_that_cannot_be_read_is_a_candidate_and_hides_no_other(
+def test_an_unreadable_folder_is_a_candidate_and_does_not_hide_others(
     environment: RolloutEnvironment, remote: GitRemote, models: RegisteredModels
 ) -> None:
     remote.push_bytes("stacks/dev/broken/generated/challenger.yaml", b"\xff\xfe")
@@ -62,10 +62,10 @@ def test_a_folder_that_cannot_be_read_is_a_candidate_and_hides_no_other(
     repository.close()
 
 
-def test_a_commit_of_another_model_in_the_folder_is_no_stage(
+def test_a_commit_of_another_model_in_the_folder_is_not_a_stage(
     environment: RolloutEnvironment, remote: GitRemote
 ) -> None:
-    """As when a person's commit, or its revert, touches two models."""
+    """As if a person's commit, or its revert, changed two models."""
     file = f"stacks/dev/{environment.model}/generated/NOTES"
     remote.push_file(file, "text", message="Two models\n\nGroundwork-Model: other\nGroundwork-Rollout: 50\n")
     assert environment.run()[-1] == "settled: version 2"

@@ -45,7 +45,7 @@ def kill_repeatedly(environment: RolloutEnvironment, folder: Path) -> list[str]:
 
 
 def stages(remote: GitRemote) -> list[str]:
-    """The stages of version 2; those of version 1 come first."""
+    """The stages of version 2; the stages of version 1 come first."""
     listing = remote.git("log", "--reverse", "--format=%(trailers:key=Groundwork-Rollout,valueonly)", "main")
     return listing.split()[2:]
 

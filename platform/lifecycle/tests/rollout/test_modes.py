@@ -1,8 +1,8 @@
 """Every verb in every mode: a commit on the branch, or a pull request whose merge has the same effect.
 
-Proves for promote, step, adopt, settle, rollback and abort, and for what an experiment decides, that `pull-request`
-pushes nothing to a branch that rejects it, that each has one pull request and one notification however often it is
-repeated, and that a requested rollback stays requested. The forge is simulated, its merges are real merge commits.
+Proves for promote, step, adopt, settle, rollback and abort, and for decisions of an experiment, that `pull-request`
+pushes nothing to a branch that rejects it, that each has one pull request and one notification even if it is repeated,
+and that a requested rollback stays requested. The forge is simulated, its merges are real merge commits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Verb = Callable[[], str]
 
 
 class Mode:
-    """Runs verbs in one mode; in `pull-request`, people merge what is requested."""
+    """Runs verbs in one mode; in `pull-request`, people merge the pull requests."""
 
     def __init__(self, environment: RolloutEnvironment, remote: GitRemote, forge: SimulatedForge | None) -> None:
         self.environment, self.remote, self.forge = environment, remote, forge
@@ -69,7 +69,7 @@ class Mode:
         notified = len(self.environment.notifications.received)
         assert f"requested: https://forge.example/pull/{requests + 1}" in verb()
         assert len(self.forge.opened) == requests + 1, "a repeated verb requests nothing else"
-        assert len(self.environment.notifications.received) == notified, "and tells nobody again"
+        assert len(self.environment.notifications.received) == notified, "and sends no further notification"
         self.forge.merge(self.remote)
 
 
@@ -115,7 +115,7 @@ def experiment(mode: Mode, tmp_path: Path) -> RunningExperiment:
     return RunningExperiment(mode.environment, tmp_path)
 
 
-def test_a_rollout_that_an_experiment_lets_go_on(mode: Mode, experiment: RunningExperiment) -> None:
+def test_a_rollout_that_continues_after_an_experiment(mode: Mode, experiment: RunningExperiment) -> None:
     mode.define(experiment)
     before = mode.remote.git("rev-parse", "main")
     for _ in range(2):
@@ -164,7 +164,7 @@ def test_a_promotion(mode: Mode) -> None:
 
 def test_a_requested_rollback_waits_for_its_merge_though_the_guardrails_pass_again(mode: Mode) -> None:
     if mode.forge is None:
-        pytest.skip("a commit waits for nobody")
+        pytest.skip("a commit does not wait for people")
     mode.check(mode.step, "100 %", f"Give {mode.environment.model} version 2 100 % of the requests")
     requested = mode.abort()
     assert mode.step() == requested
@@ -176,7 +176,7 @@ def test_a_requested_rollback_waits_for_its_merge_though_the_guardrails_pass_aga
 def test_a_step_counts_from_its_merge(mode: Mode) -> None:
     """A person may merge hours after the request; the interval and the metrics start then."""
     if mode.forge is None:
-        pytest.skip("a commit is on the branch when it is made")
+        pytest.skip("a commit is on the branch at once")
     environment = mode.environment
     environment.settings |= {"steps": (50, 100), "interval": 3600}
     mode.step()

@@ -1,7 +1,7 @@
 """`python -m lifecycle.rollout watch` with real git and a real MLflow server.
 
-Proves that every model with a challenger is rolled out, that one which cannot continue delays no other and continues
-when a person has corrected it, and that SIGTERM ends the process in the middle of a rollout, which the next continues.
+Proves that every model with a challenger is rolled out, that a model which cannot continue delays no other and resumes
+after a person has corrected it, and that SIGTERM ends the process during a rollout, which the next process continues.
 Services and Prometheus are simulated.
 """
 
@@ -35,7 +35,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 @contextmanager
 def watching(environment: RolloutEnvironment, *other_models: str) -> Iterator[None]:
-    """A watcher in a thread; it also takes `other_models` for candidates."""
+    """A watcher in a thread; `other_models` are additional candidates."""
     environment.settings |= {"poll_interval": 0.02, "max_retry_delay": 0.1}
     settings = environment.controller_parts()[0]
     repository, registry = Repository(environment.gitops), ModelRegistry(environment.models.uri)
@@ -78,7 +78,7 @@ def test_a_model_with_a_challenger_is_rolled_out(environment: RolloutEnvironment
     assert environment.weights() == [100]
 
 
-def test_a_model_that_cannot_continue_delays_no_other(
+def test_a_model_that_cannot_continue_does_not_delay_others(
     environment: RolloutEnvironment, models: RegisteredModels, remote: GitRemote, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -131,7 +131,7 @@ def running_process(environment: RolloutEnvironment, port: int) -> Iterator[subp
             process.kill()
 
 
-def test_sigterm_ends_the_process_and_the_rollout_stays_where_it_is(environment: RolloutEnvironment) -> None:
+def test_sigterm_ends_the_process_and_the_rollout_keeps_its_stage(environment: RolloutEnvironment) -> None:
     port = free_port()
 
     def is_healthy() -> bool:

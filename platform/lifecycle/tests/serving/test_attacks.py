@@ -1,10 +1,10 @@
-"""Attacks on a server with two workers and the default settings, and what they get hold of.
+"""Attacks on a server with two workers and the default settings, and the resources that they occupy.
 
 `pytest -m soak -s tests/serving/test_attacks.py` prints a table; docs/serving.md has one, and says which of its rows
-were seen otherwise. Memory and descriptors are the kernel's account of the worker that has most; beside each attack an
-honest client requests ten predictions a second. Proven is that it sees no error, and that the metrics account for every
-request. Its slowest response is printed and not judged, since the attacker and the server share this machine's cores.
-Not proven: many attackers, which a gateway has to limit.
+were measured in another way. Memory and descriptors are the kernel's figures for the worker with the most; during each
+attack an honest client requests ten predictions a second. Proves that it gets no error, and that the metrics account
+for every request. Its slowest response is printed but not evaluated, since the attacker and the server share this
+machine's cores. Not proven: many attackers, which a gateway has to limit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.soak
 
 BODY = json.dumps({"features": row()}).encode()
 LARGEST = b" " * (MEGABYTE - len(BODY)) + BODY
-DESCRIPTORS = 576  # that a worker may have: 512 for connections, and 64 for all else
+DESCRIPTORS = 576  # that a worker may have: 512 for connections, and 64 for everything else
 HALF_OPEN = 5000
 METRICS = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"
 
@@ -133,7 +133,7 @@ def test_an_attack_is_bounded_and_an_honest_client_is_served(target: Server, nam
 
 @contextlib.contextmanager
 def honest_client(server: Server) -> Iterator[list[tuple[str, float]]]:
-    """Responses of a client beside the attack: status and seconds, once the context has ended."""
+    """Responses to a client during the attack: status and seconds, available after the context has ended."""
     command = [sys.executable, "-m", "support.steady_client", f"{server.client.base_url}/predict", BODY.decode()]
     responses: list[tuple[str, float]] = []
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}

@@ -93,7 +93,7 @@ INVALID_BODIES: dict[str, tuple[str, bytes, int, str]] = {
         400,
         "'?' is unknown",
     ),
-    "another model": ("/v1/models/other:predict", b"{}", 404, "no model of that name"),
+    "another model": ("/v1/models/other:predict", b"{}", 404, "no model with this name"),
     "another version": ("/v2/models/plain/versions/9/infer", b"{}", 404, "no such version"),
 }
 
@@ -110,7 +110,7 @@ def test_a_body_of_unknown_size_is_rejected_at_the_limit(server: Server) -> None
 
 
 ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
-    "bytes that are no text in the path": (b"GET /v1/models/%ff%00 HTTP/1.1", 404),
+    "bytes that are not text in the path": (b"GET /v1/models/%ff%00 HTTP/1.1", 404),
     "no ASCII in the path": ("GET /v1/models/é HTTP/1.1".encode(), 400),
     "a path out of the prefix": (b"GET /v2/../metrics HTTP/1.1", 404),
     "another host's address": (b"GET http://elsewhere.example/v2/ HTTP/1.1", 404),
@@ -119,7 +119,7 @@ ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
     "a method of no endpoint": (b"DELETE /predict HTTP/1.1", 405),
     "a websocket": (b"GET /predict HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket", 405),
     "HTTP/2 over cleartext": (b"GET /v2 HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c", 200),
-    "a length that is no number": (b"POST /predict HTTP/1.1\r\ncontent-length: +1", 400),
+    "a length that is not a number": (b"POST /predict HTTP/1.1\r\ncontent-length: +1", 400),
     "a negative length": (b"POST /predict HTTP/1.1\r\ncontent-length: -1", 400),
     "two lengths": (b"POST /predict HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2", 400),
     "a length of 20 digits": (b"POST /predict HTTP/1.1\r\ncontent-length: 18446744073709551615", 413),
@@ -129,7 +129,7 @@ ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize(("head", "status"), ODD_REQUESTS.values(), ids=ODD_REQUESTS)
-def test_an_odd_request_gets_no_server_error_and_is_counted(server: Server, head: bytes, status: int) -> None:
+def test_an_odd_request_is_counted_and_is_not_a_server_error(server: Server, head: bytes, status: int) -> None:
     before = server.metric("groundwork_requests_total", f'status="{status}"')
     url = server.client.base_url
     with socket.create_connection((url.host, url.port or 0), TIMEOUT) as client:
@@ -188,7 +188,7 @@ def test_an_output_that_the_model_does_not_have_is_rejected(server: Server, outp
 
 
 @pytest.mark.parametrize("id_", [7, 1.5, True, [], {}])
-def test_an_id_that_is_no_string_is_rejected(server: Server, id_: Any) -> None:
+def test_an_id_that_is_not_a_string_is_rejected(server: Server, id_: Any) -> None:
     assert_rejected(server, "/v2/models/plain/infer", {"inputs": [MATRIX], "id": id_}, 400, ["id: must be a string"])
 
 

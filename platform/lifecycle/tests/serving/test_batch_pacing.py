@@ -1,4 +1,4 @@
-"""When a worker waits for more requests: never with a single client, and only where sharing a call pays.
+"""When a worker waits for more requests: never with a single client, and only if sharing a call pays.
 
 Proves the rule, with simulated times and without a model. The benchmark measures its effect.
 """
@@ -16,7 +16,7 @@ def test_a_single_client_never_waits() -> None:
         pacing.record_arrival(now)
         assert pacing.wait(1) == 0
         pacing.record_call(1, 0.010)
-        now += 0.010 + 0.001  # its next request comes after its answer
+        now += 0.010 + 0.001  # its next request follows the response
 
 
 def test_many_clients_after_a_long_pause_are_waited_for() -> None:
@@ -33,7 +33,7 @@ def test_one_slow_call_does_not_cause_long_waits() -> None:
     pacing.record_arrival(0.0)
     pacing.record_call(1, 11.0)
     pacing.record_arrival(8.0)
-    assert pacing.wait(1) > 1, "the rule alone would give a long wait"
+    assert pacing.wait(1) > 1, "without the limit, the wait would be long"
     assert pacing.max_wait <= 0.02
 
 
@@ -51,7 +51,7 @@ def test_requests_wait_until_as_many_are_queued_as_arrive_during_a_call() -> Non
     assert sum(1 for before, after in itertools.pairwise(waits) if before != after) == 1
 
 
-def test_a_model_whose_cost_is_all_per_row_causes_no_wait() -> None:
+def test_a_model_whose_cost_is_only_per_row_causes_no_wait() -> None:
     pacing = observe(clients=8, fixed=0.0, per_row=0.002)
     assert pacing.fixed < 0.0005
     assert pacing.wait(1) == 0

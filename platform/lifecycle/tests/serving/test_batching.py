@@ -1,7 +1,7 @@
-"""A busy event loop is not a model that hangs: what the model has answered is answered, however late the loop is.
+"""A busy event loop is not mistaken for a model that hangs: finished predictions are returned even if it is late.
 
 The thread and the loop, uvloop as in a worker, are real; the model is a function. tests/serving/test_failures.py proves
-what becomes of a model that does hang.
+what happens if the model does hang.
 """
 
 from __future__ import annotations

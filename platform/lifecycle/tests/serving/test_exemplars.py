@@ -1,8 +1,8 @@
 """From the histogram of response times to a trace, over all workers of a server.
 
-Proves that Prometheus, which asks for OpenMetrics, gets an exemplar of the trace of a request in the bucket of its
-time, whichever worker answers, and the same counts as in its old format; and that nothing of the kind is there without
-a collector of traces.
+Proves that Prometheus, which requests OpenMetrics, gets an exemplar with the trace of a request in the bucket of its
+time, from any worker, and the same counts as in its old format; and that there are no exemplars without a collector of
+traces.
 """
 
 from __future__ import annotations

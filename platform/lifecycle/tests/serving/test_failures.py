@@ -147,7 +147,7 @@ def test_workers_do_not_outlive_a_killed_supervisor(registry: str, tmp_path: Pat
 
 
 def is_serving(server: Server) -> bool:
-    """Whether a new connection gets a prediction; the first may be to a worker that has just been killed."""
+    """Whether a new connection gets a prediction; the first one may reach a worker that has just been killed."""
     for _ in range(2):
         try:
             return server.predict(row()).status_code == 200

@@ -151,7 +151,7 @@ def test_missing_values_follow_the_branches_that_the_trees_learned() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e39])
-def test_values_that_the_estimator_rejects_stay_rejected(bad: float) -> None:
+def test_values_that_the_estimator_rejects_are_still_rejected(bad: float) -> None:
     data = rows_on_a_grid(4)
     call = assert_equal(
         ensemble.GradientBoostingClassifier(n_estimators=5).fit(data, np.arange(120) % 2), "predict", data, data
@@ -161,14 +161,14 @@ def test_values_that_the_estimator_rejects_stay_rejected(bad: float) -> None:
 
 
 @pytest.mark.parametrize("rows", [np.ones((1, 3)), np.ones((1, 5)), np.ones((0, 4)), np.ones(4)])
-def test_rows_of_another_shape_stay_rejected(rows: np.ndarray[Any, Any]) -> None:
+def test_rows_of_another_shape_are_still_rejected(rows: np.ndarray[Any, Any]) -> None:
     data = rows_on_a_grid(4)
     call = assert_equal(ensemble.RandomForestRegressor(n_estimators=5).fit(data, data[:, 0]), "predict", data, data)
     with pytest.raises(ValueError, match=r"features|sample|1D array"):
         call(rows)
 
 
-def test_columns_in_another_order_stay_rejected() -> None:
+def test_columns_in_another_order_are_still_rejected() -> None:
     table = pd.DataFrame(rows_on_a_grid(4), columns=FEATURES)
     estimator = ensemble.RandomForestRegressor(n_estimators=5).fit(table, table["acid"])
     call = assert_equal(estimator, "predict", table, table)
@@ -279,7 +279,7 @@ def test_numbers_of_another_type_go_to_the_estimator(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_values_that_a_linear_model_rejects_stay_rejected(bad: float) -> None:
+def test_values_that_a_linear_model_rejects_are_still_rejected(bad: float) -> None:
     data = rows_on_a_grid(4)
     call = assert_equal(make_pipeline(StandardScaler(), Ridge()).fit(data, data[:, 0]), "predict", data, data)
     with pytest.raises(ValueError, match="Input X contains"):

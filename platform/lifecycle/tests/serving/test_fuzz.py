@@ -1,8 +1,8 @@
-"""10,000 bodies that are valid but for some fields: none gets a status 5xx, and the metrics count every one.
+"""10,000 bodies that are valid except for some fields: none gets a status 5xx, and the metrics count every one.
 
-Every field of a valid body of each protocol is left out, and replaced by each of the values below; random combinations
-and damaged bytes fill the rest, from one seed. Sent over HTTP to real servers, whose models have numbers only, and
-numbers, booleans and text. Not proven: other estimators, which may reject values in words that are not known here.
+Every field of a valid body of each protocol is left out, and replaced by each of the values below; the rest are random
+combinations and damaged bytes, from one seed. Sent over HTTP to real servers, one whose model has only numbers, and one
+with numbers, booleans and text. Not proven: other estimators, which may reject values with unknown messages.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def bodies(model: str, values: Mapping[str, Any], datatypes: Mapping[str, str]) 
 
 
 @pytest.mark.parametrize("name", ["plain", "mixed"])
-def test_no_body_gets_a_server_error_and_every_one_is_counted(name: str, server: Server, mixed: Server) -> None:
+def test_bodies_never_get_a_server_error_and_all_are_counted(name: str, server: Server, mixed: Server) -> None:
     is_plain = name == "plain"
     target, values = (server, row()) if is_plain else (mixed, MIXED)
     forms = bodies(name, values, dict.fromkeys(FEATURES, "FP64") if is_plain else _DATATYPES)

@@ -1,7 +1,7 @@
-"""What a client, or a sink, can hold of a real server: memory, connections and time, while others are served.
+"""The limits on the memory, connections and time that a client or a sink can occupy, while others are served.
 
-tests/core/test_http_server.py proves each bound by itself; this proves that the server has them, with uvloop, and that
-what it refuses is counted. Memory is the kernel's account of the worker.
+tests/core/test_http_server.py proves each limit by itself; this proves that the server has them, with uvloop, and that
+refusals are counted. Memory is the kernel's figure for the worker.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def bounded(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-def test_a_header_of_600_megabytes_takes_no_memory(bounded: Server) -> None:
+def test_a_header_of_600_megabytes_does_not_take_memory(bounded: Server) -> None:
     before, sent, piece = memory(bounded), 0, b"a" * MEGABYTE
     with connect(bounded) as client:
         client.sendall(PREDICT + b"x: ")
@@ -46,7 +46,7 @@ def test_a_header_of_600_megabytes_takes_no_memory(bounded: Server) -> None:
     assert bounded.metric("groundwork_requests_total", 'endpoint="other"', 'status="431"') >= 1
 
 
-def test_slow_headers_and_bodies_end_in_time_and_are_no_server_errors(bounded: Server) -> None:
+def test_slow_headers_and_bodies_end_in_time_and_are_not_server_errors(bounded: Server) -> None:
     before = bounded.metric("groundwork_requests_total", 'status="408"')
     with connect(bounded) as slow_head, connect(bounded) as slow_body, connect(bounded) as silent:
         slow_head.sendall(PREDICT)
@@ -68,10 +68,10 @@ def test_half_open_connections_lock_nobody_out(bounded: Server) -> None:
             if number % 2:
                 client.sendall(PREDICT)
         assert bounded.predict(row()).status_code == 200
-        assert count_sockets(worker) < 20 + 15, "its connections, and sockets of its own"
+        assert count_sockets(worker) < 20 + 15, "its connections, and its own sockets"
 
 
-def test_a_hanging_sink_takes_no_more_than_the_queue_may(registry: str, tmp_path: Path) -> None:
+def test_a_hanging_sink_takes_no_more_memory_than_the_queue(registry: str, tmp_path: Path) -> None:
     """With rows of 0.95 megabytes, whose events were counted and not measured before."""
     table = pd.DataFrame({"text": ["a", "b"] * 10, "number": np.arange(20.0)})
     register("wordy", DummyRegressor(), table, table["number"])
@@ -88,7 +88,7 @@ def test_a_hanging_sink_takes_no_more_than_the_queue_may(registry: str, tmp_path
             server.process.kill()
 
 
-def test_pipelined_requests_of_a_client_that_disconnects_are_counted_and_no_server_errors(
+def test_pipelined_requests_of_a_disconnected_client_are_counted_and_not_server_errors(
     registry: str, tmp_path: Path
 ) -> None:
     asleep = tmp_path / "asleep"
@@ -105,7 +105,7 @@ def test_pipelined_requests_of_a_client_that_disconnects_are_counted_and_no_serv
 
 
 def read_to_end(client: socket.socket) -> bytes:
-    """What the server sends until it disconnects."""
+    """The bytes that the server sends until it disconnects."""
     return b"".join(iter(lambda: client.recv(4096), b""))
 
 

@@ -1,4 +1,4 @@
-"""The inference log and traces: what receivers get over HTTP, and the effect of unavailable or full ones.
+"""The inference log and traces: what receivers get over HTTP, and the effect if they are unavailable or full.
 
 Proves that no request fails or waits because of the log. Delivery is not guaranteed: the log may lose events, which it
 counts.
@@ -115,7 +115,7 @@ def test_a_file_has_one_event_per_line_and_without_a_key_no_user(registry: str, 
     assert all("user" not in event["data"] for event in events)
 
 
-def test_a_sink_that_does_not_respond_delays_no_request(registry: str, tmp_path: Path) -> None:
+def test_a_sink_that_does_not_respond_does_not_delay_requests(registry: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sink = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with serve(registry, tmp_path, INFERENCE_LOG_SINK=sink, DRAIN_TIMEOUT=6) as server:
@@ -138,7 +138,7 @@ def test_feature_flags_disable_batching_tracing_and_the_log(registry: str, tmp_p
             with ThreadPoolExecutor(16) as pool:
                 responses = [pool.submit(server.predict, row()) for _ in range(64)]
                 assert {response.result().status_code for response in responses} == {200}
-            assert server.metric("groundwork_batch_rows_bucket", 'le="1.0"') == 64, "each request had a call of its own"
+            assert server.metric("groundwork_batch_rows_bucket", 'le="1.0"') == 64, "each request had its own call"
             many = server.client.post("/predict", json={"features": [row()] * 5})
             assert len(many.json()["predictions"]) == 5
             assert server.stop() == 0

@@ -155,7 +155,7 @@ def test_a_feature_of_an_unsupported_type_is_rejected(tmp_path: Path) -> None:
     fitted = LinearRegression().fit(table, np.ones(4))
     options = {"signature": signature, "serialization_format": "skops", "pip_requirements": []}
     mlflow.sklearn.save_model(fitted, tmp_path / "m", **options)
-    with pytest.raises(ModelError, match="takes 'alcohol' of type"):
+    with pytest.raises(ModelError, match="has the input 'alcohol' of type"):
         model.load(DownloadedModel(tmp_path / "m", ModelVersion("m", "1")), 32)
 
 

@@ -21,7 +21,7 @@ from support.waiting import eventually
 pytestmark = pytest.mark.process
 
 
-def test_no_log_has_a_feature_or_a_user(registry: str, tmp_path: Path) -> None:
+def test_logs_never_have_a_feature_or_a_user(registry: str, tmp_path: Path) -> None:
     variables: Mapping[str, object] = {
         "USER_ID_KEY": KEY,
         "INFERENCE_LOG_SINK": f"{UNUSED_URL}/events",  # so that the log of inferences fails, and says so

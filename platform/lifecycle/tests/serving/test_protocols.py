@@ -66,7 +66,7 @@ def test_predict_accepts_one_row_or_many_and_returns_the_version(server: Server)
 
 
 @pytest.mark.parametrize("path", ["/v2/", "/v1/models/", "/predict/", "/docs", "/openapi.json", "/"])
-def test_other_paths_get_404_and_no_redirect(server: Server, path: str) -> None:
+def test_other_paths_get_404_rather_than_a_redirect(server: Server, path: str) -> None:
     response = server.client.get(path, headers={"host": "elsewhere.example"})
     assert (response.status_code, "elsewhere" in str(response.headers)) == (404, False)
 
@@ -102,7 +102,7 @@ def test_health_ready_and_metrics(server: Server) -> None:
     assert server.metric("groundwork_ready_workers") == 1
 
 
-def test_unknown_paths_get_404_and_no_metric_of_their_own(server: Server) -> None:
+def test_unknown_paths_get_404_but_not_their_own_metric(server: Server) -> None:
     assert server.client.get("/made/up").status_code == 404
     assert server.client.get("/predict").status_code == 405
     assert "made" not in server.client.get("/metrics").text

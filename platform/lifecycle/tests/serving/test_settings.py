@@ -1,4 +1,4 @@
-"""Settings from the environment, and the one message for those that are invalid; then the server does not start."""
+"""Settings from the environment, and the single message for all invalid ones, with which the server does not start."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_an_invalid_value_is_named_with_its_rule(
         read_settings(ServingSettings)
 
 
-def test_a_secret_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_not_in_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch, **GOOD, USER_ID_KEY="hush", PORT="x")
     with pytest.raises(SettingsError) as caught:
         read_settings(ServingSettings)

@@ -83,7 +83,7 @@ def test_a_worker_that_crashes_again_and_again_is_not_started_at_once(registry: 
 
 
 def outcome(server: Server, values: dict[str, float]) -> str:
-    """What a client gets on a connection of its own: a status, or `lost`."""
+    """The result of a request on a new connection: a status, or `lost`."""
     try:
         return str(server.predict(values).status_code)
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""What one client does to a server that it wants to exhaust; raw sockets, which break rules that HTTP clients keep."""
+"""Attacks of one client that tries to exhaust a server, with raw sockets, which can break the rules of HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def connect(port: int) -> socket.socket:
 
 
 def flood(port: int, start: bytes, piece: bytes, size: int) -> int:
-    """Send without an end; returns the bytes that the server, and the kernel between, have taken of `size`."""
+    """Send up to `size` bytes; returns how many of them the server, and the kernel in between, have accepted."""
     with connect(port) as client:
         sent = 0
         with contextlib.suppress(OSError):
@@ -43,7 +43,7 @@ def drip(port: int, connections: int, start: bytes, piece: bytes) -> Outcomes:
 
 
 def hold(port: int, connections: int, start: bytes, seconds: float) -> Outcomes:
-    """Open connections, send a start, and nothing more; returns what they got in a while."""
+    """Open connections, send a start, and nothing more; returns the responses within a while."""
     clients = []
     for _ in range(connections):
         client = connect(port)
@@ -60,7 +60,7 @@ def hold(port: int, connections: int, start: bytes, seconds: float) -> Outcomes:
 
 
 def send_together(port: int, connections: int, request: bytes) -> Outcomes:
-    """Send a request on every connection but for its last byte, as far as the server takes it; then the rest."""
+    """Send a request on every connection except its last byte, as far as the server accepts it; then the rest."""
     clients = [connect(port) for _ in range(connections)]
     rest = {client: memoryview(request) for client in clients}
     for last in (1, 0):
@@ -77,7 +77,7 @@ def send_together(port: int, connections: int, request: bytes) -> Outcomes:
 def _collect(
     clients: Sequence[socket.socket], piece: bytes, rest: dict[socket.socket, memoryview] | None = None
 ) -> Outcomes:
-    """Read until every connection has ended; meanwhile send what is left, or the piece every second."""
+    """Read until every connection has ended; meanwhile send the rest, or the piece every second."""
     outcomes: Outcomes = Counter()
     responses = dict.fromkeys(clients, b"")
     rest = rest or {}
@@ -111,7 +111,7 @@ def _collect(
 
 
 def _receive(client: socket.socket) -> bytes:
-    """What has arrived on a connection that is readable; nothing at its end, however it ended."""
+    """The data that has arrived on a readable connection; empty if the connection has ended in any way."""
     try:
         return client.recv(65536)
     except OSError:

@@ -1,8 +1,8 @@
 """Simulated: a Cosmos DB account, by its REST protocol over TLS, for the real azure-cosmos.
 
-It knows what lifecycle.experiment uses: reading the account, a container and its partition key ranges; upserts,
-transactional batches, and queries of one partition that are sorted by `id`. It checks what the service checks of these:
-the bearer token, the partition key, the ID's characters, the size of a batch.
+It supports what lifecycle.experiment uses: reading the account, a container and its partition key ranges; upserts,
+transactional batches, and queries of one partition that are sorted by `id`. Like the service, it checks the bearer
+token, the partition key, the ID's characters, and the size of a batch.
 https://learn.microsoft.com/rest/api/cosmos-db/
 """
 
@@ -39,7 +39,7 @@ class Credential:
 
 
 class Account:
-    """The account with one database; containers and their partition keys are given."""
+    """The account with one database, with these containers and partition keys."""
 
     def __init__(self, database: str, containers: Mapping[str, Sequence[str]]) -> None:
         self.url = ""

@@ -29,7 +29,7 @@ def settings(store: Path, **changes: Any) -> DriftSettings:
 
 
 def make_rows(generator: np.random.Generator, rows: int = 2000, **columns: Any) -> pd.DataFrame:
-    """Inputs and predictions as the model gets and makes them; `columns` replace some."""
+    """Inputs and predictions of the model; `columns` replaces some of them."""
     table = pd.DataFrame(
         {
             "alcohol": generator.normal(13, 1, rows),

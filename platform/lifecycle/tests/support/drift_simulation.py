@@ -46,7 +46,7 @@ class Simulation:
 
 
 def count(profile: ColumnProfile, values: np.ndarray) -> WindowCounts:
-    """What the query counts, by NumPy."""
+    """The counts of the query, computed with NumPy."""
     if profile.kind == "category":
         places = {value: place for place, value in enumerate(profile.categories)}
         bins = np.array([places.get(value, len(places)) for value in values])

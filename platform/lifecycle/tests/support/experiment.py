@@ -1,7 +1,7 @@
 """An experiment's router with simulated services behind it, for the tests of lifecycle.experiment.
 
-Simulated: champion and challenger, which respond over real HTTP with what a test sets. Real: the router, its spool and
-the stores.
+Simulated: champion and challenger, whose responses over real HTTP a test sets. Real: the router, its spool and the
+stores.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ TIME = 1_790_000_000.0  # seconds since 1970
 
 @dataclass
 class Backend:
-    """How the service of a role behaves; what it has received."""
+    """How the service of a role behaves, and the requests that it has received."""
 
     response: HttpResponse
     delay: float = 0.0
@@ -144,7 +144,7 @@ def fill(spool: Spool) -> int:
             spool.add([prediction(f"r{added}", response="x" * 1000)])
         except SpoolFullError:
             return added
-    raise AssertionError("the spool takes more than 10 MB: it has no bound")
+    raise AssertionError("the spool accepts more than 10 MB: it has no limit")
 
 
 def user_of(variant: str, percent: int = 50) -> str:
@@ -153,7 +153,7 @@ def user_of(variant: str, percent: int = 50) -> str:
 
 
 def metric(name: str, **labels: str) -> float:
-    """The value of a sample in this process; 0 where there is none yet."""
+    """The value of a sample in this process; 0 if there is none yet."""
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 

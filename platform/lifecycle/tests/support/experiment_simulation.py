@@ -1,4 +1,4 @@
-"""Simulated users of experiments, seeded: no records, but what `users.aggregate` makes of them."""
+"""Simulated users of experiments, seeded: not records, but the table that `users.aggregate` returns."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Simulation:
         return find_measures(self.experiment, self.criteria)
 
     def create(self, **values: Floats) -> Users:
-        """The users; measures that are not given have values that are the same for both variants."""
+        """The users; measures without values have the same ones for both variants."""
         draw = self.generator
         defaults = {
             "latency": draw.normal(-3, 0.5, self.users),
@@ -135,7 +135,7 @@ class Looks:
         return self._find(np.vectorize(lambda size: widen(size, level))(self.size) * self.cautious_error, is_better)
 
     def find_once(self, *, level: float = 0.05, is_better: bool = False) -> Mask:
-        """The same, of a test that is made for one look."""
+        """The same for a test that is valid for one look."""
         return self._find(NormalDist().inv_cdf(1 - level / 2) * self.error, is_better)
 
     def _find(self, margin: Floats, is_better: bool) -> Mask:

@@ -1,7 +1,7 @@
 """The three stores for one contract: SQLite, real; DynamoDB, by moto; Cosmos DB, by support.cosmosdb.
 
-Tables and containers have the keys that infra/aws/experiments.py and infra/azure/experiments.py declare: those are read
-here, from the source, because this environment has no Pulumi.
+Tables and containers have the keys that infra/aws/experiments.py and infra/azure/experiments.py declare. The keys are
+read from the source, because this environment does not have Pulumi.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class StoreUnderTest:
     """A store, and what a test can do to it.
 
     reopen    another process's store, with the same content
-    throttle  reject the next write, and ask for these seconds of rest where the store can
-    disable   take it away; `enable` brings it back
+    throttle  reject the next write, with this delay in seconds if the store supports one
+    disable   make it unavailable; `enable` restores it
     """
 
     store: Store
@@ -162,7 +162,7 @@ def _cosmosdb(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreUn
 
 
 def open_unreachable(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store where there is none."""
+    """A store at an address where there is none."""
     if name == "dynamodb":
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", UNUSED_URL)

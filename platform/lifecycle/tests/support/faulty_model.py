@@ -1,7 +1,7 @@
 """Run as a module: the real server, whose model fails or sleeps (simulated) for certain rows.
 
-A row whose `alcohol` is FAIL makes predict raise, one with SLEEP makes it sleep for `salt` seconds, and one with CRASH
-ends the process as native code does that reads memory which is not its own.
+A row whose `alcohol` is FAIL makes predict raise, SLEEP makes it sleep for `salt` seconds, and CRASH ends the process
+as if native code had read invalid memory.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class GitRemote:
             subprocess.run(["git", "-C", str(work), *arguments], check=True, capture_output=True)
 
     def set_time(self, branch: str, seconds: int) -> None:
-        """Replace the branch's commit by one that was made at another time, in seconds since 1970."""
+        """Replace the branch's commit by one with another time, in seconds since 1970."""
         text = self.git("cat-file", "commit", branch)
         dated = re.sub(r"^(committer .*>) \d+", rf"\1 {seconds}", text, count=1, flags=re.MULTILINE)
         command = ["git", "-C", str(self.path), "hash-object", "-t", "commit", "-w", "--stdin"]
@@ -87,7 +87,7 @@ class GitRemote:
 
 @cache
 def _create_template() -> tempfile.TemporaryDirectory[str]:
-    """A folder with the repository that others are copies of; deleted when the process ends."""
+    """A folder with the repository from which others are copied; deleted when the process ends."""
     folder = tempfile.TemporaryDirectory()
     work = Path(folder.name, "seed")
     (work / "stacks" / "dev").mkdir(parents=True)

@@ -28,6 +28,6 @@ def wrap_git(wrap: Callable[[str, Call], Call]) -> Iterator[None]:
 
 
 def wrap_methods(parts: list[tuple[Any, str, str]], wrap: Callable[[str, Call], Call]) -> None:
-    """Replace methods of objects, given as (object, method, step), with what `wrap` returns."""
+    """Replace methods of objects, passed as (object, method, step), with what `wrap` returns."""
     for part, method, step in parts:
         setattr(part, method, wrap(step, getattr(part, method)))

@@ -29,7 +29,7 @@ _STOP_TIMEOUT = 10.0  # seconds
 
 
 def prepare_database(folder: Path) -> Path:
-    """An empty database with MLflow's tables, in a folder that the processes of a run share; the first one makes it."""
+    """An empty database with MLflow's tables, in a folder that a run's processes share; the first one creates it."""
     database, finished = folder / "mlflow.db", folder / "mlflow.db.finished"
     with (folder / "mlflow.db.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -85,7 +85,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
-        # MLflow remembers for a minute that an event has no webhooks, from whichever test caused one first.
+        # MLflow remembers for a minute that an event has no webhooks, from the test that caused one first.
         "MLFLOW_WEBHOOK_CACHE_TTL": "1",
         # A dozen processes for jobs of GenAI evaluations, which no test starts.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -82,7 +82,7 @@ def serve_http(respond: Callable[[HttpRequest], HttpResponse], tls: ssl.SSLConte
 
 
 class JsonReceiver:
-    """An HTTP server that keeps the JSON it receives, and responds with `status`."""
+    """An HTTP server that records the JSON it receives, and responds with `status`."""
 
     def __init__(self) -> None:
         self.url = ""

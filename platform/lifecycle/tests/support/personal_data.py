@@ -13,7 +13,7 @@ MARKS = ("987654", WORD, USER)
 
 
 def assert_unmarked(output: Path, *expected: str) -> None:
-    """The log has what shows that it was written to, no mark, and lines of JSON only."""
+    """The log has the expected text, no mark, and only lines of JSON."""
     text = output.read_text()
     for line in expected:
         assert line in text, text
@@ -23,7 +23,7 @@ def assert_unmarked(output: Path, *expected: str) -> None:
 
 
 def bodies() -> Iterator[bytes]:
-    """What is no request of any server, in several ways."""
+    """Bytes that are not a valid request for any server, in several ways."""
     content = {"features": {"alcohol": WORD, WORD: VALUE}, "user_id": USER, "inputs": [{"name": WORD, "data": [VALUE]}]}
     yield json.dumps(content).encode()
     yield json.dumps([content]).encode()
@@ -32,7 +32,7 @@ def bodies() -> Iterator[bytes]:
 
 
 def send_everywhere(client: httpx.Client, *paths: str, **headers: str) -> None:
-    """Bad requests: to each path with each body, and to what nobody serves."""
+    """Bad requests: to each path with each body, and to paths that do not exist."""
     marked = {"x-user-id": USER, "x-request-id": "r-1", **headers}
     for path in (*paths, f"/{WORD}"):
         for body in bodies():

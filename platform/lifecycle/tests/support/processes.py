@@ -1,8 +1,8 @@
-"""Processes forked from one that has imported the libraries, which takes longer than most of what they do in a test.
+"""Processes forked from one that has imported the libraries, since imports take longer than most tests of a process.
 
-A program that starts so differs from `python -m` in one point: what libraries read from the environment when they are
-imported is of this process's. Nothing that reads more there than the number of threads is imported before, and nothing
-of lifecycle. The interpreter itself starts the server of the fixture `server` in tests/serving, and the programs of
+A program started in this way differs from `python -m` in one point: libraries have read this process's environment when
+they were imported. The imported libraries read at most the number of threads from it, and nothing of lifecycle is
+imported before. The interpreter itself starts the server of the fixture `server` in tests/serving, and the programs of
 tests that use `subprocess`.
 """
 
@@ -74,7 +74,7 @@ class ForkedProcess:
 
 
 def fork_program(module: str, *arguments: str, environment: Mapping[str, str], output: Path) -> ForkedProcess:
-    """Start `python -m <module>`; what it prints is appended to the file `output`."""
+    """Start `python -m <module>`; its output is appended to the file `output`."""
     process = PROCESSES.Process(
         target=_run, args=(module, arguments, dict(environment), output), name=module, daemon=True
     )

@@ -1,4 +1,4 @@
-"""A worker that is killed at a chosen point of a promotion, as a process of its own or within a test."""
+"""A worker that is killed at a chosen point of a promotion, as a separate process or within a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rollout's controller in a process of its own that is killed just before a chosen step."""
+"""A rollout's controller in a separate process, which is killed just before a chosen step."""
 
 from __future__ import annotations
 

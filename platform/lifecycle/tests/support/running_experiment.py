@@ -25,7 +25,7 @@ USERS = 3000
 class RunningExperiment:
     """The records are simulated; git, SQLite and MLflow are real.
 
-    days  after the records begin, at which decisions are made
+    days  from the first record to each decision
     """
 
     environment: RolloutEnvironment
@@ -58,7 +58,7 @@ class RunningExperiment:
 
     @property
     def began(self) -> float:
-        """When the challenger came in, in seconds since 1970."""
+        """When the challenger entered, in seconds since 1970."""
         found = self.participations.find_latest(self.environment.model, NAME)
         assert found is not None, "no challenger takes part"
         return found.since

@@ -100,7 +100,7 @@ def register(name: str, model: Any, table: pd.DataFrame, target: Any, **options:
             name="model",
             serialization_format="skops",
             registered_model_name=name,
-            pip_requirements=contract.load().requirements,  # else MLflow runs the model to infer them
+            pip_requirements=contract.load().requirements,  # otherwise MLflow runs the model to infer them
             **options,
         )
     version = str(logged.registered_model_version)
@@ -109,7 +109,7 @@ def register(name: str, model: Any, table: pd.DataFrame, target: Any, **options:
 
 
 def fork(registry: str, path: Path, module: str = "lifecycle.serving", **environment: object) -> Process:
-    """Start the process without the seconds that its imports take, with its output in a file."""
+    """Start the process from one with imported libraries, which saves seconds, with its output in a file."""
     return fork_program(module, environment=variables(registry, environment), output=path)
 
 
@@ -122,7 +122,7 @@ def start(registry: str, path: Path, module: str = "lifecycle.serving", **enviro
 
 
 def variables(registry: str, environment: Mapping[str, object]) -> dict[str, str]:
-    """A process's environment, in which the given variables take precedence."""
+    """A process's environment, in which these variables take precedence."""
     defaults: Mapping[str, object] = {
         "MLFLOW_TRACKING_URI": registry,
         "HOST": "127.0.0.1",

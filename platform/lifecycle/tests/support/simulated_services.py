@@ -97,8 +97,8 @@ class Prometheus:
     """Values for the guardrails' queries, recognized by their text; None returns no series.
 
     requests     answered by each version in a block of time, of which there is one
-    errors, slow  share of the challenger's requests that fail, or take long
-    champion_errors, champion_slow  the same of the champion's
+    errors, slow  share of the challenger's requests that fail, or are slow
+    champion_errors, champion_slow  the same for the champion
     rejected     share of the challenger's requests whose input it rejects; the champion rejects none
     """
 

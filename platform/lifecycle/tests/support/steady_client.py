@@ -1,7 +1,7 @@
 """Run as a module: `python -m support.steady_client URL BODY` requests ten predictions a second and prints a line each.
 
-A line has the status, or the error, and the seconds until the response. Every second request has a connection of its
-own, so that both a kept connection and the way to a new one are tried.
+A line has the status, or the error, and the seconds until the response. Every second request uses a new connection, so
+that both keep-alive connections and new ones are tested.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The whole pipeline, with kfp's local runner and a real MLflow server, from the command line.
 
-Not proven: the compiled file on a Kubeflow cluster; only that it is what the code compiles to.
+Not proven: the compiled file on a Kubeflow cluster; only that it agrees with the code.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def run(settings: Mapping[str, str], folder: Path) -> subprocess.CompletedProces
 
 
 def read_report(folder: Path) -> TrainingReport:
-    """What a Job's container leaves for whoever started it."""
+    """The report that a Job's container leaves for the service that started it."""
     return TrainingReport.model_validate_json((folder / _REPORT).read_text())
 
 
@@ -210,7 +210,7 @@ def test_the_report_of_a_run_names_the_version(trained: dict[str, Any]) -> None:
 def test_a_run_on_the_latest_data_of_the_remote_that_the_gate_rejects_reports_why(
     configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
 ) -> None:
-    """By all steps; before, each is proven by itself, and what is reported in test_report.py."""
+    """With all steps; above, each is proven by itself, and test_report.py proves the reports."""
     remote = tmp_path / "remote"
     remote.mkdir()
     data.load_shipped().to_csv(remote / "latest.csv", index=False)
@@ -246,7 +246,7 @@ def test_a_setting_out_of_bounds_is_named(monkeypatch: pytest.MonkeyPatch, capsy
     assert "TRAINING_TRIALS is '0': input should be greater than or equal to 1" in capsys.readouterr().err
 
 
-def test_the_pipeline_file_is_what_the_code_compiles_to() -> None:
+def test_the_pipeline_file_agrees_with_the_code() -> None:
     compiled = pipeline.specification(SubmitSettings().image)
     assert compiled == yaml.safe_load(CHECKED_IN.read_text()), (
         "The pipeline file is stale: python -m lifecycle.training compile --output pipelines/training.yaml"

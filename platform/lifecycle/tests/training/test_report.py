@@ -1,4 +1,4 @@
-"""What a training run that failed reports, for each way in which kfp's local runner says so.
+"""The report of a failed training run, for each way in which kfp's local runner reports a failure.
 
 A function stands in for the pipeline; test_pipeline.py has the real one.
 """
@@ -34,7 +34,7 @@ def test_a_refusal_of_the_gate_has_its_reasons() -> None:
     assert [reason.strip() for reason in report.reasons] == ["The gate rejects it:", "- accuracy is 0.8"]
 
 
-def test_a_gate_that_says_nothing_has_failed_and_refused_nothing() -> None:
+def test_a_gate_without_a_message_has_failed_rather_than_refused() -> None:
     report = fail("gate", "Traceback", "MemoryError").report
     assert report.outcome is TrainingOutcome.FAILED
     assert "MemoryError" in report.reasons[0]
@@ -54,7 +54,7 @@ def test_a_run_writes_its_report_before_it_ends(
 
     monkeypatch.setattr(command, "_train", train)
     file = tmp_path / "termination-log"
-    file.write_text("what the kubelet has put there")
+    file.write_text("a file from the kubelet")
     assert command.main(["run", "--report", str(file)]) == 1
     report = TrainingReport.model_validate_json(file.read_text())
     is_refusal = isinstance(error, pipeline.TrainingFailedError)

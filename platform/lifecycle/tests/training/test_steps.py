@@ -1,4 +1,4 @@
-"""A step loads what it needs: MLflow and scikit-learn take seconds to import. What steps do is in test_pipeline.py."""
+"""A step imports only what it needs: MLflow and scikit-learn take seconds. Steps' results are in test_pipeline.py."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_each_task_passes_every_argument_of_its_step(tasks: list[submit.Task]) -
         assert sorted(arguments) == sorted(steps.parameters(task.step))
 
 
-def test_tasks_come_after_their_inputs(tasks: list[submit.Task]) -> None:
+def test_tasks_follow_their_inputs(tasks: list[submit.Task]) -> None:
     seen: set[str] = set()
     for task in tasks:
         assert {producer for producer, _ in task.inputs.values()} <= seen

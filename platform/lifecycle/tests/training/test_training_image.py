@@ -1,4 +1,4 @@
-"""The training image has what the pipeline's steps need. tests/test_images has what all images have in common."""
+"""The training image has everything that the pipeline's steps need. tests/test_images tests what all images share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The serving contract: one environment for training and serving, which every model is checked against."""
+"""The serving contract: one environment for training and serving, against which every model is checked."""
 
 from lifecycle.contract.artifact import Artifact, admit
 from lifecycle.contract.check import check

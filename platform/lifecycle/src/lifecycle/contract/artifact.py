@@ -1,4 +1,4 @@
-"""A model's folder, read without loading the model: nothing in here runs code that came with it."""
+"""A model's folder, read without loading the model: nothing here runs code from the folder."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Artifact:
 def admit(folder: Path, contract: Contract) -> Artifact:
     """Check a model's own description against the contract.
 
-    Raises ContractError for a folder without a model, an untrusted format or type, code of its own, another Python or
-    library version, a missing signature or input example.
+    Raises ContractError for a folder without a model, an untrusted format or type, code in the folder, another Python
+    or library version, a missing signature or input example.
     """
     description = _read_description(folder)
     flavors = _mapping(description.get("flavors"))
@@ -72,7 +72,7 @@ def _reject_untrusted(folder: Path, pyfunc: Mapping[str, Any], sklearn: Mapping[
         raise _error(
             folder,
             f"requests trust for {', '.join(untrusted)}; the serving contract trusts "
-            f"{', '.join(contract.trusted_types)}. Add a type to the contract only when you know what loading it does",
+            f"{', '.join(contract.trusted_types)}. Add a type to the contract only if you know what loading it does",
         )
     _reject_outside_file(folder, str(pyfunc.get("model_path")))
 

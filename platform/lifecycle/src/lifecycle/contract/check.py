@@ -15,8 +15,8 @@ def check(model: str | Path, registry: ModelRegistry | None = None) -> None:
     """Check a model against the contract; `model` is a folder, or a URI (`models:/name/3`) in the registry.
 
     Without a registry, the one at MLFLOW_TRACKING_URI is used.
-    Raises ContractError naming what does not fit, with both versions where it is a version; ArtifactError when the
-    model is missing; UnreachableError when MLflow does not answer.
+    Raises ContractError naming what does not fit, with both versions if it is a version; ArtifactError if the model is
+    missing; UnreachableError if MLflow does not answer.
     """
     contract = load()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""The serving contract's terms, and the interpreter that fulfils them."""
+"""The terms of the serving contract, and the interpreter that fulfils them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ContractSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONTRACT_")
 
     python: Path | None = Field(
-        None, description="interpreter of the serving environment; if unset, one of the contract's version is searched"
+        None, description="interpreter of the serving environment; if unset, one with the contract's version on PATH"
     )
     timeout: float = Field(120.0, gt=0, description="seconds for loading the model and predicting")
 
@@ -77,14 +77,14 @@ def load() -> Contract:
 
 
 def read_text() -> str:
-    """The contract's file with its comments, as a training run keeps it."""
+    """The contract's file with its comments, as a training run logs it."""
     return files("lifecycle.contract").joinpath("environment.yaml").read_text()
 
 
 def find_interpreter(contract: Contract, settings: ContractSettings) -> Path:
-    """The Python that models are loaded with: CONTRACT_PYTHON, else this one if it fits, else the one on PATH.
+    """The Python that loads models: CONTRACT_PYTHON, else this one if it fits, else the one on PATH.
 
-    Raises ContractError where there is none.
+    Raises ContractError if there is none.
     """
     if settings.python is not None:
         program = shutil.which(settings.python)
@@ -111,6 +111,6 @@ def minor_version(version: str) -> str:
 
 
 def parse_pins(requirements: str) -> dict[str, str]:
-    """Exact versions in the text of a requirements file, by normalized name."""
+    """Exact versions in the text of a requirements file, keyed by normalized name."""
     pins = (_PIN.match(line) for line in requirements.splitlines())
     return {pin[1].lower().replace("_", "-"): pin[2] for pin in pins if pin}

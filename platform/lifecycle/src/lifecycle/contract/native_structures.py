@@ -1,10 +1,10 @@
-"""Checks the arrays of a loaded model that native code reads without looking at their bounds.
+"""Checks the arrays of a loaded model that native code reads without checking their bounds.
 
-Skops builds objects of trusted types only, but it takes their content from the file: a tree whose node names a child
-that does not exist makes scikit-learn read other memory, or ends the process. Of the types that the serving contract
-admits, those with such contents are trees, boosting, support vectors, nearest neighbours, clusters and sparse matrices.
+Skops builds only objects of trusted types, but their content comes from the file: if a tree's node names a child that
+does not exist, scikit-learn reads other memory, or the process ends. Of the types that the serving contract admits,
+trees, boosting, support vectors, nearest neighbours, clusters and sparse matrices have such content.
 
-The module stands alone, because the probe loads it in an environment that need not have this package.
+The module imports nothing from this package, because the probe loads it in an environment that need not have it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sklearn.svm._base import BaseLibSVM
 from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
-_LEAF = -1  # the children of a node that has none (sklearn/tree/_tree.pyx, TREE_LEAF)
+_LEAF = -1  # the child of a node without children (sklearn/tree/_tree.pyx, TREE_LEAF)
 
 
 class NativeStructureError(ValueError):
@@ -30,11 +30,11 @@ class NativeStructureError(ValueError):
 
 
 def check_native_structures(model: Any) -> None:
-    """Raises NativeStructureError when predicting could read memory that is not the model's."""
+    """Raises NativeStructureError if predicting could read memory that is not the model's."""
     parts = list(_walk(model))
     for part in parts:
         for kind, attribute, check in _CHECKS:
-            if isinstance(part, kind) and hasattr(part, attribute):  # an ensemble keeps an estimator that is not fitted
+            if isinstance(part, kind) and hasattr(part, attribute):  # an ensemble also has one that is not fitted
                 check(part)
     for part in parts:
         if isinstance(part, BaseGradientBoosting) and hasattr(part, "estimators_"):
@@ -61,7 +61,7 @@ def _walk(model: Any) -> Iterator[Any]:
 
 
 def _check_tree(tree: Any) -> None:
-    """Every inner node has two children after itself, so that each path ends; and tests a feature that exists."""
+    """Every inner node has two children after itself, so that each path ends, and tests a feature that exists."""
     count = tree.node_count
     if not 1 <= count <= tree.capacity:
         raise NativeStructureError(f"a tree has {tree.capacity} nodes and claims {count}")
@@ -94,7 +94,7 @@ def _check_width(part: Any, width: int) -> None:
 
 
 def _check_boosting(boosting: Any) -> None:
-    """The trees add to sums of as many columns. Predicts with the first estimator, which must have been checked."""
+    """The trees add to sums with the same number of columns. Predicts with the first estimator, checked before."""
     row = np.zeros((1, boosting.n_features_in_), dtype=np.float32)
     columns = boosting._raw_predict_init(row).shape[1]
     if boosting.estimators_.shape[1] != columns:
@@ -116,7 +116,7 @@ def _check_neighbours(neighbours: Any) -> None:
 
 
 def _check_support_vectors(machine: Any) -> None:
-    """Shapes by sklearn/svm/_libsvm.pyx (`predict`); with a precomputed kernel there are no vectors to compare with."""
+    """The shapes in sklearn/svm/_libsvm.pyx (`predict`); with a precomputed kernel there are no vectors to compare."""
     vectors, counts = machine.support_vectors_, np.asarray(machine._n_support)
     number = len(machine.support_)
     classes = len(machine.classes_) if hasattr(machine, "classes_") else 2

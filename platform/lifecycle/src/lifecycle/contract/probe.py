@@ -46,7 +46,7 @@ def predict(model: Any, rows: str | None) -> list[float]:
 
 
 def load_neighbour(name: str) -> Any:
-    """The module beside this file, without the package that both are in."""
+    """The module beside this file, loaded without their package."""
     loader = SourceFileLoader(name, str(Path(__file__).with_name(f"{name}.py")))
     module = ModuleType(name)
     loader.exec_module(module)
@@ -67,7 +67,7 @@ def respond(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}", "step": step, "is_corrupt": is_corrupt}
 
 
-# How a damaged zip file, compressed data, JSON and numpy's arrays fail; skops saves models as these.
+# The errors of damaged zip files, compressed data, JSON and numpy's arrays, as which skops saves models.
 _UNDECODABLE = (zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Loads a model and predicts with the serving environment's interpreter, in a process of its own."""
+"""Loads a model and predicts with the serving environment's interpreter, in a separate process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lifecycle.contract.artifact import Artifact
 from lifecycle.contract.environment import Contract, ContractSettings, find_interpreter
 from lifecycle.contract.errors import ContractError
 
-# What a process needs to find its libraries and a place to write. No secret of ours reaches the model's process.
+# The variables with which a process finds its libraries and a place to write. No secret reaches the model's process.
 _INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
 _PROBE = Path(__file__).with_name("probe.py")
 
@@ -27,7 +27,7 @@ def predict(
 
     `rows` is a Parquet file with the model's inputs among its columns; without it, the model's own input example is
     used.
-    Raises ContractError when the environment is not the contract's, or the model does not load or predict there.
+    Raises ContractError if the environment is not the contract's, or the model does not load or predict there.
     """
     python = find_interpreter(contract, settings)
     environment = _probe(python, {"libraries": list(contract.libraries)}, settings)
@@ -60,8 +60,8 @@ def _explain(response: Mapping[str, Any], python: Path) -> str:
         return f"The model does not load in the serving environment ({python}): {error}. Correct that, and train again."
     if response["step"] == "predict":
         return (
-            f"The model loads in the serving environment ({python}) and does not predict: {error}. It has to return "
-            "a number for each row of its signature's columns."
+            f"The model loads in the serving environment ({python}) but does not predict: {error}. It must return a "
+            "number for each row of its signature's columns."
         )
     return f"The serving environment ({python}) cannot be examined: {error}."
 

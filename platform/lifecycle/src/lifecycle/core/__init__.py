@@ -1,4 +1,4 @@
-"""What every part of a model's lifecycle shares: model versions, names, the model registry, settings, errors."""
+"""Code that all lifecycle packages share: model versions, names, the model registry, settings, errors."""
 
 from lifecycle.core.errors import ArtifactError, LifecycleError, RegistryError, SettingsError, UnreachableError
 from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersion

@@ -1,4 +1,4 @@
-"""What the commands of the features share: how they report an error, and how they are stopped."""
+"""Code that all commands share: how they report an error, and how they are stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ P = ParamSpec("P")
 
 
 def report_errors(main: Callable[P, int]) -> Callable[P, int]:
-    """Decorates a command: a LifecycleError becomes its message on standard error, and the exit status 1."""
+    """Decorates a command: it prints the message of a LifecycleError to standard error and exits with status 1."""
 
     @functools.wraps(main)
     def run(*arguments: P.args, **options: P.kwargs) -> int:
@@ -29,7 +29,7 @@ def report_errors(main: Callable[P, int]) -> Callable[P, int]:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set, from now on and in place of what they did."""
+    """An event that SIGTERM and SIGINT set from now on, in place of their previous handlers."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

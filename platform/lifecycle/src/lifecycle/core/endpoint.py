@@ -1,6 +1,6 @@
 """The HTTP endpoint of a process that serves nothing else.
 
-GET /health and /ready, which are the same here, are for the kubelet, GET /metrics for Prometheus.
+The kubelet uses GET /health and /ready, which are the same here; Prometheus uses GET /metrics.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lifecycle.core.http_server import HttpLimits, create_protocol
 from lifecycle.core.metrics_page import render_metrics
 from lifecycle.core.settings import EndpointSettings
 
-_MAX_SILENCE = 300.0  # seconds; the longest turn waits for git's and MLflow's timeouts, one after the other
-_LIMITS = HttpLimits(connections=64, seconds=10)  # of a kubelet and a Prometheus or two
+_MAX_SILENCE = 300.0  # seconds; the longest iteration waits for the timeouts of git and MLflow, one after the other
+_LIMITS = HttpLimits(connections=64, seconds=10)  # enough for a kubelet and one or two Prometheus servers
 
 
 class Heartbeat:
-    """Whether a process's main loop still turns: it calls `beat` in each turn."""
+    """Tells whether a process's main loop is still running: the loop calls `beat` in each iteration."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -40,7 +40,7 @@ class Heartbeat:
 
 @contextmanager
 def serve_endpoint(settings: EndpointSettings, heartbeat: Heartbeat) -> Iterator[None]:
-    """Serve while the context lasts; nothing where the settings have no port. Raises OSError for a port in use."""
+    """Serve while the context lasts, if the settings have a port. Raises OSError if the port is in use."""
     if settings.port is None:
         yield
         return
@@ -66,11 +66,11 @@ def serve_endpoint(settings: EndpointSettings, heartbeat: Heartbeat) -> Iterator
 
 
 def create_routes(heartbeat: Heartbeat) -> list[Route]:
-    """The routes, for servers that have others too."""
+    """The routes, for servers that also have others."""
 
     async def report_health(_: Request) -> Response:
         if heartbeat.has_stopped():
-            return PlainTextResponse("the main loop does not turn any more\n", 503)
+            return PlainTextResponse("the main loop has stopped\n", 503)
         return PlainTextResponse("healthy\n")
 
     async def report_metrics(request: Request) -> Response:

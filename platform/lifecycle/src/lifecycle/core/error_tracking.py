@@ -1,8 +1,9 @@
-"""Reports errors to a service that speaks Sentry's protocol, where its address (DSN) is set.
+"""Reports errors to a service that speaks Sentry's protocol, if its address (DSN) is set.
 
-What is logged as an error becomes an event: the message, the type of the exception and where it was raised, and the IDs
-in the log's line. Nothing else is collected: no request, no variables, no user, no message of an unexpected exception.
-A thread sends events, and drops them where more come than it can send; of equal ones a few a minute are reported.
+Each error in the log becomes an event with the message, the type of the exception and where it was raised, and the IDs
+in the log line. Nothing else is collected: no request, no variables, no user, no message of an unexpected exception.
+A thread sends the events, and drops them if there are more than it can send. Of equal events, only a few per minute are
+reported.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from lifecycle.core.errors import SettingsError
 from lifecycle.core.logs import current_context, describe_exception
 from lifecycle.core.text import to_line
 
-_MAX_REPORTS = 5  # of equal events in _PERIOD seconds
+_MAX_REPORTS = 5  # equal events in _PERIOD seconds
 _PERIOD = 60.0
-_MAX_KINDS = 1000  # of events that are counted
+_MAX_KINDS = 1000  # kinds of events that are counted
 _FLUSH_TIMEOUT = 2.0  # seconds
-# What leaves the process of an event, whatever else a library puts into it.
+# The only fields of an event that leave the process, even if a library adds others.
 _KEPT = frozenset(
     {"contexts", "environment", "event_id", "exception", "fingerprint", "level", "logentry", "logger", "platform"}
     | {"release", "sdk", "tags", "timestamp"}
@@ -37,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class ErrorTrackingSettings(BaseSettings):
-    """Where errors are reported; nowhere unless one of the two is set."""
+    """Where errors are reported; they are not reported unless one of the two addresses is set."""
 
     model_config = SettingsConfigDict(extra="ignore")
 
@@ -50,7 +51,7 @@ class ErrorTrackingSettings(BaseSettings):
     sentry_environment: str = Field("", description="the environment that reports name, such as `prod`")
 
     def find_dsn(self) -> str:
-        """Empty where no errors are reported."""
+        """The address; empty if no errors are reported."""
         if self.sentry_dsn_file is not None:
             try:
                 return self.sentry_dsn_file.read_text().strip()
@@ -60,9 +61,9 @@ class ErrorTrackingSettings(BaseSettings):
 
 
 def start_error_tracking(settings: ErrorTrackingSettings, **tags: str) -> Callable[[], None]:
-    """Report errors from now on, if there is an address. Returns what sends the last ones, at the end.
+    """Report errors from now on, if there is an address. Returns a function that sends the remaining ones at the end.
 
-    Raises SettingsError for an address that is none.
+    Raises SettingsError if the address is not valid.
     """
     dsn = settings.find_dsn()
     if not dsn:
@@ -74,7 +75,7 @@ def start_error_tracking(settings: ErrorTrackingSettings, **tags: str) -> Callab
         sentry_sdk.init(
             dsn=dsn,
             environment=settings.sentry_environment or None,
-            # Events are built here, so that nothing else finds its way into them.
+            # Events are built here, so that they contain nothing else.
             default_integrations=False,
             auto_enabling_integrations=False,
             data_collection={"user_info": False, "http_bodies": []},
@@ -87,8 +88,8 @@ def start_error_tracking(settings: ErrorTrackingSettings, **tags: str) -> Callab
         )
     except BadDsn:
         raise SettingsError(
-            "SENTRY_DSN, or the file of SENTRY_DSN_FILE, is set: must be like https://<key>@<host>/<project>; change "
-            "it, or unset it"
+            "the value of SENTRY_DSN, or of the file SENTRY_DSN_FILE, is not a valid DSN: must be like "
+            "https://<key>@<host>/<project>; change it, or unset it"
         ) from None
     handler = _Handler(tags, sentry_sdk.capture_event)
     logging.getLogger().addHandler(handler)
@@ -101,7 +102,7 @@ def start_error_tracking(settings: ErrorTrackingSettings, **tags: str) -> Callab
 
 
 def scrub(event: Any, hint: Any) -> Any:  # noqa: ARG001
-    """The event, with what is known to be no person's data only."""
+    """The event, with only the fields that are known to contain no personal data."""
     return {key: value for key, value in event.items() if key in _KEPT}
 
 
@@ -113,7 +114,7 @@ class _Handler(logging.Handler):
         self._limit = Limit()
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A line about each failed request follows that about its cause.
+        # A failed request has its own log line, which follows the line about the cause.
         if record.name.startswith("sentry_sdk") or hasattr(record, "duration_ms"):
             return
         error = record.exc_info[1] if record.exc_info else None
@@ -127,7 +128,7 @@ class _Handler(logging.Handler):
 
 
 class Limit:
-    """Allows a few of each kind in a while."""
+    """Allows a few events of each kind per period."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

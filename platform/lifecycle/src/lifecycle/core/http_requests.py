@@ -1,4 +1,4 @@
-"""What the servers make of any request: its ID, the user behind it, and a client that is gone.
+"""What all servers derive from a request: its ID, a pseudonym of its user, and the status if the client is gone.
 
 The model server and the experiments' router have to agree: an outcome is joined to its prediction by the request's ID,
 and to its user by the pseudonym.
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 REQUEST_ID = r"[\w.:/+=@-]{1,128}"
-"""What a client's request ID has to match as a whole."""
+"""A client's request ID must match this as a whole."""
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that disconnected before its response."""

@@ -1,8 +1,8 @@
-"""Uvicorn's HTTP/1.1 with bounds: what one client can hold is limited in bytes, in seconds and in connections.
+"""Uvicorn's HTTP/1.1 with limits on the bytes, the seconds and the connections that one client can occupy.
 
-Uvicorn itself waits for ever for the rest of a request, keeps headers of any size, and reads a body to its end that its
-application has refused. What is refused here never reaches the application, so it is reported to a callback.
-Imported by the servers only: the library is not everywhere.
+Uvicorn itself waits forever for the rest of a request, accepts headers of any size, and reads a body to its end even
+after the application has refused it. A request that is refused here never reaches the application, so it is reported to
+a callback. Only the servers import this module: uvicorn is not installed everywhere.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from lifecycle.core.errors import LifecycleError
 
-# Bytes of a request beside its body: request line, headers, trailers, sizes of chunks. A little more than the gateway
-# lets through: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/
+# Bytes of a request besides its body: request line, headers, trailers, chunk sizes. A little more than the gateway
+# admits: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/
 # v3/http_connection_manager.proto (max_request_headers_kb, 60, and max_headers_count, 100)
 MAX_HEAD = 64 * 1024
 MAX_HEADERS = 100
-LARGE_BODY = 64 * 1024  # bytes from which a body is large; less than uvicorn buffers of any body
-_MAX_PIPELINED = 16  # requests that wait behind another one of their connection
-# How long, and for how much, the rest of a refused request is read and thrown away. If the connection was closed with
+LARGE_BODY = 64 * 1024  # bytes from which a body counts as large; less than uvicorn buffers of any body
+_MAX_PIPELINED = 16  # requests that wait behind another one on the same connection
+# For how many seconds and bytes the rest of a refused request is read and discarded. If the connection were closed with
 # unread data, the client would get a reset instead of the response.
 _LINGER = 2.0  # seconds
 _MAX_DISCARDED = 1 << 20  # bytes
@@ -41,7 +41,7 @@ _PROBLEM = "lifecycle.body_problem"  # in an ASGI scope: the exception that `rea
 OnRefusal = Callable[[int, str], None]
 """Called for a request that does not reach the application, with its status and a word for metrics.
 
-The status is 0 where the connection was closed without a response.
+The status is 0 if the connection was closed without a response.
 """
 
 
@@ -49,8 +49,8 @@ The status is 0 where the connection was closed without a response.
 class HttpLimits:
     """
     connections   of one process; each takes a file descriptor
-    seconds       in which a request has to arrive, and a response has to be taken
-    large_bodies  that are in memory at a time, until their responses; others are not read before one of them is gone
+    seconds       in which a request must arrive, and its response must be read by the client
+    large_bodies  in memory at a time, until their responses; others are not read before one of these is released
     """
 
     connections: int = 512
@@ -59,19 +59,19 @@ class HttpLimits:
 
 
 class BodyTooLargeError(Exception):
-    """The body is larger than it may be; the rest of it was not read."""
+    """The body is larger than allowed; the rest of it was not read."""
 
 
 class BodyTooSlowError(Exception):
-    """The body did not arrive in the time that a request has."""
+    """The body did not arrive within the time limit of a request."""
 
 
 class TooManyBodiesError(Exception):
-    """The body is large, and as many as may be were in memory for the time that a request has."""
+    """The body is large, and no room for another large body became free within the time limit of a request."""
 
 
 class MalformedBodyError(Exception):
-    """What arrived is no body by the request's headers, such as a chunk of another size than it says."""
+    """The body does not match the request's headers or its own framing, such as a chunk of the wrong size."""
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -94,12 +94,12 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def create_protocol(limits: HttpLimits, on_refusal: OnRefusal) -> type[asyncio.Protocol]:
-    """What uvicorn's option `http` takes; one for all connections of a server."""
+    """The value for uvicorn's option `http`; one for all connections of a server."""
     return cast("type[asyncio.Protocol]", partial(_Protocol, _Bounds(limits, on_refusal)))
 
 
 def run_until_stopped(server: uvicorn.Server, port_setting: str) -> None:
-    """Serve until SIGTERM or SIGINT, which then do nothing else. Raises LifecycleError when the port is not available.
+    """Serve until SIGTERM or SIGINT, which then do nothing else. Raises LifecycleError if the port is not available.
 
     port_setting  the name of the setting that has the port
     """
@@ -109,11 +109,11 @@ def run_until_stopped(server: uvicorn.Server, port_setting: str) -> None:
         server.run()
     except SystemExit:  # uvicorn has logged the reason
         place = f"{port_setting} {server.config.port} of {server.config.host}"
-        raise LifecycleError(f"{place} is not available: free it, or set another") from None
+        raise LifecycleError(f"{place} is not available: free it, or set another port") from None
 
 
 class _Stage(Enum):
-    """What of a request has arrived."""
+    """How much of a request has arrived."""
 
     COMPLETE = 0  # or nothing of the next one
     HEAD = 1
@@ -121,11 +121,11 @@ class _Stage(Enum):
 
 
 class _Bounds:
-    """What the connections of a server share.
+    """State that the connections of a server share.
 
-    waiting  those without a complete request, the oldest first
-    large    those with a large body
-    held     those that have to wait with theirs, the oldest first
+    waiting  connections without a complete request, the oldest first
+    large    connections with a large body
+    held     connections whose large body has to wait, the oldest first
     """
 
     def __init__(self, limits: HttpLimits, on_refusal: OnRefusal) -> None:
@@ -137,7 +137,7 @@ class _Bounds:
 
 
 class _Flow(FlowControl):
-    """Flow control that can hold a connection: whoever resumes it meanwhile, nothing more is read of it."""
+    """Flow control that can hold a connection: until it is released, nothing more is read, even if it is resumed."""
 
     is_held = False
 
@@ -156,18 +156,18 @@ class _Flow(FlowControl):
 
 
 class _Protocol(HttpToolsProtocol):
-    """A connection. A request that arrives in one piece, as nearly all do, costs no timer."""
+    """A connection. A request that arrives in one piece, as nearly all do, needs no timer."""
 
     def __init__(self, bounds: _Bounds, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._bounds = bounds
         self._seconds = bounds.limits.seconds
         self._stage = _Stage.COMPLETE
-        self._running: RequestResponseCycle | None = None  # `cycle` is that of the last request that has arrived
+        self._running: RequestResponseCycle | None = None  # `cycle` belongs to the latest request that has arrived
         self._deadline: asyncio.TimerHandle | None = None  # of the request, or of the end of the connection
         self._write_deadline: asyncio.TimerHandle | None = None
-        self._fed = self._body_bytes = 0  # of the data that is being parsed
-        self._head_bytes = 0  # of earlier data of this request, without its body
+        self._fed = self._body_bytes = 0  # in the data that is being parsed
+        self._head_bytes = 0  # in earlier data of this request, without its body
         self._arrived = 0  # bytes of this request's body
         self._refusal = (400, "malformed", "this is not an HTTP request")
         self._is_refused = False
@@ -179,10 +179,10 @@ class _Protocol(HttpToolsProtocol):
         if len(self.connections) > self._bounds.limits.connections:
             oldest = next(iter(self._bounds.waiting), None)
             if oldest is None:
-                self._respond(503, "connections", "this server has as many connections as it may have; retry")
+                self._respond(503, "connections", "this server has reached its limit of connections; retry")
                 transport.close()
                 return
-            oldest._stop_waiting()  # it ends in the loop's next turn, and is not to be chosen again before
+            oldest._stop_waiting()  # it ends in the loop's next iteration, and must not be chosen again before then
             oldest.transport.abort()
         self._wait(self._seconds, self._expire)
 
@@ -207,7 +207,7 @@ class _Protocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # the request is answered as if it did not ask for another protocol
+            pass  # the request is answered as if it had not requested another protocol
         except httptools.HttpParserError:
             self._refuse(*self._refusal)
             return
@@ -273,7 +273,7 @@ class _Protocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():
-            self.transport.abort()  # the client does not take its response
+            self.transport.abort()  # the client does not read its response
         super().timeout_keep_alive_handler()
 
     def _expire(self) -> None:
@@ -286,7 +286,7 @@ class _Protocol(HttpToolsProtocol):
             self._refuse(408, "slow", f"the request did not arrive within {self._seconds:g} seconds")
 
     def _fail_body(self, problem: Exception) -> None:
-        """The application waits for the body, so that it has to respond."""
+        """The application is waiting for the body, so the application has to respond."""
         cast("dict[str, Any]", self.scope)[_PROBLEM] = problem
         self.cycle.message_event.set()
         self._is_refused = True
@@ -297,7 +297,7 @@ class _Protocol(HttpToolsProtocol):
             self._fail_body(BodyTooLargeError() if status == _TOO_LARGE else MalformedBodyError())
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            # A response to this request would be taken for that of the one before it.
+            # The client would mistake a response to this request for the response to the one before it.
             self._bounds.on_refusal(0, reason)
             self.transport.abort()
             return
@@ -335,7 +335,7 @@ class _Protocol(HttpToolsProtocol):
             self.flow.hold()
 
     def _leave(self) -> None:
-        """The body is gone, so that the connection that has been held longest may go on."""
+        """The body is released, so the connection that has been held longest can continue."""
         bounds = self._bounds
         if self in bounds.held:
             del bounds.held[self]

@@ -1,8 +1,9 @@
-"""Logs: one line a message, as JSON of servers, and as text of commands that people run.
+"""Logs: one line per message, as JSON from servers, and as text from commands that people run.
 
-A line of JSON has what the message is about: service, model and version of the process, and the request's ID, trace
-and user's pseudonym where there are any. It has no message of an unexpected exception: libraries quote in it what they
-could not use, which may be a person's data. No line has a feature's value, or a user's ID in clear.
+A line of JSON says what the message is about: service, model and version of the process, and the request's ID, trace
+and user's pseudonym if there are any. It never has the message of an unexpected exception: libraries quote the value
+that they could not handle, which may be personal data. No line has the value of a feature, or a user's ID in plain
+text.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from lifecycle.core.text import to_line
 
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _MAX_FRAMES = 12
-# What libraries log at INFO: addresses, of which Slack's are secrets, and every request to a cloud.
+# Libraries log too much at INFO: addresses, of which Slack's are secrets, and every request to a cloud.
 _QUIET = ("azure", "httpx")
 
 _context: ContextVar[Mapping[str, object]] = ContextVar("log_context", default=MappingProxyType({}))
 
 
 class _LineFormatter(logging.Formatter):
-    """Only tracebacks, which start no line with a time, take more than one line."""
+    """Only tracebacks take more than one line; their lines do not start with a time."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         record.message = to_line(record.message)
@@ -38,7 +39,7 @@ class _LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line: its message, `fields`, those of the context, and those passed as `extra`."""
+    """Formats a record as one line: its message, `fields`, the context's fields, and those passed as `extra`."""
 
     def __init__(self, **fields: object) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def describe_exception(error: BaseException) -> Mapping[str, object]:
-    """Its type and where it was raised; its message only where it is one for people."""
+    """Its type and where it was raised; its message only if that is written for people."""
     frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
     described: dict[str, object] = {"error": type(error).__name__}
     if isinstance(error, LifecycleError):
@@ -89,7 +90,7 @@ def log_context(**fields: object) -> Iterator[None]:
 
 
 def configure_logging() -> None:
-    """Log to standard error as text, from INFO on."""
+    """Log to standard error as text, at INFO and above."""
     handler = logging.StreamHandler()
     handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -97,7 +98,7 @@ def configure_logging() -> None:
 
 
 def configure_server_logging(**fields: object) -> None:
-    """Log to standard error as JSON, from INFO on, in place of what was configured; every line has the fields."""
+    """Log to standard error as JSON, at INFO and above, replacing other handlers; every line has the fields."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(**fields))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -108,5 +109,5 @@ def configure_server_logging(**fields: object) -> None:
 def _quieten() -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # One line for each batch of spans that a collector which is away does not take.
+    # Otherwise there is a line for each batch of spans that cannot be sent while the collector is down.
     logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What a server answers Prometheus: in OpenMetrics, which has exemplars, where it asks for that, else as ever."""
+"""The metrics page for Prometheus: in OpenMetrics, which has exemplars, if requested, otherwise in the text format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-# When each series began, which OpenMetrics would have as one more series of each.
+# Otherwise OpenMetrics adds a `_created` series, the time at which each series began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 

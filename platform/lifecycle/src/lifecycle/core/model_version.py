@@ -12,11 +12,11 @@ _FACTS = ("model", "version", "run-id", "data-version", "git-commit")
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a model was made from; a field is empty where it is unknown.
+    """What a model version was trained from; a field is empty if it is unknown.
 
     run_id        the MLflow run that trained it
     data_version  DVC's hash of the data, 32 hexadecimal digits
-    git_commit    of the training code; ends in `-dirty` where files were changed
+    git_commit    of the training code; ends in `-dirty` if files were changed
     """
 
     run_id: str = ""
@@ -25,7 +25,7 @@ class Lineage:
 
     @property
     def tags(self) -> dict[str, str]:
-        """MLflow tags; the run needs none, because MLflow keeps it with every version."""
+        """MLflow tags; the run needs none, because MLflow stores it with every version."""
         return {DATA_VERSION_TAG: self.data_version, GIT_COMMIT_TAG: self.git_commit}
 
 
@@ -72,7 +72,7 @@ class RegisteredVersion:
     """A model version as the model registry has it.
 
     state   MLflow's own: READY, PENDING_REGISTRATION or FAILED_REGISTRATION
-    status  the value of the status tag, see `names.Status`; empty where it was never set
+    status  the value of the status tag, see `names.Status`; empty if it was never set
     """
 
     model_version: ModelVersion

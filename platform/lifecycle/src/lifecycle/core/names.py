@@ -1,4 +1,4 @@
-"""The names under which facts about a model version are kept in MLflow, in Kubernetes and in git."""
+"""The names under which facts about a model version are stored in MLflow, in Kubernetes and in git."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SLICES_PATH = "evaluation/slices.json"
 GATE_REPORT_PATH = "gate/report.json"
 REFERENCE_PATH = "drift/reference.json"
 CONTRACT_PATH = "environment/contract.yaml"
-EXPERIMENTS_PATH = "experiments"  # a folder for each
+EXPERIMENTS_PATH = "experiments"  # with a folder for each experiment
 
-# The name of an output that a model's signature does not name, as in the inference log.
+# The name that the inference log gives an output that has no name in the model's signature.
 DEFAULT_OUTPUT = "predict"
 
-# Types of CloudEvents: a model's inferences have drifted, and there is new data to train a model on.
+# Types of CloudEvents: a model's inferences have drifted; there is new data to train a model on.
 DRIFT_EVENT = "dev.groundwork.drift"
 NEW_DATA_EVENT = "dev.groundwork.new-data"
 

@@ -1,4 +1,4 @@
-"""Notifications to people: a Slack-compatible incoming webhook, and plain JSON. A failure to send stops nothing."""
+"""Notifications to people: to a Slack-compatible incoming webhook, and as JSON. Failing to send one stops nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Notification:
     """What happened to a model version: `outcome` in one word, reasons and addresses in `details`.
 
-    The version is empty where a model has none yet, since its training failed.
+    The version is empty if there is none because the training failed.
     """
 
     model_version: ModelVersion
@@ -39,7 +39,7 @@ class Notification:
 
     @property
     def slack_message(self) -> dict[str, object]:
-        """The notification for a Slack-compatible incoming webhook, which shows it as it is, without mentions.
+        """The notification for a Slack-compatible incoming webhook, escaped so that it cannot mention anyone.
 
         https://docs.slack.dev/messaging/formatting-message-text
         """
@@ -77,5 +77,5 @@ class Notifier:
         except httpx.HTTPStatusError as error:
             _log.warning("%s rejected a notification: status %d", receiver, error.response.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # The address is a secret in itself, and httpx's messages quote it.
+            # The address is itself a secret, and httpx's messages quote it.
             _log.warning("A notification could not be sent to %s: %s", receiver, type(error).__name__)

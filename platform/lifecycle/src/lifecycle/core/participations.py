@@ -1,8 +1,8 @@
 """Which version takes part in an experiment, since when, and what was decided: tags of the version in the registry.
 
-The rollout enters its challenger, the analysis writes verdicts, the rollout acts upon them. A verdict names its
-experiment in the same tag, so that one of another experiment never counts. Anybody may write tags: what is not as it is
-written here counts as absent.
+The rollout enters its challenger, the analysis writes verdicts, and the rollout acts on them. The tag of a verdict also
+names the experiment, so a verdict of another experiment never counts. Anybody can write tags: a tag in any other format
+than the one written here counts as absent.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from lifecycle.core.registry import ModelRegistry
 from lifecycle.core.text import to_line
 
 _FINAL = frozenset({Action.PROMOTE, Action.STOP})
-_MAX_REASONS = 1000  # characters; MLflow takes 5000 in a tag
-_SEPARATOR = ": "  # of experiment and action; experiments' names have neither
+_MAX_REASONS = 1000  # characters; MLflow allows 5000 in a tag
+_SEPARATOR = ": "  # between experiment and action; names of experiments have neither character
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided, why, in one line, and when, in seconds since 1970."""
+    """What was decided, why (in one line), and when (in seconds since 1970)."""
 
     action: Action
     reasons: str
@@ -46,9 +46,9 @@ class Decision:
 class Participation:
     """A version in an experiment.
 
-    since       seconds since 1970 from which on requests count: its service answered
+    since       seconds since 1970 from which requests count, because its service answered
     is_current  whether the version is being rolled out
-    decision    the last one since then, if there is any
+    decision    the latest one since then, if there is one
     """
 
     model: str
@@ -64,33 +64,33 @@ class Participation:
 
 
 class Participations:
-    """Those of a registry, whose errors the methods raise."""
+    """The participations in a registry. The methods raise the registry's errors."""
 
     def __init__(self, registry: ModelRegistry) -> None:
         self._registry = registry
 
     def find(self, model: str, version: str, experiment: str) -> Participation | None:
-        """A version's participation; None where it does not take part in this experiment."""
+        """A version's participation; None if it does not take part in this experiment."""
         tags = self._registry.find_tags(model, version)
         return None if tags is None else _parse(model, version, experiment, tags)
 
     def find_latest(self, model: str, experiment: str) -> Participation | None:
-        """That of the version which entered last: what a later challenger answers is no evidence on an earlier one."""
+        """The participation of the version that entered last; only its answers are evidence about it."""
         versions = self._registry.list_versions_with_tag(model, EXPERIMENT_TAG, experiment)
         found = (self.find(model, version, experiment) for version in versions)
         return max((each for each in found if each), key=lambda each: each.since, default=None)
 
     def enter(self, model: str, version: str, experiment: str, since: float) -> None:
-        """The experiment's name comes last, and says that the version takes part."""
+        """Enter a version. The tag with the experiment's name is written last: it says that the version takes part."""
         tags = {STATUS_TAG: Status.ROLLING_OUT, EXPERIMENT_SINCE_TAG: f"{since:.3f}", EXPERIMENT_TAG: experiment}
         self._registry.set_tags(model, version, tags)
 
     def decide(
         self, participation: Participation, action: Action, reasons: Sequence[str], time: float
     ) -> Participation | None:
-        """Write a decision, unless a final one was written meanwhile, or the version takes part no longer.
+        """Write a decision, unless a final one was written meanwhile, or the version no longer takes part.
 
-        Returns the participation as it was just before; None where it was over.
+        Returns the participation as it was just before; None if it was over.
         """
         model, version, experiment = participation.model, participation.version, participation.experiment
         current = self.find(model, version, experiment)
@@ -106,7 +106,7 @@ class Participations:
 
 
 def shorten(reasons: Sequence[str]) -> str:
-    """Reasons as a tag has them."""
+    """Reasons as one line that fits in a tag."""
     text = to_line(" ".join(reasons))
     return text if len(text) <= _MAX_REASONS else f"{text[: _MAX_REASONS - 1]}…"
 

@@ -1,7 +1,7 @@
-"""The training reference: how the values of each column were distributed where a model version comes from.
+"""The training reference: how the values of each column were distributed in the data of a model version.
 
-Training writes the profile, the drift analysis compares inferences with it. It has counts per bin and no rows, so it is
-small, and contains nobody's data except the values of categories.
+Training writes the profile; the drift analysis compares inferences with it. It has counts per bin and no rows, so it is
+small, and contains no personal data except the values of categories.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lifecycle.core.errors import LifecycleError
 
-MAX_BINS = 256  # of a number, between the reference's quantiles of 0.5% and 99.5%; there are at least half as many
+MAX_BINS = 256  # for a number, between the reference's quantiles of 0.5% and 99.5%; there are at least half as many
 _OUTER = 0.005
-MAX_CATEGORIES = 50  # by name; all others are one more
+MAX_CATEGORIES = 50  # by name; all others are counted together
 _MAX_WHOLE_NUMBERS = 20  # with at most so many distinct values, whole numbers are categories: classes, flags, grades
-# A reference with times is divided as finely as each part keeps this many rows: by hour of the week, or of the day.
+# A reference with times is divided by hour of the week, or of the day, if each part then has at least this many rows.
 MIN_SEASON_ROWS = 200
 _DIVISIONS = (168, 24)
 _SECONDS_PER_HOUR = 3600
@@ -29,7 +29,7 @@ _SECONDS_PER_HOUR = 3600
 class ColumnProfile(BaseModel):
     """The distribution of one column.
 
-    scale       of a number: bins per unit, a power of two, so that every engine computes the same bin to the last bit
+    scale       of a number: bins per unit, a power of two, so that all engines compute exactly the same bin
     first       of a number: floor(value * scale) of bin 1; bin 0 has all values below, the last one all above
     means       of a number: the mean of each bin's values; of an empty bin, its lower edge
     deviation   of a number: the standard deviation
@@ -65,7 +65,7 @@ class ColumnProfile(BaseModel):
 
 
 class AccuracyProfile(BaseModel):
-    """How many of the rows that no model was trained on were predicted correctly."""
+    """How many of the held-out rows were predicted correctly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,7 +85,7 @@ class ReferenceProfile(BaseModel):
 
 
 def profile_table(table: pd.DataFrame, times: pd.Series[pd.Timestamp] | None = None) -> dict[str, ColumnProfile]:
-    """The profile of each column; `times`, of the rows in UTC, is for data with seasons. Raises LifecycleError."""
+    """The profile of each column; `times`, in UTC, one per row, is for data with seasons. Raises LifecycleError."""
     return {str(name): profile_column(table[name], times) for name in table.columns}
 
 
@@ -96,7 +96,7 @@ def profile_column(column: pd.Series, times: pd.Series[pd.Timestamp] | None = No
     """
     values = column.dropna()
     if values.empty:
-        raise LifecycleError(f"Column {column.name} has no values, so nothing can be compared with it. Leave it out.")
+        raise LifecycleError(f"Column {column.name} has no values, so there is nothing to compare with. Leave it out.")
     hours = _hours(column, times)
     seasons = _choose_division(hours)
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):

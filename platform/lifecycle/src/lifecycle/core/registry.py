@@ -1,4 +1,4 @@
-"""The adapter to MLflow: the one place that knows its client, its errors and its URIs."""
+"""The adapter to MLflow: the only place that knows its client, its errors and its URIs."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
     from mlflow.entities.webhook import Webhook, WebhookEventStr
 
-# By default MLflow's client retries seven times with growing pauses, minutes in all. Whatever calls this package (a
-# queue, a pipeline, a kubelet) retries anyway.
+# By default MLflow's client retries seven times with growing pauses, minutes in all. The callers of this package (a
+# queue, a pipeline, a kubelet) retry anyway.
 _DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 _FAIL_FAST = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 _HEALTH_TIMEOUT = 10.0  # seconds
 _MAX_MESSAGE = 300  # characters of an MLflow message that an error quotes
 
-# How MLflow's client words a failure that may pass; it has no type for it (mlflow/utils/rest_utils.py, 3.17).
+# MLflow's client has no type for a transient failure, only this wording (mlflow/utils/rest_utils.py, 3.17).
 _TRANSIENT = re.compile(
     r"failed with (timeout )?exception|error code 5\d\d|Max retries exceeded|too many 5\d\d|error code 429"
 )
-# How the store words that something does not exist; error codes do not tell: an alias that is not set has the code of
-# a malformed request, and any web server's 404 has that of a missing model.
+# The store's wording if something does not exist. The error code is no help: an alias that is not set has the code of
+# a malformed request, and a 404 of any web server has the code of a missing model.
 # https://github.com/mlflow/mlflow/blob/v3.17.2/mlflow/store/model_registry/sqlalchemy_store.py
 _NOT_FOUND = re.compile(r"(Registered Model with name=|Model Version \(name=|Registered model alias ).*not found")
 
@@ -43,13 +43,13 @@ T = TypeVar("T")
 class ModelRegistry:
     """The MLflow server at `uri`.
 
-    Methods raise UnreachableError when MLflow does not answer, RegistryError when it rejects the call. `client` is
+    Methods raise UnreachableError if MLflow does not answer, RegistryError if it rejects the call. `client` is
     MLflow's own, for its tracking API: call it within `translate_errors()`.
     """
 
     def __init__(self, uri: str, *, fail_fast: bool = False) -> None:
-        """`fail_fast` is for callers with a retry queue: one retry, and 20 seconds for a request."""
-        from mlflow import MlflowClient  # takes seconds to import, which most steps can do without
+        """`fail_fast` is for callers with a retry queue: one retry, and a timeout of 20 seconds."""
+        from mlflow import MlflowClient  # takes seconds to import, and most steps do not need it
 
         for name, value in ({**_DEFAULTS, **_FAIL_FAST} if fail_fast else _DEFAULTS).items():
             os.environ.setdefault(name, value)
@@ -89,7 +89,7 @@ class ModelRegistry:
         return _registered(self._find(lambda: self.client.get_model_version(model, version)))
 
     def find_by_alias(self, model: str, alias: str) -> RegisteredVersion | None:
-        """The version that an alias points to; None when there is no such alias, or no such model."""
+        """The version that an alias points to; None if there is no such alias or model."""
         return _registered(self._find(lambda: self.client.get_model_version_by_alias(model, alias)))
 
     def find_in_stage(self, model: str, stage: str) -> RegisteredVersion | None:
@@ -126,9 +126,9 @@ class ModelRegistry:
                 return models
 
     def set_webhook(self, name: str, url: str, event: WebhookEventStr, secret: str) -> None:
-        """Make the webhook of this name the only one, active, with this address, event and secret.
+        """Ensure that exactly one webhook has this name, and that it is active, with this address, event and secret.
 
-        It is written even when it exists: MLflow does not reveal the secret that an existing one signs with.
+        It is written even if it exists: MLflow does not reveal the secret that an existing webhook signs with.
         """
         with self.translate_errors():
             existing = [webhook.webhook_id for webhook in self._webhooks() if webhook.name == name]
@@ -140,23 +140,23 @@ class ModelRegistry:
                 self.client.delete_webhook(duplicate)
 
     def set_status(self, model: str, version: str, status: str) -> None:
-        """Set the version's status tag; a version that no longer exists is left alone."""
+        """Set the version's status tag; does nothing if the version no longer exists."""
         self.set_tags(model, version, {STATUS_TAG: status})
 
     def set_tags(self, model: str, version: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a version in their order, not at once; a version that no longer exists is left alone."""
+        """Set tags of a version one after the other, in order; does nothing if the version no longer exists."""
         # The client's own method first asks whether the model is a prompt, which doubles the load on the server.
         store = self.client._get_registry_client()  # type: ignore[no-untyped-call]
         for key, value in tags.items():
             self._find(partial(store.set_model_version_tag, model, version, key, value))
 
     def find_tags(self, model: str, version: str) -> Mapping[str, str] | None:
-        """All tags of a version; None when it does not exist."""
+        """All tags of a version; None if it does not exist."""
         found = self._find(lambda: self.client.get_model_version(model, version))
         return None if found is None else dict(found.tags)
 
     def list_versions_with_tag(self, model: str, key: str, value: str) -> list[str]:
-        """The versions of a model that have a tag with this value, which has no quotation mark."""
+        """The versions of a model that have a tag with this value, which must not contain a quotation mark."""
         query, token, versions = f"tags.`{key}` = '{value}'", None, list[str]()
         while True:
             with self.translate_errors():
@@ -182,7 +182,7 @@ class ModelRegistry:
         """Download a model or another artifact into the folder `destination`; returns its path there.
 
         `uri` is `models:/<model>/<version>`, `models:/m-...` or `runs:/<run>/<path>`.
-        Raises ArtifactError when there is no such artifact, UnreachableError when its store does not answer.
+        Raises ArtifactError if there is no such artifact, UnreachableError if its store does not answer.
         """
         from mlflow import artifacts
 
@@ -200,7 +200,7 @@ class ModelRegistry:
         return path
 
     def _locate(self, uri: str) -> str:
-        """The location of a model's files. MLflow itself resolves `models:/` at the process's server, not at ours."""
+        """The location of a model's files. MLflow itself resolves `models:/` at the process's default server."""
         if uri.startswith("models:/m-"):
             return str(self.client.get_logged_model(uri.removeprefix("models:/")).artifact_location)
         if uri.startswith("models:/"):
@@ -218,7 +218,7 @@ class ModelRegistry:
                 return
 
     def _find(self, call: Callable[[], T]) -> T | None:
-        """The call's result; None when the requested entity does not exist."""
+        """The call's result; None if the requested entity does not exist."""
         try:
             with self.translate_errors():
                 return call()
@@ -234,7 +234,7 @@ def _registered(version: MlflowVersion | None) -> RegisteredVersion | None:
     if version is None:
         return None
     tags = version.tags
-    # Anybody may write tags, and a lineage goes into commits and manifests.
+    # Anybody can write tags, and a lineage is written to commits and manifests.
     facts = (version.run_id or "", tags.get(DATA_VERSION_TAG, ""), tags.get(GIT_COMMIT_TAG, ""))
     lineage = Lineage(*map(to_line, facts))
     model_version = ModelVersion(version.name, str(version.version), lineage)
@@ -249,7 +249,7 @@ def _unreachable(uri: str, error: Exception) -> UnreachableError:
 
 
 def _explain_download(uri: str, error: Exception) -> LifecycleError:
-    """The clients of the clouds' stores have errors of their own, with the status of the response if there is one."""
+    """The clients of the clouds' stores have their own errors, with the status of the response if there is one."""
     missing = ArtifactError(f"The artifact {uri} is missing from MLflow's store or unreadable: {_first_line(error)}")
     if not type(error).__module__.startswith(("botocore.", "azure.")):
         return missing
@@ -258,7 +258,7 @@ def _explain_download(uri: str, error: Exception) -> LifecycleError:
     if metadata.get("HTTPStatusCode", getattr(error, "status_code", None)) == httpx.codes.NOT_FOUND:
         return missing
     return UnreachableError(
-        f"The store of the artifact {uri} does not give it ({type(error).__name__}: {_first_line(error)}). Check the "
+        f"The store does not return the artifact {uri} ({type(error).__name__}: {_first_line(error)}). Check the "
         "store, and the permissions of this process."
     )
 

@@ -1,6 +1,6 @@
-"""Wraps an ASGI application: a request has an ID, a span where traces are on, and a line in the log if it fails.
+"""Wraps an ASGI application: each request has an ID, a span if tracing is enabled, and a log line if it fails.
 
-For all servers but the one that serves models, which does the same in its own middleware, with its metrics.
+For all servers except the model server, which does the same in its own middleware, with its metrics.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class RequestTelemetry:
             try:
                 await self._app(scope, receive, send_with_status)
             except Exception:
-                status = 500  # of the server around this one, which logs the exception
+                status = 500  # from the server around this one, which logs the exception
                 raise
             finally:
                 tracing.complete_server_span(scope["method"], _name_endpoint(scope), status, request_id)
@@ -68,5 +68,5 @@ def _log_failure(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _name_endpoint(scope: Scope) -> str:
-    """The name of the route's function: paths are invented by clients, and may have anything in them."""
+    """The name of the route's function: clients choose paths, which may contain anything."""
     return getattr(scope.get("endpoint"), "__name__", "other").strip("_")

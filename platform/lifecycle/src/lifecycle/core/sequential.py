@@ -1,15 +1,15 @@
-"""Tests that may be looked at any time: whether something happens more often than before, or than it may.
+"""Tests that can be evaluated at any time: whether something happens more often than before, or than a limit allows.
 
 A fixed-sample test that is repeated after each request finds a difference in the end, whether there is one or not.
-These are e-processes: if there is none, their expectation is at most 1 whenever one looks, so by Ville's inequality
-they ever reach `1 / alpha` with probability `alpha` at most. A. Ramdas et al., Game-Theoretic Statistics and Safe
-Anytime-Valid Inference, Statistical Science 38 (2023), https://arxiv.org/abs/2210.01948
+These are e-processes: if there is no difference, their expectation is at most 1 at any time, so by Ville's inequality
+the probability that they ever reach `1 / alpha` is at most `alpha`. A. Ramdas et al., Game-Theoretic Statistics and
+Safe Anytime-Valid Inference, Statistical Science 38 (2023), https://arxiv.org/abs/2210.01948
 
-Those of counts are mixtures of likelihood ratios (H. Robbins, Annals of Mathematical Statistics 41, 1970), and all
-evidence is in the events: given that one has happened, where did it? The comparison of two groups is that of M. Lindon
-and A. Malek, Anytime-Valid Inference for Multinomial Count Data (2022), https://arxiv.org/abs/2011.03567. So it need
-not know the rate that both have if there is no difference, and that may change from block to block. Means have a
-confidence sequence.
+The tests of counts are mixtures of likelihood ratios (H. Robbins, Annals of Mathematical Statistics 41, 1970). All
+evidence is in the events: given that an event has happened, in which group did it happen? Two groups are compared as in
+M. Lindon and A. Malek, Anytime-Valid Inference for Multinomial Count Data (2022), https://arxiv.org/abs/2011.03567. So
+the test need not know the rate that both groups have if there is no difference, and that rate may change from block to
+block. Means are compared with a confidence sequence.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# The alternatives: how many times as often the event happens. What they find is in tests/core/test_sequential.py.
+# The alternatives: how many times as often the event happens. tests/core/test_sequential.py shows what they detect.
 _RATIOS = (2.0, 3.0, 6.0, 100.0)
-_MAX_EXPONENT = 700.0  # e to it is near the largest float
-# How near to the expected share the alternatives are: a standard deviation of 1.6 percentage points at a half.
+_MAX_EXPONENT = 700.0  # e to this power is near the largest float
+# How close the alternatives are to the expected share: a standard deviation of 1.6 percentage points at a half.
 _SHARE_CONCENTRATION = 1000.0
-# The size of a sample at which confidence sequences are narrowest, relative to an interval for one look. At a tenth
-# and at ten times of it they are wider by 24 and 7 %. Smaller samples, which are furthest from a normal distribution,
-# get the most.
+# The sample size at which confidence sequences are narrowest, relative to an interval for one look. At a tenth of it
+# they are 24 % wider, and at ten times of it 7 %. Smaller samples, which are furthest from a normal distribution, get
+# the larger margin.
 _NARROWEST = 1000.0
 
 Floats = NDArray[np.float64]
@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 class Counts:
     """Trials, and those of them in which the event happened: arrays whose last axis is time, in blocks.
 
-    Estimates, as Prometheus has them, need not be whole numbers.
+    The numbers need not be whole: Prometheus estimates them.
     """
 
     trials: Floats
@@ -65,8 +65,8 @@ def compare_rates(treatment: Counts, control: Counts) -> Floats:
 def exceed_rate(counts: Counts, limit: float) -> Floats:
     """The evidence after each block that the event happens in more than the share `limit` (0 to 1) of the trials.
 
-    To be read as that of `compare_rates`; here each trial is where an event may happen. Nothing is less likely than an
-    event that must not happen at all.
+    Read it like the result of `compare_rates`; here an event may happen in each trial. If the limit is 0, a single
+    event is conclusive.
     """
     if limit <= 0:
         return np.where(np.cumsum(counts.events, axis=-1) > 0, np.inf, 1.0)
@@ -74,7 +74,7 @@ def exceed_rate(counts: Counts, limit: float) -> Floats:
 
 
 def _accumulate(hits: Floats, draws: Floats, probability: Floats) -> Floats:
-    """The mean likelihood ratio, over the alternatives, of so many hits among the draws, block after block."""
+    """The likelihood ratio of the hits among the draws after each block, as the mean over the alternatives."""
     logarithms = np.stack(
         [np.cumsum(hits * math.log(ratio) - draws * np.log1p(probability * (ratio - 1)), axis=-1) for ratio in _RATIOS]
     )
@@ -85,9 +85,9 @@ def _accumulate(hits: Floats, draws: Floats, probability: Floats) -> Floats:
 def deviate_from_share(hits: float, draws: float, share: float) -> float:
     """The logarithm of the evidence that the hits are too many or too few for draws that hit with probability `share`.
 
-    At level alpha, they are once it has reached `log(1 / alpha)`. The alternatives are a beta distribution around the
-    share, as of Lindon and Malek above: in likelihood, the data is compared with what it would be on average if the
-    probability was drawn from that.
+    At level alpha, they are too many or too few once it has reached `log(1 / alpha)`. The alternatives are a beta
+    distribution around the share, as in Lindon and Malek above: the likelihood of the data is compared with its average
+    likelihood if the probability is drawn from that distribution.
     """
     if not 0 < share < 1:
         return 0.0 if hits == draws * share else math.inf
@@ -99,11 +99,11 @@ def deviate_from_share(hits: float, draws: float, share: float) -> float:
 def widen(size: float, level: float) -> float:
     """How many standard errors an estimate of a mean may be off, at any time while the sample grows.
 
-    size   the sample so far
-    level  the probability, at most, that the estimate is ever further off
+    size   the size of the sample so far
+    level  the maximum probability that the estimate is ever further off
 
-    In place of the normal distribution's quantile, which holds for one look, this gives a confidence sequence.
-    It is asymptotic: the first look needs a sample for which a confidence interval of the same level would do.
+    Used in place of the normal distribution's quantile, which holds for one look, this gives a confidence sequence.
+    It is asymptotic: at the first look, the sample must be large enough for a confidence interval of the same level.
     I. Waudby-Smith et al., Time-uniform central limit theory and asymptotic confidence sequences, Annals of Statistics
     52 (2024), https://arxiv.org/abs/2103.06476, theorem 2.2 with the parameter for which it is narrowest at a certain
     size.
@@ -115,7 +115,7 @@ def widen(size: float, level: float) -> float:
 def find_p_value(deviation: float, size: float, level: float) -> float:
     """The least level at which `widen` would not include an estimate's deviation, which is in standard errors.
 
-    level  the one that is tested at, which the parameters are for
+    level  the level of the test, for which the parameters are chosen
     """
     ratio = size / _narrow(level)
     return min(1.0, math.exp(math.log1p(ratio) / 2 - deviation**2 / 2 * ratio / (1 + ratio)))

@@ -25,7 +25,7 @@ class RegistrySettings(BaseSettings):
 
 
 class EndpointSettings(BaseSettings):
-    """Where processes that serve no models answer kubelet, Prometheus and, the promotion's receiver, MLflow."""
+    """Where processes other than the model server answer the kubelet, Prometheus and, for the receiver, MLflow."""
 
     model_config = SettingsConfigDict(extra="ignore")
 
@@ -79,7 +79,7 @@ def _explain(settings: type[BaseSettings], problem: Any) -> str:
 
 
 def _field_name(settings: type[BaseSettings], location: str) -> str:
-    """Pydantic locates a field by its alias, where it has one."""
+    """Pydantic locates a field by its alias, if it has one."""
     return next(name for name, field in settings.model_fields.items() if location in (name, field.validation_alias))
 
 

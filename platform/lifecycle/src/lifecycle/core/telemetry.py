@@ -1,4 +1,4 @@
-"""What a server tells of itself: its log, traces, and reports of errors."""
+"""The telemetry of a server: its log, traces, and reports of errors."""
 
 from __future__ import annotations
 

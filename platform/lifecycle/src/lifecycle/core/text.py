@@ -1,6 +1,6 @@
-"""Text of others on one line: names, tags and messages from the model registry may contain anything.
+"""Untrusted text on one line: names, tags and messages from the model registry may contain anything.
 
-Whoever may write to the registry must not be able to forge a line of a log or a commit, or to steer a terminal.
+Somebody who can write to the registry must not be able to forge a line of a log or a commit, or to control a terminal.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 
 def to_line(text: str) -> str:
-    """The text on one line: white space becomes single spaces, other characters that do not print `%` and their bytes.
+    """The text on one line: white space becomes single spaces, and other characters that do not print are URL-encoded.
 
-    Those are control characters, lone surrogates, and invisible ones that change the direction of a text, as
-    `str.isprintable` has them from Unicode. The same text when it is one line already.
+    Those are control characters, lone surrogates, and invisible characters that change the direction of a text, as
+    `str.isprintable` defines them. Text that is one line already is returned unchanged.
     """
     spaced = " ".join(text.split())
     return spaced if spaced.isprintable() else "".join(map(_encode, spaced))

@@ -1,8 +1,8 @@
-"""Traces by OpenTelemetry, where an address of a collector is set; without one, nothing of it is even imported.
+"""Traces with OpenTelemetry, if the address of a collector is set; otherwise OpenTelemetry is not even imported.
 
-Configured by OpenTelemetry's own variables, of which OTEL_EXPORTER_OTLP_ENDPOINT switches it on and OTEL_TRACES_SAMPLER
-says which traces are kept. Spans wait in a queue of bounded size for a thread that sends them. What does not fit, or
-cannot be sent, is dropped. https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+Configured by OpenTelemetry's own variables: OTEL_EXPORTER_OTLP_ENDPOINT enables it, OTEL_TRACES_SAMPLER says which
+traces are sampled. Spans wait in a bounded queue for a thread that sends them. Spans that do not fit, or cannot be
+sent, are dropped. https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_enabled() -> bool:
 
 
 def start(service: str, attributes: Mapping[str, str]) -> TracerProvider | None:
-    """Trace from now on, if it is enabled. Whoever ends flushes the provider.
+    """Trace from now on, if tracing is enabled. The caller flushes and shuts down the provider at the end.
 
     service  the service's name, unless OTEL_SERVICE_NAME is set
     """
@@ -51,14 +51,14 @@ def start(service: str, attributes: Mapping[str, str]) -> TracerProvider | None:
 
 
 def stop() -> None:
-    """Start no spans any more."""
+    """Start no more spans."""
     global _tracer
     _tracer = None
 
 
 @contextmanager
 def span(name: str, **attributes: str) -> Iterator[None]:
-    """A span of this process's own work, if traces are on; it has the type of an exception that ends it."""
+    """A span of this process's own work, if tracing is enabled; it has the type of an exception that ends it."""
     if _tracer is None:
         yield
         return
@@ -72,7 +72,7 @@ def span(name: str, **attributes: str) -> Iterator[None]:
 
 @contextmanager
 def server_span(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
-    """The span of a request that has arrived, a child of its sender's where the request has a W3C trace context."""
+    """The span of a request that has arrived, a child of the sender's span if the request has a W3C trace context."""
     if _tracer is None:
         yield
         return
@@ -81,7 +81,7 @@ def server_span(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
 
     carrier = {str(name, "latin-1"): str(value, "latin-1") for name, value in headers}
     context = TraceContextTextMapPropagator().extract(carrier)
-    # What an exception says may be a person's data.
+    # The message of an exception may contain personal data.
     with _tracer.start_as_current_span(
         "request", context, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
     ):
@@ -89,7 +89,7 @@ def server_span(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
 
 
 def complete_server_span(method: str, endpoint: str, status: int, request_id: str) -> None:
-    """Set name and attributes, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/."""
+    """Set name and attributes as in https://opentelemetry.io/docs/specs/semconv/http/http-spans/."""
     if _tracer is None:
         return
     from opentelemetry.trace import StatusCode, get_current_span
@@ -113,7 +113,7 @@ def inject(headers: MutableMapping[str, str]) -> None:
 
 
 def describe_span() -> Mapping[str, str]:
-    """The IDs of the current span, for logs; nothing without one."""
+    """The IDs of the current span, for logs; empty without one."""
     if _tracer is None:
         return {}
     from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
@@ -125,7 +125,7 @@ def describe_span() -> Mapping[str, str]:
 
 
 def find_exemplar() -> dict[str, str] | None:
-    """The label of an exemplar that leads from a metric to the current trace; None unless the trace is kept."""
+    """The label of an exemplar that leads from a metric to the current trace; None unless the trace is sampled."""
     if _tracer is None:
         return None
     from opentelemetry.trace import format_trace_id, get_current_span
@@ -135,7 +135,7 @@ def find_exemplar() -> dict[str, str] | None:
 
 
 def find_trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The trace that a sender says its request belongs to; empty where it says none. Names are in lower case."""
+    """The ID of the trace that the request's headers name; empty if they name none. Header names are in lower case."""
     for name, value in headers:
         if name == b"traceparent" and (found := _TRACE_PARENT.fullmatch(value)):
             return str(found[1], "ascii")

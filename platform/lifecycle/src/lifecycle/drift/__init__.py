@@ -1,1 +1,1 @@
-"""Drift: the inference log as Parquet, and how it differs from what the model was trained on."""
+"""Drift: the inference log as Parquet, and how it differs from the data that the model was trained on."""

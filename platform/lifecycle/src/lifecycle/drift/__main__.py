@@ -22,15 +22,14 @@ from lifecycle.drift.settings import DriftSettings, StoreSettings
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; results go to standard output.
 
-    Returns the exit status: 0 where the command did its work, whatever it found; 1 where it could not; 2 for wrong
-    usage.
+    Returns the exit status: 0 if the command completed, with or without drift; 1 if it could not; 2 for wrong usage.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "check" and bool(options.name) == options.all:
-        parser.error("check takes the name of a model, or --all")
+        parser.error("check requires the name of a model, or --all")
     if options.command == "check" and options.all and options.version:
-        parser.error("--version is of one model; leave it out with --all")
+        parser.error("--version requires the name of a model; leave it out with --all")
     if options.command == "compact":
         _compact(options.file)
     elif options.command == "collect":
@@ -47,16 +46,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     compact = commands.add_parser("compact", help="move the events of serving's log file to the artifact store")
     compact.add_argument("file", type=Path, help="the file of INFERENCE_LOG_SINK")
-    commands.add_parser("collect", help="take the events that serving sends, and write them to the artifact store")
+    commands.add_parser("collect", help="receive the events that serving sends, and write them to the artifact store")
     check = commands.add_parser("check", help="compare a model's inferences with its training reference")
     check.add_argument("name", nargs="?", default="", help="the registered model's name")
-    check.add_argument("--all", action="store_true", help="check the champion of each model, whatever others report")
-    check.add_argument("--version", default="", help="the version; the champion unless given")
+    check.add_argument(
+        "--all", action="store_true", help="check the champion of each model; a failure does not stop the others"
+    )
+    check.add_argument("--version", default="", help="the version (default: the champion)")
     check.add_argument(
         "--until",
         type=_parse_time,
         metavar="TIME",
-        help="end of the window in ISO 8601; the last full hour unless given, or minute for a window of less than one",
+        help="end of the window in ISO 8601 (default: the last full hour; the last full minute for a shorter window)",
     )
     return parser
 
@@ -76,13 +77,13 @@ def _compact(file: Path) -> None:
     print(json.dumps({"files": summary.files, "rows": summary.rows, "repeated": summary.repeated}, indent=2))
     if summary.rejected:
         raise LifecycleError(
-            f"{summary.rejected} lines of {file} are no inference events, the first because {summary.reason}. They are "
-            f"in {summary.rejected_file}; all others have been compacted."
+            f"{summary.rejected} lines of {file} are not inference events, the first because {summary.reason}. They "
+            f"are in {summary.rejected_file}; all others have been compacted."
         )
 
 
 def _collect() -> None:
-    from lifecycle.drift import collector  # with libraries that an analysis does without
+    from lifecycle.drift import collector  # imports libraries that an analysis does not need
     from lifecycle.drift.settings import CollectorSettings
 
     with observe("drift-collector"):
@@ -90,7 +91,7 @@ def _collect() -> None:
 
 
 def _check_all(until: datetime | None) -> None:
-    """Check all champions. Raises LifecycleError at the end where any could not be checked."""
+    """Check all champions. Raises LifecycleError at the end if any could not be checked."""
     from lifecycle.core import CHAMPION, ModelRegistry
     from lifecycle.drift.check import check_model, to_json
 

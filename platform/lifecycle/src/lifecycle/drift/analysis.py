@@ -1,4 +1,4 @@
-"""One analysis: counts by the engine, comparisons, and the report that follows from them."""
+"""One analysis: counts from the engine, comparisons, and the resulting report."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def analyse(
 ) -> DriftReport:
     """Compare the window with the reference. Raises InputError for values that cannot be compared.
 
-    inferences  the rows of the window, with the columns that the reference has
-    outcomes    of these and other inferences; None where none are known
+    inferences  the rows of the window, with the columns of the reference
+    outcomes    of these and other inferences; None if none are known
     """
     columns = count_and_compare(engine, window, inferences, reference)
     rows = columns[0][1]
@@ -71,15 +71,15 @@ def _compare_accuracy(
     reference: ReferenceProfile,
     tolerance: float,
 ) -> AccuracyResult | None:
-    """None where nothing can be said: no outcomes, or predictions that are not classes."""
+    """None if there is nothing to compare: no outcomes, or predictions that are not classes."""
     if outcomes is None or reference.accuracy is None:
         return None
     (output,) = reference.outputs
     found = engine.run(queries.count_correct(inferences, f"{OUTPUT}{output}", outcomes, tolerance)).iloc[0]
     if found["early"] > 0:
         raise InputError(
-            f"{found['early']} outcomes of {window} are older than their predictions: clocks are apart, or request IDs "
-            "were used again. Correct them, or raise DRIFT_CLOCK_TOLERANCE."
+            f"{found['early']} outcomes of {window} are older than their predictions: clocks differ, or request IDs "
+            "were reused. Correct them, or raise DRIFT_CLOCK_TOLERANCE."
         )
     return comparison.compare_accuracy(
         reference.accuracy, int(found["rows"]), int(found["correct"]), int(found["reused"])

@@ -32,12 +32,12 @@ def check_model(
     until: datetime | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> tuple[DriftReport, str]:
-    """Check a version of a model, the champion unless told; returns the report and the URI of its JSON.
+    """Check a version of a model, by default the champion; returns the report and the URI of its JSON.
 
-    until  the end of the window; the last full hour unless told, or minute for windows of less than an hour
+    until  the end of the window; by default the last full hour, or minute for windows of less than an hour
 
-    Raises InputError when the log or the reference is missing, broken or does not fit; UnreachableError when MLflow
-    does not answer; LifecycleError when the store or the receiver of events fails.
+    Raises InputError if the log or the reference is missing, broken or does not fit; UnreachableError if MLflow does
+    not answer; LifecycleError if the store or the receiver of events fails.
     """
     now = clock()
     end = (until or _find_last_end(now, settings.window_hours)).astimezone(UTC)
@@ -53,13 +53,13 @@ def check_model(
 
 
 def _find_last_end(now: datetime, window_hours: float) -> datetime:
-    """Where a repeated check finds the same window, so that its event is known as the same."""
+    """The end of the last full hour or minute, so that a repeated check has the same window, and the same event."""
     minute = now.replace(second=0, microsecond=0)
     return minute if window_hours < 1 else minute.replace(minute=0)
 
 
 def read_reference(registry: ModelRegistry, version: ModelVersion, scratch: Path) -> ReferenceProfile:
-    """The training reference of a version. Raises InputError where it has none, or one that is not readable."""
+    """The training reference of a version. Raises InputError if it has none, or if it is not readable."""
     uri = f"runs:/{version.lineage.run_id}/{REFERENCE_PATH}"
     try:
         if not version.lineage.run_id:
@@ -107,7 +107,7 @@ def _analyse(
 
 
 def _publish(found: DriftReport, window: Window, store: ArtifactStore, settings: DriftSettings, scratch: Path) -> str:
-    """The report first: whoever reacts to metrics, which are those of the last report, or to the event finds it."""
+    """The report is written first, so that it exists when people or programs react to its metrics or to the event."""
     version = window.model_version
     folder = layout.report_folder(version.model, version.version, window.end)
     uris = {file.name: store.upload(file, folder) for file in report.write(found, scratch)}
@@ -119,7 +119,7 @@ def _publish(found: DriftReport, window: Window, store: ArtifactStore, settings:
 
 
 def to_json(found: DriftReport, uri: str) -> str:
-    """What the command prints: the outcome in short."""
+    """The output of the command: a summary of the outcome."""
     summary = {"model": found.model, "version": found.version, "start": found.start, "end": found.end}
     summary |= {"outcome": str(found.outcome)}
     return json.dumps({**summary, "rows": found.rows, "reasons": list(found.reasons), "report": uri}, indent=2)

@@ -1,10 +1,10 @@
-"""From serving's inference log to the artifact store: the events of requests wait in a file, which a thread compacts.
+"""From serving's inference log to the artifact store: received events wait in a file, which a thread compacts.
 
     POST /events                CloudEvents in batched content mode, as serving sends them
     GET  /health, /ready, /metrics
 
-A response of 202 says that the events are on this process's disk, whose size is bounded: while it is full, requests are
-refused, and serving counts what it loses. They survive a restart of the process, not the loss of its disk.
+Status 202 means that the events are on this process's disk, whose size is bounded: while it is full, requests are
+refused, and serving counts the lost events. Events survive a restart of the process, but not the loss of its disk.
 """
 
 from __future__ import annotations
@@ -55,24 +55,24 @@ PORT = 8080  # unless the settings have one
 _BATCH_TYPE = "application/cloudevents-batch+json"
 _FILE = "inference.jsonl"
 _REJECTED = ".rejected.jsonl"
-_LIMITS = HttpLimits(connections=256, seconds=10)  # of some models' pods, a few workers each
+_LIMITS = HttpLimits(connections=256, seconds=10)  # for the pods of some models, with a few workers each
 _RETRY_AFTER = "5"  # seconds
-_FULL = 0.5  # of the bytes that may wait: then they are written before the interval has passed
-_LOOK = 1.0  # seconds between two looks at that
-_DRAIN_TIMEOUT = 10  # seconds that requests have to end after SIGTERM
+_FULL = 0.5  # of the bytes that may wait: from then on they are written before the interval has passed
+_LOOK = 1.0  # seconds between two checks of that
+_DRAIN_TIMEOUT = 10  # seconds in which requests must end after SIGTERM
 
 _log = logging.getLogger(__name__)
 
 
 class FullError(Exception):
-    """As many bytes wait for the store as may."""
+    """The maximum of bytes is waiting for the store."""
 
 
 class EventFile:
-    """The events that wait for the store, as lines of a file and of those that it was renamed to."""
+    """The events that wait for the store, as lines of a file and of files that it was renamed to."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Raises LifecycleError where the folder cannot be written to."""
+        """Raises LifecycleError if the folder is not writable."""
         self.path = folder / _FILE
         self._max_bytes = max_bytes
         self._adding = threading.Lock()
@@ -80,32 +80,32 @@ class EventFile:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LifecycleError(
-                f"DRIFT_COLLECT_FOLDER {folder} cannot be created: {error.strerror}; set one that can be written to"
+                f"DRIFT_COLLECT_FOLDER {folder} cannot be created: {error.strerror}; set a folder that is writable"
             ) from None
 
     def add(self, events: list[Any]) -> None:
-        """Add all or none. Raises FullError; OSError where the disk does not take them."""
+        """Add all or none. Raises FullError; OSError if they cannot be written to disk."""
         lines = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
         with self._adding:
             if self.measure() + len(lines) > self._max_bytes:
                 raise FullError
-            # Opened for each request, so that a file which was renamed meanwhile gets no more lines.
+            # Opened for each request, so that no more lines are added to a file that was renamed meanwhile.
             file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
             try:
                 start = os.fstat(file).st_size
                 if os.write(file, lines) < len(lines):
                     os.ftruncate(file, start)
-                    raise OSError("the disk took a part of the events only")
+                    raise OSError("only a part of the events was written to disk")
             finally:
                 os.close(file)
 
     def measure(self) -> int:
-        """Bytes that wait."""
+        """The number of waiting bytes."""
         sizes = 0
         for path in self.path.parent.glob(f"{self.path.name}*"):
             try:
                 sizes += path.stat().st_size
-            except FileNotFoundError:  # written to the store, and removed, meanwhile
+            except FileNotFoundError:  # it was written to the store and removed meanwhile
                 continue
         return sizes
 
@@ -115,7 +115,7 @@ class EventFile:
 
 
 class Collector:
-    """Moves events from the file to the store, and reads the last reports, in a thread of its own."""
+    """Moves events from the file to the store, and reads the last reports, in its own thread."""
 
     def __init__(self, settings: CollectorSettings, events: EventFile, heartbeat: Heartbeat) -> None:
         self._settings = settings
@@ -129,7 +129,7 @@ class Collector:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what waits, once; nobody adds events any more."""
+        """Write the waiting events, once, after the last ones were added."""
         self._stop.set()
         self._thread.join()
         self._turn(settle=0.0)
@@ -156,37 +156,39 @@ class Collector:
             self.report_metrics.reports = read_latest_reports(store)
         except LifecycleError as error:
             metrics.STORE_FAILURES.inc()
-            _log.error("Events wait: %s", error)
+            _log.error("Events are waiting for the store: %s", error)
         else:
             metrics.LAST_TURN.set_to_current_time()
 
     def _record(self, store: ArtifactStore, summary: Summary) -> None:
-        """Count; lines that are no events are kept in the store, for people to look at."""
+        """Count the events; lines that are not events are stored for people to look at."""
         metrics.ROWS.inc(summary.rows)
         metrics.REJECTED.inc(summary.rejected)
         file = summary.rejected_file
         if file:
-            _log.error("%d lines are no inference events, the first because %s", summary.rejected, summary.reason)
+            _log.error("%d lines are not inference events, the first because %s", summary.rejected, summary.reason)
             file.rename(file.with_name(f"{uuid.uuid4().hex}{_REJECTED}"))
-        for renamed in self._events.path.parent.glob(f"*{_REJECTED}"):  # of this turn, and of those that failed here
+        for renamed in self._events.path.parent.glob(
+            f"*{_REJECTED}"
+        ):  # of this iteration, and of earlier ones that failed here
             store.upload(renamed, layout.rejected_folder(datetime.now(UTC).date()))
             renamed.unlink()
 
 
 def read_latest_reports(store: ArtifactStore) -> list[DriftReport]:
-    """The last report on each model. Raises LifecycleError; what is no report is left out, and logged."""
+    """The last report on each model. Raises LifecycleError; invalid reports are left out, and logged."""
     reports = []
     with tempfile.TemporaryDirectory() as scratch:
         for path in store.list_files(layout.LATEST_REPORTS, ".json"):
             try:
                 reports.append(read(store.download(path, Path(scratch)).read_bytes()))
             except ValueError as error:
-                _log.error("%s is no report of an analysis: %s", store.locate(path), error)
+                _log.error("%s is not a report of an analysis: %s", store.locate(path), error)
     return reports
 
 
 def run(settings: CollectorSettings, endpoint: EndpointSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises LifecycleError when it cannot start."""
+    """Serve until SIGTERM or SIGINT. Raises LifecycleError if it cannot start."""
     events, heartbeat = EventFile(settings.collect_folder, settings.collect_max_bytes), Heartbeat()
     collector = Collector(settings, events, heartbeat)
     REGISTRY.register(collector.report_metrics)
@@ -228,13 +230,13 @@ def create_app(settings: CollectorSettings, events: EventFile, heartbeat: Heartb
 
     async def report_health(request: Request) -> Response:  # noqa: ARG001
         if heartbeat.has_stopped():
-            return PlainTextResponse("the collector's thread does not turn any more\n", 503)
+            return PlainTextResponse("the collector's thread has stopped\n", 503)
         return PlainTextResponse("healthy\n")
 
     routes = [
         Route(PATH, receive, methods=["POST"]),
         Route("/health", report_health),
-        Route("/ready", report_health),  # a store that is away is no reason to send events elsewhere
+        Route("/ready", report_health),  # also without the store: events cannot be sent elsewhere
         Route("/metrics", _report_metrics),
     ]
     app = Starlette(routes=routes, exception_handlers=_HANDLERS)
@@ -248,13 +250,15 @@ async def _report_metrics(request: Request) -> Response:
 
 async def _handle_full(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return _respond(
-        503, "refused", "too many events wait for the store; send these again", {"Retry-After": _RETRY_AFTER}
+        503, "refused", "too many events are waiting for the store; send these again", {"Retry-After": _RETRY_AFTER}
     )
 
 
 async def _handle_disk(request: Request, error: Exception) -> Response:  # noqa: ARG001
     _log.error("Events cannot be written to DRIFT_COLLECT_FOLDER: %s", error)
-    return _respond(503, "refused", "the disk does not take the events; send them again", {"Retry-After": _RETRY_AFTER})
+    return _respond(
+        503, "refused", "the events could not be written to disk; send them again", {"Retry-After": _RETRY_AFTER}
+    )
 
 
 async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -262,16 +266,16 @@ async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa:
 
 
 async def _handle_crowd(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    detail = "as many large bodies as may be are in memory; send these events again"
+    detail = "the collector has reached its limit of large bodies; send these again"
     return _respond(503, "refused", detail, {"Retry-After": _RETRY_AFTER})
 
 
 async def _handle_malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _respond(400, "malformed", "the body is not JSON, or not what the headers say")
+    return _respond(400, "malformed", "the body is not JSON, or does not match the headers")
 
 
 async def _handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # the client does not read it
 
 
 _HANDLERS: Mapping[Any, Any] = {
@@ -286,6 +290,6 @@ _HANDLERS: Mapping[Any, Any] = {
 
 
 def _respond(status: int, result: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """`malformed` and `refused` count requests, because their events are not known."""
+    """The results `malformed` and `refused` count requests, because the number of their events is not known."""
     metrics.EVENTS.labels(result).inc()
     return JSONResponse({"error": detail}, status, headers)

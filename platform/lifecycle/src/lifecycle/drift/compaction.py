@@ -1,8 +1,8 @@
 """From the files that serving appends events to, to Parquet in the artifact store by model, version and day.
 
-The file is renamed, so that serving goes on with a new one, and read once nobody writes to it any more. A file of the
-store is named after the events in it: when a compaction is repeated because it was interrupted, it writes the same
-files again, in place of the first.
+The file is renamed, so that serving continues with a new one, and read once nobody writes to it anymore. A file of the
+store is named after the events in it: if an interrupted compaction is repeated, it overwrites the files of the first
+attempt.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ Key = tuple[str, str, date]  # model, version, day
 
 @dataclass
 class Summary:
-    """What a compaction did.
+    """The result of a compaction.
 
     files     URIs that were written
-    rows      in them
-    repeated  events that were in the input before
-    rejected  lines that are no events; they are kept in `rejected_file`
+    rows      the number of rows in them
+    repeated  events that occurred earlier in the input
+    rejected  lines that are not events; they are stored in `rejected_file`
     reason    of the first rejection
     """
 
@@ -69,7 +69,7 @@ class _Part:
     types: dict[str, type] = field(default_factory=dict)
 
     def add(self, event: InferenceEvent) -> None:
-        """Raises EventError when a column has another type than in the events before."""
+        """Raises EventError if a column has another type than in earlier events."""
         types = dict(self.types)
         for name, value in ((name, value) for row in event.rows for name, value in row.items() if value is not None):
             if types.setdefault(name, type(value)) is not type(value):
@@ -80,12 +80,12 @@ class _Part:
 
 
 class Compactor:
-    """Compacts the events of one file, and of those that it was renamed to before."""
+    """Compacts the events of one file, and of files that it was renamed to earlier."""
 
     def __init__(self, log_file: Path, store: ArtifactStore, tolerance: float, settle: float = _SETTLED) -> None:
         """
         tolerance  seconds by which the clocks of serving and of this process may differ
-        settle     seconds after a file's last write in which it is left alone; 0 where nobody writes any more
+        settle     seconds to wait after a file's last write before it is read; 0 if nobody writes anymore
         """
         self._log_file = log_file
         self._store = store
@@ -93,7 +93,7 @@ class Compactor:
         self._settle = settle
 
     def run(self) -> Summary:
-        """Compact what has settled. Raises LifecycleError when the store fails; then nothing is removed."""
+        """Compact files that have settled. Raises LifecycleError if the store fails; then nothing is removed."""
         self._rotate()
         settled = time.time() - self._settle
         pattern = f"{self._log_file.name}.*{_ROTATED}"
@@ -117,13 +117,13 @@ class Compactor:
             os.rename(self._log_file, f"{self._log_file}.{uuid.uuid4().hex}{_ROTATED}")
 
     def _read(self, files: Sequence[Path], parts: dict[Key, _Part], summary: Summary) -> Iterator[bytes]:
-        """Sort the events into parts; yields the lines that are none."""
+        """Sort the events into parts; yields the lines that are not events."""
         seen, latest = set[str](), datetime.now(UTC) + self._tolerance
         for line in (line for path in files for line in path.open("rb") if line.strip()):
             try:
                 event = parse(line)
                 if event.time > latest:
-                    raise EventError(f"its time {event.time.isoformat()} is in the future: clocks are apart")
+                    raise EventError(f"its time {event.time.isoformat()} is in the future: clocks differ")
                 if event.id not in seen:
                     parts[event.model, event.version, event.time.date()].add(event)
             except EventError as error:

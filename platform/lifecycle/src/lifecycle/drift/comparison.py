@@ -17,14 +17,14 @@ from lifecycle.drift.errors import InputError
 from lifecycle.drift.report import AccuracyResult, ColumnResult
 from lifecycle.drift.statistics import Sample
 
-MIN_OUTCOMES = 100  # known outcomes below which nothing is said about the accuracy
+MIN_OUTCOMES = 100  # known outcomes below which the accuracy is not evaluated
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is drift: a difference that is significant, and not small.
+    """What counts as drift: a difference that is significant, and not small.
 
-    false_alarm_rate   maximum probability that anything is significant where nothing has drifted
+    false_alarm_rate   maximum probability that anything is significant although nothing has drifted
     min_psi            of a column
     min_accuracy_drop  below the reference
     """
@@ -67,19 +67,19 @@ def arrange(counted: pd.DataFrame, profile: ColumnProfile) -> WindowCounts:
 
 
 def check(column: str, profile: ColumnProfile, window: WindowCounts) -> None:
-    """Raises InputError for values that no inference of this model can have."""
+    """Raises InputError for values that inferences of this model cannot have."""
     if not np.isfinite(window.totals).all():
         raise InputError(
             f"The column {column} of the inference log has NaN or infinite values, which serving never accepts. Find "
-            "out what wrote them, and remove its files."
+            "out which program wrote them, and remove its files."
         )
     missing = int(window.missing.sum())
     if missing == window.rows:
         raise InputError(f"The column {column} of the inference log has no values at all in this window.")
     if missing and not sum(profile.missing):
         raise InputError(
-            f"The column {column} of the inference log lacks a value in {missing} of {window.rows} rows, and never did "
-            "where the model was trained: the schema has changed."
+            f"The column {column} of the inference log lacks a value in {missing} of {window.rows} rows, but never in "
+            "the training data: the schema has changed."
         )
 
 
@@ -119,7 +119,7 @@ def compare(name: str, role: str, profile: ColumnProfile, window: WindowCounts) 
 
 
 def compare_accuracy(reference: AccuracyProfile, rows: int, correct: int, reused: int) -> AccuracyResult:
-    """The comparison of the accuracy, not yet adjusted; without a p-value where too few outcomes are known."""
+    """The comparison of the accuracy, not yet adjusted; without a p-value if too few outcomes are known."""
     p_value = None
     if rows >= MIN_OUTCOMES:
         p_value = statistics.lower_share((reference.correct, reference.rows), (correct, rows))
@@ -129,7 +129,7 @@ def compare_accuracy(reference: AccuracyProfile, rows: int, correct: int, reused
 def decide(
     columns: Sequence[ColumnResult], accuracy: AccuracyResult | None, limits: Limits
 ) -> tuple[list[ColumnResult], AccuracyResult | None]:
-    """Adjust all tests together, and mark what is significant and beyond its limit."""
+    """Adjust all tests together, and mark the differences that are significant and beyond their limits."""
     has_accuracy = accuracy is not None and accuracy.p_value is not None
     p_values = [column.p_value for column in columns]
     if accuracy is not None and accuracy.p_value is not None:

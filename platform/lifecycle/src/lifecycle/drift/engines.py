@@ -1,4 +1,4 @@
-"""What runs the queries: DuckDB in this process, or Spark."""
+"""The engines that run the queries: DuckDB in this process, or Spark."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Engine:
         self.is_remote = is_remote
 
     def read(self, locations: Sequence[str]) -> ibis.Table:
-        """The rows of all files. Raises InputError when one is not Parquet, or their schemas differ in a type."""
+        """The rows of all files. Raises InputError if one is not Parquet, or their schemas differ in a type."""
         with _translate_errors():
             if not self.is_remote:
                 return self._backend.read_parquet(list(locations), union_by_name=True)
@@ -33,14 +33,14 @@ class Engine:
             return self._backend.table(view)
 
     def run(self, query: ibis.Table) -> pd.DataFrame:
-        """The query's rows. Raises InputError when a file is broken."""
+        """The query's rows. Raises InputError if a file is broken."""
         with _translate_errors():
             return query.to_pandas()
 
 
 @contextmanager
 def open_engine(spark_master: str = "", threads: int | None = None) -> Iterator[Engine]:
-    """DuckDB, with as many threads as there are cores unless told, or Spark at this master."""
+    """DuckDB, by default with one thread per core, or Spark at this master."""
     if spark_master:
         with _open_spark(spark_master) as backend:
             yield Engine(backend, is_remote=True)
@@ -84,12 +84,12 @@ def _open_spark(master: str) -> Iterator[Any]:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """The engines' exceptions have no common type; whatever they raise here is about the files that they read."""
+    """The engines' exceptions have no common type; any exception here is about the files that they read."""
     try:
         yield
     except Exception as error:
         raise InputError(
-            f"The files cannot be read as one table: {_summarize(error)}. Restore or remove the one that is broken."
+            f"The files cannot be read as one table: {_summarize(error)}. Restore or remove the broken one."
         ) from None
 
 

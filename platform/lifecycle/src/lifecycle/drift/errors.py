@@ -1,4 +1,4 @@
-"""The analysis's error."""
+"""The error of an analysis."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The event of drift, which starts whatever reacts to it, such as retraining: a CloudEvent in JSON.
+"""The event of drift, to which others such as retraining react: a CloudEvent in JSON.
 
-Its ID derives from model version and window: whoever gets an event twice, since a job was repeated, can tell.
+Its ID derives from model version and window, so receivers recognise an event that is sent twice by a repeated job.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _TIMEOUT = 10.0  # seconds
 
 class EventSink(Protocol):
     def send(self, event: dict[str, Any]) -> None:
-        """Deliver an event. Raises LifecycleError when that fails."""
+        """Deliver an event. Raises LifecycleError if that fails."""
 
 
 def describe(report: DriftReport, report_uri: str) -> dict[str, Any]:
-    """The event of a report. `data.columns` names what has drifted, `data.accuracy_dropped` whether accuracy has."""
+    """The event of a report. `data.columns` has the drifted columns, `data.accuracy_dropped` whether accuracy has."""
     window = f"{report.model}/{report.version}/{report.end}"
     return {
         "specversion": "1.0",
@@ -53,7 +53,7 @@ def describe(report: DriftReport, report_uri: str) -> dict[str, Any]:
 
 
 def open_sink(uri: str, token: SecretStr | None = None) -> EventSink:
-    """The sink at `http(s)://...`, whose receiver may ask for a token, or `file:///...`."""
+    """The sink at `http(s)://...`, whose receiver may require a token, or `file:///...`."""
     file = find_sink_file(uri)
     return HttpSink(uri, token) if file is None else FileSink(file)
 
@@ -93,9 +93,9 @@ class HttpSink:
         try:
             retrying(self._post, json.dumps(event))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # An address may have a token in it.
+            # An address may contain a token.
             raise LifecycleError(
-                f"The receiver at DRIFT_EVENT_SINK does not take the event ({type(error).__name__}). Start it, or "
+                f"The receiver at DRIFT_EVENT_SINK did not accept the event ({type(error).__name__}). Start it, or "
                 "correct its address."
             ) from None
 

@@ -1,7 +1,7 @@
 """Inference events as serving writes them, to rows of the log's table: see lifecycle/serving/inference_log.py.
 
 A CloudEvent has the inputs and outputs of one request; each of its rows becomes a row of the table. Numbers and
-booleans become doubles: a client may send 1 where the model takes 1.0, and the event has what the client sent.
+booleans become doubles: a client may send 1 to a model that expects 1.0, and the event has the value as it was sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def parse(line: bytes) -> InferenceEvent:
     try:
         event = json.loads(line)
         if event["type"] != _TYPE:
-            raise EventError("its type is another")
+            raise EventError("it has another type")
         data, time = event["data"], datetime.fromisoformat(event["time"])
         common = {
             EVENT_ID: str(event["id"]),
@@ -55,7 +55,7 @@ def parse(line: bytes) -> InferenceEvent:
     except EventError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # Its message may quote what is in the event, and an event has a person's data.
+        # Its message may quote the event, which contains personal data.
         raise EventError(f"it is not an inference event ({type(error).__name__})") from None
 
 
@@ -71,7 +71,7 @@ def _values(inputs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Sequence[
 
 
 def _convert_output(name: str, prediction: Any) -> Values:
-    """One column, or one for each element where the model returns a list per row, such as probabilities."""
+    """One column, or one for each element if the model returns a list per row, such as probabilities."""
     if isinstance(prediction, list):
         return {f"{OUTPUT}{name}_{place}": _convert(name, value) for place, value in enumerate(prediction)}
     return {f"{OUTPUT}{name}": _convert(name, prediction)}

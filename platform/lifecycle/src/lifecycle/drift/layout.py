@@ -1,17 +1,17 @@
-"""Where the inference log, the outcomes and the reports are in the artifact store, and the columns of their tables."""
+"""The folders of inference log, outcomes and reports in the artifact store, and the columns of their tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
-# The columns of an inference, of which an event has one per row of its request; then those of its inputs and outputs.
+# The columns of an inference: an event has one inference per row of its request. Columns of inputs and outputs follow.
 EVENT_ID, REQUEST_ID, ROW, TIME, LATENCY, USER = "event_id", "request_id", "row", "time", "latency_ms", "user"
-INPUT, OUTPUT = "input_", "output_"  # and the name of the feature, or of the output
-# The further column of an outcome, which has request ID, row and time (of the outcome) too.
+INPUT, OUTPUT = "input_", "output_"  # prefixes of the name of a feature, or of an output
+# The further column of an outcome, which also has request ID, row, and the outcome's time.
 OUTCOME = "outcome"
 
-# The folder with the last report on each model, whichever version it is on: metrics are read from it.
+# The folder with the last report on each model, regardless of the version: metrics are read from it.
 LATEST_REPORTS = "latest-drift"
 
 
@@ -36,7 +36,7 @@ def latest_report(model: str) -> str:
 
 
 def rejected_folder(day: date) -> str:
-    """The lines that the collector took for events, and that are none."""
+    """The lines that the collector received as events, but that are not valid."""
     return f"rejected-events/{day}"
 
 

@@ -1,8 +1,8 @@
 """Prometheus metrics of the collector: of its own work, and of the last analysis of each model.
 
-An analysis runs as a job, which has ended before Prometheus would scrape it. It leaves its report in the store, and the
-collector, which runs anyway, has the figures of the last report on each model. So they survive a restart of either, and
-the age of the window tells when no analysis succeeds any more.
+An analysis runs as a job, which ends before Prometheus could scrape it. It writes its report to the store, and the
+collector, which always runs, exports the figures of the last report on each model. So they survive a restart of either,
+and the age of the window shows when analyses no longer succeed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LABELS = ("model", "version")
 
 
 class ReportMetrics(Collector):
-    """Gauges with the labels `model` and `version`, of the reports that it was last given."""
+    """Gauges with the labels `model` and `version`, of the latest reports."""
 
     def __init__(self) -> None:
         self.reports: Sequence[DriftReport] = ()

@@ -1,7 +1,7 @@
-"""The queries, for any engine that Ibis speaks to. They return counts; what those mean is computed from them.
+"""The queries, for any engine that Ibis supports. They return counts, from which all statistics are computed.
 
-Bins are computed by products with powers of two, comparisons and whole numbers only, which are exact. So all engines
-return the same counts, and sums that differ by rounding at most.
+Bins are computed only with products with powers of two, comparisons and whole numbers, which are exact. So all engines
+return the same counts, and sums that differ at most by rounding.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def describe_times(table: ibis.Table) -> ibis.Table:
 def count_bins(table: ibis.Table, profiles: Mapping[str, ColumnProfile]) -> ibis.Table:
     """Rows by column, season and bin of its profile.
 
-    Columns: `column` (its place in `profiles`), `season`, `bin` (null where there is no value), `rows`, and `total`,
-    the sum of numeric values. A total that is not finite tells that a value is not.
+    Columns: `column` (its place in `profiles`), `season`, `bin` (null if there is no value), `rows`, and `total`, the
+    sum of numeric values. If a total is not finite, a value is not finite.
     """
     parts = [_count_column(table, name, profile, place) for place, (name, profile) in enumerate(profiles.items())]
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
@@ -80,7 +80,7 @@ def _season(table: ibis.Table, seasons: int) -> ibis.Value:
 
 
 def _bin(value: ibis.Value, profile: ColumnProfile) -> ibis.Value:
-    """Null where there is no value, which has to be said: `least` and `greatest` ignore nulls."""
+    """Null if there is no value, which must be explicit: `least` and `greatest` ignore nulls."""
     if profile.kind == "category":
         branches = [(value == category, number) for number, category in enumerate(profile.categories)]
         return ibis.cases((value.isnull(), ibis.null("int32")), *branches, else_=profile.bins - 1).cast("int32")

@@ -13,7 +13,7 @@ JSON_NAME, HTML_NAME = "report.json", "report.html"
 
 
 class Outcome(StrEnum):
-    """What an analysis finds. What prevents one is an error, and no outcome."""
+    """The result of an analysis. If an analysis is not possible, that is an error, not an outcome."""
 
     DRIFT = "drift"
     NO_DRIFT = "no drift"
@@ -27,7 +27,7 @@ class ColumnResult:
     role         `input` or `output`
     test         `kolmogorov-smirnov` or `chi-square`
     distance     of the Kolmogorov-Smirnov test, 0 to 1; None for categories
-    wasserstein  in standard deviations of the reference; None for categories, and where that deviates by nothing
+    wasserstein  in standard deviations of the reference; None for categories, and if the reference is constant
     p_value, adjusted_p_value  before and after Holm's adjustment over all tests of the report
     labels, reference_shares, window_shares  for a chart: shares of the rows by group of values
     """
@@ -75,7 +75,7 @@ class DriftReport:
     """The result of an analysis.
 
     start, end  of the window, in ISO 8601
-    run_id      the run that the reference is from
+    run_id      the run that logged the reference
     rows        inferences in the window
     seasons     parts of the week that are compared with the same part of the reference: 168, 24 or 1
     reasons     why the outcome is not `no drift`; one sentence each
@@ -104,7 +104,7 @@ def write(report: DriftReport, folder: Path) -> list[Path]:
 
 
 def read(content: bytes) -> DriftReport:
-    """The report of a `report.json`. Raises ValueError where it is none."""
+    """The report in a `report.json`. Raises ValueError if it is not valid."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(DriftReport).validate_json(content)

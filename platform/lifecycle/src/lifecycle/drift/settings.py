@@ -1,4 +1,4 @@
-"""Settings of the analysis of drift."""
+"""Settings of the drift analysis and of the collector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifecycle.core.settings import SECRETS_DIR
 
 
 class StoreSettings(BaseSettings):
-    """Where the inference log is; from `DRIFT_*`."""
+    """Where the inference log is stored; from `DRIFT_*`."""
 
     model_config = SettingsConfigDict(env_prefix="DRIFT_", extra="ignore")
 
@@ -22,15 +22,15 @@ class StoreSettings(BaseSettings):
         "wasbs://container@account.../path",
     )
     clock_tolerance: float = Field(
-        300, ge=0, description="seconds by which clocks may differ; later than that, a time is in the future"
+        300, ge=0, description="seconds by which clocks may differ; a time later than that is in the future"
     )
 
 
 class CollectorSettings(StoreSettings):
-    """How events get from serving into the store; from `DRIFT_*`."""
+    """How events are moved from serving to the store; from `DRIFT_*`."""
 
     collect_folder: Path = Field(
-        Path("collected"), description="the folder in which events wait for the store; on a disk of its own size"
+        Path("collected"), description="the folder in which events wait for the store; its disk needs room for them"
     )
     collect_interval: float = Field(
         300, gt=0, le=3600, description="seconds between two writes to the store, each of one file per model version"
@@ -38,8 +38,8 @@ class CollectorSettings(StoreSettings):
     collect_max_bytes: int = Field(
         64 << 20,
         ge=1 << 20,
-        description="bytes of events that wait, beyond which new ones are refused; writing them takes some 25 times "
-        "as much memory",
+        description="maximum bytes of waiting events, beyond which new ones are refused; writing them takes about 25 "
+        "times as much memory",
     )
     collect_max_body_bytes: int = Field(16 << 20, ge=1 << 10, description="maximum size of a request's body, in bytes")
 
@@ -53,10 +53,10 @@ class DriftSettings(StoreSettings):
         24,
         gt=1 / 60,
         le=24 * 92,
-        description="hours of the window that is analysed; it ends with the last full hour, one of less than an hour "
-        "with the last full minute",
+        description="hours of the analysed window; it ends with the last full hour, or with the last full minute if it "
+        "is shorter than an hour",
     )
-    min_rows: int = Field(500, ge=100, description="rows of a window below which the analysis is inconclusive")
+    min_rows: int = Field(500, ge=100, description="minimum rows of a window; with fewer, the analysis is inconclusive")
     false_alarm_rate: float = Field(
         1e-4,
         gt=0,
@@ -70,13 +70,13 @@ class DriftSettings(StoreSettings):
         0.02, ge=0, le=1, description="how far below the reference a significantly lower accuracy is drift"
     )
     spark_master: str = Field(
-        "", description="where queries run on Spark: `spark://...`, `k8s://...`, `local[2]`; in this process if unset"
+        "", description="Spark's address: `spark://...`, `k8s://...`, `local[2]`; queries run in this process if unset"
     )
     event_sink: str = Field(
-        "", description="where events of drift go: `http(s)://...` or `file:///...`; nowhere if unset"
+        "", description="where events of drift are sent: `http(s)://...` or `file:///...`; nowhere if unset"
     )
     event_token: SecretStr | None = Field(
-        None, min_length=16, description="the bearer token that the receiver of events asks for; none if unset"
+        None, min_length=16, description="the bearer token that the receiver of events requires; none if unset"
     )
 
     @field_validator("event_sink")

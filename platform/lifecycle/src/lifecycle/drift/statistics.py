@@ -1,6 +1,6 @@
-"""How far two distributions of counts are apart, and how surprising that is.
+"""How far apart two distributions of counts are, and how surprising that is.
 
-Counts come in bins, so every number below is computed from a few hundred integers, whatever ran the query.
+Counts are in bins, so every number below is computed from a few hundred integers, regardless of the engine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy import stats
 
 Counts = NDArray[np.float64]
 
-# Ten groups of equal numbers of reference rows: what the rules of thumb for PSI (0.1 moderate, 0.25 large) are for.
+# Ten groups of equal numbers of reference rows, as the rules of thumb for PSI (0.1 moderate, 0.25 large) assume.
 # N. Siddiqi, Credit Risk Scorecards, 2006, chapter 9.
 PSI_GROUPS = 10
 # Cochran's rule is 5; far out in the tail, where false alarms are rare, the approximation needs more.
@@ -54,7 +54,7 @@ class Sample:
 
 
 def weigh_seasons(counts: Counts, missing: Counts, window: Counts) -> Sample:
-    """The reference as it would be if its seasons were as frequent as the window's.
+    """The reference, weighted as if its seasons were as frequent as the window's.
 
     counts   the reference's, by season and bin
     missing  the reference's, by season
@@ -74,7 +74,7 @@ def weigh_seasons(counts: Counts, missing: Counts, window: Counts) -> Sample:
 def psi(reference: Sample, window: Sample, groups: NDArray[np.int64]) -> float:
     """The population stability index over groups of bins, with missing values as one more group.
 
-    Each group counts half a row more, so that an empty one leaves the index finite.
+    Each group counts half a row more, so that the index is finite even with an empty group.
     """
     first, second = (_add_half(_group_with_missing(sample, groups)) for sample in (reference, window))
     return float(((second - first) * np.log(second / first)).sum())
@@ -92,7 +92,7 @@ def kolmogorov_smirnov(reference: Sample, window: Sample) -> tuple[float, float]
     """The largest distance of the two cumulative distributions at the bins' edges, and its p-value.
 
     Between edges they may be further apart, and values may be tied; both make the test conservative. The p-value is
-    that of scipy.stats.ks_2samp.
+    from scipy.stats.ks_2samp.
     """
     distance = float(np.abs(np.cumsum(reference.shares) - np.cumsum(window.shares)).max())
     size = reference.valued_rows * window.valued_rows / (reference.valued_rows + window.valued_rows)
@@ -102,17 +102,17 @@ def kolmogorov_smirnov(reference: Sample, window: Sample) -> tuple[float, float]
 def wasserstein(reference: Sample, window: Sample, means: Counts, window_means: Counts) -> float:
     """The Wasserstein distance, in the column's unit, with each bin's rows at the mean of their values.
 
-    It is off by at most the mean distance of values from their bin's mean.
+    Its error is at most the mean distance of values from their bin's mean.
     """
     return float(stats.wasserstein_distance(means, window_means, reference.counts, window.counts))
 
 
 def chi_square(reference: Counts, window: Counts, reference_rows: float) -> float:
-    """The p-value of the chi-square test of homogeneity; 1 where nothing is left to compare.
+    """The p-value of the chi-square test of homogeneity; 1 if nothing is left to compare.
 
     reference_rows  the effective number of the reference's rows
 
-    The rarest categories are pooled until ten rows of each are expected; with two that are left, Yates's correction.
+    The rarest categories are pooled until ten rows of each are expected; if two are left, Yates's correction applies.
     """
     table = np.vstack([reference * (reference_rows / reference.sum()), window])
     table = table[:, np.argsort(table.sum(axis=0))]
@@ -131,7 +131,7 @@ def lower_share(reference: tuple[int, int], window: tuple[int, int]) -> float:
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values: all below a level together keep the probability of any false one below it.
+    """Holm's adjusted p-values: the probability that any below a level is false is at most that level.
 
     S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979.
     """

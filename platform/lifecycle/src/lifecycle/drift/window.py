@@ -1,6 +1,6 @@
 """The input of an analysis: the inference log of one model version in a window of time, and the outcomes since.
 
-Everything that makes it unusable is an InputError, since none of it may look like a window without drift.
+Anything that makes it unusable raises an InputError, since it must not look like a window without drift.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class WindowReader:
     """Reads from the store; files are downloaded into `scratch` unless the engine reads the store itself."""
 
     def __init__(self, store: ArtifactStore, engine: Engine, scratch: Path, tolerance: timedelta) -> None:
-        """`tolerance`: by how much clocks may differ."""
+        """`tolerance` is the time by which clocks may differ."""
         self._store = store
         self._engine = engine
         self._scratch = scratch
@@ -55,7 +55,7 @@ class WindowReader:
         table = self._read(folder, days)
         if table is None:
             raise InputError(
-                f"There is nothing in {window}: {self._store.locate(folder)} has no files of these days. Check that "
+                f"There is nothing in {window}: {self._store.locate(folder)} has no files for these days. Check that "
                 "the model is served with an inference log, and that the log is compacted."
             )
         _check_columns(window, table, reference)
@@ -63,7 +63,7 @@ class WindowReader:
         return queries.select_window(table, window.start, window.end)
 
     def read_outcomes(self, window: Window, output: ColumnProfile, now: datetime) -> ibis.Table | None:
-        """The outcomes that became known from the window's start until now; None when there are none."""
+        """The outcomes that became known from the window's start until now; None if there are none."""
         folder = layout.outcome_folder(window.model_version.model)
         start = window.start - self._tolerance
         table = self._read(folder, list(layout.days_between(start, now + self._tolerance)))
@@ -109,7 +109,7 @@ class WindowReader:
         last = datetime.combine(days[-1] + timedelta(days=1), datetime.min.time(), UTC)
         if earliest < first or latest >= last:
             raise InputError(
-                f"The files of {window} have rows of other days than their folders: from {earliest:%Y-%m-%d %H:%M} to "
+                f"The files of {window} have rows from other days than their folders: {earliest:%Y-%m-%d %H:%M} to "
                 f"{latest:%Y-%m-%d %H:%M} UTC. Write the log with `python -m lifecycle.drift compact`."
             )
 
@@ -138,7 +138,7 @@ def _check_columns(window: Window, table: ibis.Table, reference: ReferenceProfil
 
 
 def log_columns(reference: ReferenceProfile) -> dict[str, ColumnProfile]:
-    """The reference's profiles by the log's columns."""
+    """The reference's profiles, keyed by the log's columns."""
     return dict(_log_columns(reference))
 
 
@@ -157,7 +157,7 @@ def _check_types(subject: str, table: ibis.Table, expected: Mapping[str, str]) -
         found = schema[name]
         fits = found.is_timestamp() if type_name == "timestamp" else str(found).lstrip("!") == type_name
         if not fits:
-            raise InputError(f"The schema has changed: {name} is {found} in {subject}, and has to be {type_name}.")
+            raise InputError(f"The schema has changed: {name} is {found} in {subject}, and must be {type_name}.")
 
 
 def _type_name(profile: ColumnProfile) -> str:
@@ -169,5 +169,5 @@ def _format(time: datetime) -> str:
 
 
 def _to_utc(value: datetime) -> datetime:
-    """Spark returns times without a zone, in its session's, which is UTC."""
+    """Spark returns times without a zone, in the time zone of its session, which is UTC."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value

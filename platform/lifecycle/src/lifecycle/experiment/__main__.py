@@ -41,7 +41,7 @@ from lifecycle.experiment.writer import Writer
 from lifecycle.gitops.criteria import Criteria
 from lifecycle.gitops.experiments import DAY, DefinitionsError, Experiment, parse
 
-# Where router and writer share a core, requests come first.
+# If router and writer share a core, requests have priority.
 _WRITER_NICENESS = 10
 
 
@@ -59,43 +59,52 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="route requests to champion and challenger")
     serve.set_defaults(run=_serve)
-    write = commands.add_parser("write", help="write what waits in the spool to the store")
-    write.add_argument("--once", action="store_true", help="end when nothing waits")
+    write = commands.add_parser("write", help="write the records in the spool to the store")
+    write.add_argument("--once", action="store_true", help="exit when the spool is empty")
     write.set_defaults(run=_write)
     results = commands.add_parser("results", help="join an experiment's predictions and outcomes, and count them")
     results.add_argument("experiment")
-    results.add_argument("--window-days", type=float, default=7.0, help="days in which an outcome counts (7)")
+    results.add_argument(
+        "--window-days",
+        type=float,
+        default=7.0,
+        help="days after a prediction in which its outcome counts (default: 7)",
+    )
     results.set_defaults(run=_show_results)
-    plan = commands.add_parser("plan", help="how many users and days an experiment takes")
+    plan = commands.add_parser("plan", help="show how many users and days an experiment needs")
     plan.add_argument("experiment")
     plan.add_argument("--users-per-day", type=float, required=True, help="new users of both variants")
-    plan.add_argument("--mean", type=float, help="the champion's share of ones, for a binary outcome")
+    plan.add_argument("--mean", type=float, help="for a binary outcome: the champion's share of ones")
     plan.add_argument(
         "--deviation",
         type=float,
-        help="the standard deviation over users, for a continuous outcome; for latency, of the seconds' logarithm",
+        help="for a continuous outcome: its standard deviation over users; for latency, that of the log of seconds",
     )
     plan.set_defaults(run=_plan)
     analyse = commands.add_parser("analyse", help="compare the variants, say what to do, and write a report")
     analyse.add_argument("experiment")
-    analyse.add_argument("--report", type=Path, default=Path("."), help="the report's folder (this one)")
-    analyse.add_argument("--covariate", type=Path, help="a CSV file with what was known of users before: covariate.py")
-    analyse.add_argument("--since", type=_parse_time, metavar="TIME", help="ignore earlier predictions (none)")
-    analyse.add_argument("--until", type=_parse_time, metavar="TIME", help="ignore what is later, in ISO 8601 (now)")
+    analyse.add_argument(
+        "--report", type=Path, default=Path("."), help="the report's folder (default: the current one)"
+    )
+    analyse.add_argument("--covariate", type=Path, help="a CSV file of users' data from before the experiment")
+    analyse.add_argument("--since", type=_parse_time, metavar="TIME", help="ignore earlier predictions, in ISO 8601")
+    analyse.add_argument(
+        "--until", type=_parse_time, metavar="TIME", help="ignore later records, in ISO 8601 (default: now)"
+    )
     analyse.set_defaults(run=_analyse)
-    decide = commands.add_parser("decide", help="analyse running experiments, and let rollouts act upon the verdicts")
+    decide = commands.add_parser("decide", help="analyse running experiments, and write decisions that rollouts act on")
     which = decide.add_mutually_exclusive_group(required=True)
-    which.add_argument("experiment", nargs="?", help="a running one")
-    which.add_argument("--all", action="store_true", help="all that run, whatever becomes of others")
+    which.add_argument("experiment", nargs="?", help="the name of a running experiment")
+    which.add_argument("--all", action="store_true", help="all running experiments; a failure does not stop the others")
     decide.set_defaults(run=_decide)
-    check = commands.add_parser("check", help="check an experiments' file, before it is committed")
+    check = commands.add_parser("check", help="check an experiments file before it is committed")
     check.add_argument("file", type=Path)
     check.set_defaults(run=_check)
     return parser
 
 
 def _serve(options: argparse.Namespace) -> None:  # noqa: ARG001
-    from lifecycle.experiment import server  # with libraries that the writer does without
+    from lifecycle.experiment import server  # imports libraries that the writer does not need
 
     with observe("experiment-router"):
         server.run(read_settings(RouterSettings), read_settings(SpoolSettings))
@@ -144,7 +153,7 @@ def _plan(options: argparse.Namespace) -> None:
     if not planned.fits:
         print(
             f"That is more than criteria.maximum_days, {criteria.maximum_days:g}: raise challenger_percent towards 50, "
-            "the minimum effect or the maximum."
+            "or raise the minimum effect or maximum_days."
         )
 
 
@@ -166,7 +175,7 @@ def _analyse(options: argparse.Namespace) -> None:
 
 
 def _decide(options: argparse.Namespace) -> None:
-    """Raises DecisionError at the end where an experiment could not be decided on."""
+    """Raises DecisionError at the end if an experiment could not be decided on."""
     from lifecycle.core import ModelRegistry
     from lifecycle.experiment.decisions import Decider, DecisionError
 
@@ -188,14 +197,14 @@ def _decide(options: argparse.Namespace) -> None:
 
 
 def _find_running(path: Path, name: str | None) -> list[Experiment]:
-    """All experiments that run, or one. Without a file there are none: whatever syncs it from git may come up later."""
+    """All running experiments, or one. Without a file there are none: the sync from git may create it later."""
     if name is None and not path.exists() and path.parent.is_dir():
         print(f"There are no experiments until {path} appears.")
         return []
     running = parse(_read(path), str(path)).running.values()
     found = [experiment for experiment in running if name in (None, experiment.name)]
     if name is not None and not found:
-        raise DefinitionsError(f"{path} has no running experiment {name!r}; there are: {_join(running)}")
+        raise DefinitionsError(f"{path} has no running experiment {name!r}; running experiments: {_join(running)}")
     return found
 
 
@@ -204,7 +213,7 @@ def _join(experiments: Iterable[Experiment]) -> str:
 
 
 def _find_experiment(name: str) -> tuple[Experiment, Criteria]:
-    """Of the file that EXPERIMENT_FILE names."""
+    """An experiment from the file that EXPERIMENT_FILE names."""
     from lifecycle.experiment.analysis import find_experiment
 
     path = read_settings(FileSettings).file

@@ -19,7 +19,7 @@ from lifecycle.experiment.verdict import Verdict, decide
 from lifecycle.gitops.criteria import Criteria
 from lifecycle.gitops.experiments import DAY, Definitions, Experiment
 
-_MAX_LOOKS = 60  # of the report's history
+_MAX_LOOKS = 60  # in the report's history
 
 
 class AnalysisError(LifecycleError):
@@ -28,9 +28,9 @@ class AnalysisError(LifecycleError):
 
 @dataclass(frozen=True)
 class Look:
-    """What an analysis at that time, in seconds since 1970, would have found of the outcome that decides.
+    """What an analysis at a time, in seconds since 1970, would have found about the outcome that decides.
 
-    users  of challenger and champion with a value
+    users  the numbers of users with a value, of challenger and champion
     """
 
     time: float
@@ -42,10 +42,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Findings:
-    """What users' numbers say.
+    """The results from all users' values.
 
     closed       users whose window has closed: the others do not count yet
-    started      the first prediction, in seconds since 1970; None where there is none
+    started      the first prediction, in seconds since 1970; None if there is none
     comparisons  the outcome that decides, then the guardrails
     """
 
@@ -75,7 +75,7 @@ def find_experiment(definitions: Definitions, name: str, source: str) -> tuple[E
     experiment = definitions.by_name.get(name)
     if experiment is None:
         known = ", ".join(definitions.by_name) or "none"
-        raise AnalysisError(f"{source} has no experiment {name!r}; there are: {known}")
+        raise AnalysisError(f"{source} has no experiment {name!r}; known experiments: {known}")
     if experiment.criteria is None:
         raise AnalysisError(f"The experiment {name} has no criteria: add them to its entry in {source}")
     return experiment, experiment.criteria
@@ -89,10 +89,10 @@ def analyse(
     observations: Sequence[Observation] | None = None,
     since: float = -math.inf,
 ) -> Analysis:
-    """Analyse what happened until a time, in seconds since 1970.
+    """Analyse the records until a time, in seconds since 1970.
 
     observations  of a covariate
-    since         predictions before it do not count, such as those without a challenger, or with an earlier one
+    since         earlier predictions do not count, such as those without a challenger, or with an earlier one
     """
     measures = find_measures(experiment, criteria)
     results = (each for each in results if not isinstance(each, Prediction) or each.time >= since)
@@ -114,7 +114,7 @@ def analyse(
 
 
 def evaluate(users: Users, measures: Sequence[Measure], criteria: Criteria, until: float) -> Findings:
-    """Figures and verdict of users, all of whom have come in until the given time."""
+    """Figures and verdict for users, all of whom have entered before `until`."""
     closed = users.select(users.closed <= until)
     started = float(users.first.min()) if len(users) else None
     checks = check_ratios(users, closed, measures)
@@ -124,14 +124,14 @@ def evaluate(users: Users, measures: Sequence[Measure], criteria: Criteria, unti
 
 
 def _compare(measure: Measure, closed: Users, criteria: Criteria) -> Comparison:
-    """Guardrails share the level, so that all of them together keep it. A covariate is one of the outcome."""
+    """Guardrails share the level, so that it holds for all together. A covariate applies only to the outcome."""
     if measure.role == OUTCOME:
         return compare(measure, closed, criteria.level, closed.covariate)
     return compare(measure, closed, criteria.level / len(criteria.guardrails))
 
 
 def _look_back(users: Users, measures: Sequence[Measure], criteria: Criteria, until: float) -> Iterator[Look]:
-    """At the same distances since the first user's window closed."""
+    """Looks at equal intervals since the first user's window closed."""
     if not len(users) or users.closed.min() > until:
         return
     for time in np.linspace(users.closed.min(), until, _MAX_LOOKS):

@@ -1,14 +1,14 @@
 """The router's HTTP interface.
 
-    POST /v2/models/<model>/infer                   a prediction, by champion or challenger; the bodies are theirs
+    POST /v2/models/<model>/infer                   a prediction by champion or challenger; bodies are passed unchanged
     GET  /v2/models/<model>, .../ready              the champion's metadata and readiness
     GET  /ab-test/experiments/<name>/assignment     the variant of the user in the header x-user-id
     POST /ab-test/outcomes                          outcomes of earlier predictions
     GET  /ab-test/stats                             what this process has counted
     GET  /health, /ready, /metrics
 
-Responses to predictions have the headers x-request-id, and in an experiment x-experiment, x-variant, and x-fallback
-where the champion answered for the challenger.
+Responses to predictions have the header x-request-id, in an experiment also x-experiment and x-variant, and x-fallback
+if the champion answered for the challenger.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Api:
             Route("/ab-test/outcomes", self._accept_outcomes, methods=["POST"]),
             Route("/ab-test/stats", self._show_stats),
             Route("/health", _report_health),
-            Route("/ready", _report_health),  # it listens only after it has read the experiments
+            Route("/ready", _report_health),  # the server listens only after it has read the experiments
             Route("/metrics", _report_metrics),
         ]
         return Starlette(routes=routes, exception_handlers=_HANDLERS, lifespan=lifespan)
@@ -113,7 +113,7 @@ class Api:
         return _json(summarize(self._definitions))
 
     async def _forward(self, request: Request) -> backends.Request:
-        """The request as a service gets it. Raises HTTPException for what is none of a model."""
+        """The request that is sent to a service. Raises HTTPException if its path is not one of a model."""
         try:
             check_name(request.path_params["model"])
         except InvalidNameError as error:
@@ -137,7 +137,7 @@ class Api:
         experiment = self._definitions.current.by_name.get(name)
         if experiment is None:
             known = ", ".join(self._definitions.current.by_name) or "none"
-            raise HTTPException(404, f"there is no experiment of that name; there are: {known}")
+            raise HTTPException(404, f"there is no experiment with this name; known experiments: {known}")
         return experiment
 
 
@@ -159,7 +159,7 @@ async def _handle_outcome_error(request: Request, error: OutcomeError) -> Respon
 
 async def _handle_spool_error(request: Request, error: SpoolError) -> Response:  # noqa: ARG001
     return _json(
-        {"error": f"the outcomes were not stored, send them again: {error}"}, 503, {"retry-after": _RETRY_AFTER}
+        {"error": f"the outcomes were not stored; send them again: {error}"}, 503, {"retry-after": _RETRY_AFTER}
     )
 
 
@@ -168,12 +168,12 @@ async def _handle_slow_body(request: Request, error: BodyTooSlowError) -> Respon
 
 
 async def _handle_crowd(request: Request, error: TooManyBodiesError) -> Response:  # noqa: ARG001
-    detail = "as many large bodies as may be are in memory; send the request again"
+    detail = "this router has reached its limit of large bodies; send the request again"
     return _json({"error": detail}, 503, {"retry-after": _RETRY_AFTER})
 
 
 async def _handle_malformed_body(request: Request, error: MalformedBodyError) -> Response:  # noqa: ARG001
-    return _json({"error": "the body is not what the headers say"}, 400)
+    return _json({"error": "the body does not match the headers"}, 400)
 
 
 async def _handle_disconnect(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001

@@ -13,7 +13,7 @@ from lifecycle.core import tracing
 from lifecycle.experiment.http_client import Headers, HttpClient, Origin
 from lifecycle.gitops.manifests import service_name
 
-# Those of one connection (RFC 9110, section 7.6.1), and those that each hop writes itself.
+# Headers of one connection (RFC 9110, section 7.6.1), and headers that each hop writes itself.
 _OWN_HEADERS = frozenset(
     {
         b"connection",
@@ -38,7 +38,7 @@ TIMEOUT, CONNECTION = "timeout", "connection"
 
 
 class BackendError(Exception):
-    """A service gave no response; `reason` is one word for metrics."""
+    """A service returned no response; `reason` is one word for metrics."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class BackendError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is passed to a service. `path` has its query."""
+    """A request to a service. `path` includes the query."""
 
     method: str
     path: bytes
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What a service responded; headers without those of the connection."""
+    """A service's response, without the headers of the connection."""
 
     status: int
     headers: Headers
@@ -90,7 +90,7 @@ class Backends:
 
 
 class _Service(NamedTuple):
-    """An origin, what the header `host` has of it, and what its paths begin with."""
+    """An origin, its value for the header `host`, and the prefix of its paths."""
 
     origin: Origin
     host: bytes
@@ -106,7 +106,7 @@ def _locate(url: str) -> _Service:
 
 
 def _write(service: _Service, request: Request) -> bytes:
-    """As the connection has it. No line ends within a header: they come from a parser of lines."""
+    """The request's bytes. Headers contain no line ends, since a parser has split them into lines."""
     lines = [
         b"%b %b%b HTTP/1.1" % (request.method.encode(), service.prefix, request.path),
         b"host: %b" % service.host,
@@ -116,7 +116,7 @@ def _write(service: _Service, request: Request) -> bytes:
     headers = request.headers
     traced: dict[str, str] = {}
     tracing.inject(traced)
-    if traced:  # the service's span is a child of this request's, rather than of the client's
+    if traced:  # the service's span is a child of this request's span, not of the client's
         headers = [pair for pair in headers if pair[0] not in _TRACE_HEADERS]
         headers += [(name.encode(), value.encode()) for name, value in traced.items()]
     lines += [b"%b: %b" % pair for pair in headers]
@@ -124,5 +124,5 @@ def _write(service: _Service, request: Request) -> bytes:
 
 
 def select_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Those that are passed on; their names are in lower case."""
+    """The headers that are passed on; their names are in lower case."""
     return [pair for pair in headers if pair[0] not in _OWN_HEADERS]

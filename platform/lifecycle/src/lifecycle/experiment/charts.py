@@ -13,12 +13,12 @@ from lifecycle.experiment.statistics import Interval
 WIDTH, HEIGHT = 720.0, 220.0  # of the history, in pixels
 ROW_WIDTH = 480.0  # of a comparison
 _MARGIN = 0.08  # of the range, left empty on each side
-_WIDEST = 5.0  # times the last interval's width: the first ones are so much wider that nothing else could be seen
+_WIDEST = 5.0  # times the last interval's width: the first ones are so much wider that they would hide all others
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values from `low` to `high` to 0 to `length`, or the other way round; what is outside, to the nearer end."""
+    """Maps values from `low` to `high` to 0 to `length`, or in reverse; values outside map to the nearer end."""
 
     low: float
     high: float
@@ -32,7 +32,7 @@ class Scale:
 
     @classmethod
     def around(cls, values: Sequence[float], length: float, *, is_upward: bool = False) -> Scale:
-        """One on which all values can be seen."""
+        """A scale on which all values are visible."""
         low, high = min(values), max(values)
         margin = _MARGIN * (high - low) or 1.0
         return cls(low - margin, high + margin, length, is_upward)
@@ -40,7 +40,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Bar:
-    """A comparison's intervals, as (from, to); `zero` is no difference, `threshold` that of the criteria."""
+    """A comparison's intervals, as (from, to); `zero` marks no difference, `threshold` the criteria's threshold."""
 
     zero: float
     threshold: float
@@ -51,7 +51,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Curve:
-    """The history: points `x,y` of the estimate and around the confidence sequence; heights of the two lines."""
+    """The history: points `x,y` of the estimate and the outline of the confidence sequence; heights of the lines."""
 
     estimate: str
     band: str

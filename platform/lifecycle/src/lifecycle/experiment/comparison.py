@@ -1,4 +1,4 @@
-"""Compares the variants of one experiment: each measure, and whether the users are those that the shares would give."""
+"""Compares the variants of one experiment: each measure, and whether the numbers of users fit the shares."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lifecycle.experiment.statistics import Floats, Interval, Sample, Stratum, l
 from lifecycle.experiment.users import Mask, Users
 from lifecycle.gitops.experiments import BUCKETS
 
-# A mismatch makes every figure doubtful, so a false one has to be rare; a true one only takes some more users to be
-# found: of 48 instead of 50 %, some 20,000. Causes: A. Fabijan et al., Diagnosing Sample Ratio Mismatch in Online
-# Controlled Experiments, KDD 2019, https://doi.org/10.1145/3292500.3330722.
+# A mismatch makes every figure doubtful, so a false one must be rare. Finding a true one then only needs some more
+# users: 20,000 if the share is 48 instead of 50 %. Causes: A. Fabijan et al., Diagnosing Sample Ratio Mismatch in
+# Online Controlled Experiments, KDD 2019, https://doi.org/10.1145/3292500.3330722.
 MISMATCH_LEVEL = 0.0005
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A measure's difference; all numbers are on the measure's own scale, differences those to the champion.
+    """The difference of a measure; all numbers are on the measure's own scale, differences are from the champion.
 
-    users     of challenger and champion with a value
-    means     theirs, over strata; None where too little is known for a difference
+    users     the numbers of users with a value, of challenger and champion
+    means     of challenger and champion, over strata; None if too little is known for a difference
     once      holds for one look at a planned size
     any_time  holds for any number of looks
     """
@@ -46,7 +46,7 @@ class Comparison:
 
     @property
     def improvement_range(self) -> tuple[float, float] | None:
-        """Where that is, at any time."""
+        """The range of the improvement, at any time."""
         if self.any_time is None:
             return None
         low, high = self.any_time.low, self.any_time.high
@@ -55,10 +55,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class RatioCheck:
-    """Whether the users' numbers are as the shares say.
+    """Whether the numbers of users fit the shares.
 
     subject   which users: `users`, or `users with <outcome>`
-    expected  the challenger's users, of as many of both
+    expected  the expected number of the challenger's users, for the same total
     evidence  the logarithm of an e-process
     """
 
@@ -92,7 +92,7 @@ def compare(measure: Measure, users: Users, level: float, known_before: Floats |
 
 
 def check_ratios(users: Users, closed: Users, measures: Sequence[Measure]) -> list[RatioCheck]:
-    """Of all users, and of those whose outcomes are known: outcomes that only one variant lacks would bias its mean."""
+    """Check all users, and the users with outcomes: if only one variant lacked outcomes, its mean would be biased."""
     subjects = [("users", users)]
     for measure in measures:
         if measure.is_reported:
@@ -112,7 +112,7 @@ def _check_ratio(subject: str, users: Users) -> RatioCheck:
 
 
 def _stratify(measure: Measure, users: Users, values: Floats, known: Mask) -> Iterator[Stratum]:
-    """Those strata in which both variants have the two values that a variance takes."""
+    """The strata in which both variants have the two values that a variance needs."""
     for _, mask in _split(users):
         challenger = values[mask & known & users.is_challenger]
         champion = values[mask & known & ~users.is_challenger]

@@ -21,18 +21,18 @@ from lifecycle.experiment.store import ASSIGNMENTS, RESULTS, RejectedError, Unav
 
 # Operations of a transactional batch: https://learn.microsoft.com/azure/cosmos-db/concepts-limits#per-request-limits
 _MAX_BATCH = 100
-# What no repetition changes: https://learn.microsoft.com/rest/api/cosmos-db/http-status-codes-for-cosmosdb
+# Errors that a retry cannot resolve: https://learn.microsoft.com/rest/api/cosmos-db/http-status-codes-for-cosmosdb
 _REJECTED = (400, 413)
 _THROTTLED = 429
 _RETRY_AFTER = "x-ms-retry-after-ms"
-# The writer backs off itself, for as long as it takes. The SDK takes 0 for its default, which is 9.
+# The writer itself backs off, for as long as necessary. The SDK would replace 0 with its default, which is 9.
 _OPTIONS: dict[str, Any] = {"retry_total": 1, "retry_throttle_total": 1, "connection_timeout": 5, "read_timeout": 10}
 
 Item = dict[str, Any]
 
 
 class CosmosDbStore:
-    """Implements Store. It connects when it is first used: an account that is away does not keep a process from it."""
+    """Implements Store. It connects on first use, so a process can start while the account is unavailable."""
 
     def __init__(self, endpoint: str, database: str, credential: TokenCredential | None = None) -> None:
         """`credential` is by default the process's own identity."""
@@ -47,7 +47,7 @@ class CosmosDbStore:
         by_shard: dict[str, list[Item]] = {}
         with self._translate_errors():
             for record in records:
-                if isinstance(record, Assignment):  # each is in a partition of its own
+                if isinstance(record, Assignment):  # each is in its own partition
                     self._container(ASSIGNMENTS).upsert_item(to_item(record))
                 else:
                     by_shard.setdefault(record.shard, []).append(to_item(record))
@@ -101,7 +101,7 @@ class CosmosDbStore:
 
 
 def to_item(record: Record) -> Item:
-    """The record with what Cosmos DB needs."""
+    """The record as an item, with the fields that Cosmos DB needs."""
     item = {"id": record.recorded, **to_document(record)}
     return item if isinstance(record, Assignment) else {**item, "shard": record.shard}
 

@@ -1,12 +1,12 @@
-"""CUPED: what was known of users before the experiment explains a part of how they differ, which is then subtracted.
+"""CUPED: data about users from before the experiment explains part of their differences, which is then subtracted.
 
 A. Deng et al., Improving the Sensitivity of Online Controlled Experiments by Utilizing Pre-Experiment Data, WSDM 2013,
 https://doi.org/10.1145/2433396.2433413. With a correlation r between covariate and measure, a comparison needs 1 - r^2
 of the users.
 
-A covariate that the variant may have changed would hide what the variant does, so only values from before a user's
+A covariate that the variant may have changed would hide the variant's effect, so only values from before a user's
 first prediction count. The file is CSV with the header `user,time,value`: a pseudonym as in the store, seconds since
-1970 and a number; of several, the mean counts.
+1970 and a number; if a user has several numbers, their mean counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HEADER = ["user", "time", "value"]
 
 
 class CovariateError(LifecycleError):
-    """The file cannot be read, or is none of a covariate."""
+    """The file cannot be read, or is not a covariate file."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Observation:
 
 @dataclass(frozen=True)
 class Covariate:
-    """Values by user, in the users' order, NaN where there is none; `late` are observations that were not before."""
+    """One value per user, in the users' order, NaN if there is none; `late` counts observations that came too late."""
 
     values: Floats
     late: int
 
     @property
     def users(self) -> int:
-        """How many have a value."""
+        """How many users have a value."""
         return int(np.isfinite(self.values).sum())
 
 
@@ -59,12 +59,12 @@ def read(path: Path) -> list[Observation]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             if next(rows, None) != _HEADER:
-                raise CovariateError(f"{path} has to begin with the line {','.join(_HEADER)}: add that")
+                raise CovariateError(f"{path} must begin with the line {','.join(_HEADER)}: add it")
             return [_parse(path, rows.line_num, row) for row in rows]
     except OSError as error:
         raise CovariateError(f"{path} cannot be read: {error.strerror}; pass the path of a file") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise CovariateError(f"{path} is no CSV in UTF-8: {error}; correct it") from None
+        raise CovariateError(f"{path} is not a CSV file in UTF-8: {error}; correct it") from None
 
 
 def match(users: Users, observations: Iterable[Observation]) -> Covariate:
@@ -84,10 +84,10 @@ def match(users: Users, observations: Iterable[Observation]) -> Covariate:
 
 
 def adjust(values: Floats, covariate: Floats) -> Floats:
-    """The values without what the covariate explains; on average over all users they are as before.
+    """The values without the part that the covariate explains; their mean over all users is unchanged.
 
-    Both are of the users of all variants, since the coefficient has to be the same for all. Users without a covariate
-    stay as they are.
+    Both arrays have the users of all variants, since the coefficient must be the same for all. Values of users without
+    a covariate are unchanged.
     """
     known = np.isfinite(covariate) & np.isfinite(values)
     if known.sum() < 3 or covariate[known].std() == 0:
@@ -103,7 +103,7 @@ def _parse(path: Path, line: int, row: list[str]) -> Observation:
         observation = Observation(user, float(time), float(value))
     except ValueError:
         raise CovariateError(
-            f"{path}, line {line}: {','.join(row)!r} is no user, time and number; correct it"
+            f"{path}, line {line}: {','.join(row)!r} is not a user, a time and a number; correct it"
         ) from None
     if not (math.isfinite(observation.time) and math.isfinite(observation.value)):
         raise CovariateError(f"{path}, line {line}: {','.join(row)!r} has a number that is not finite; remove the line")

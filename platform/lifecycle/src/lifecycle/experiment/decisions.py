@@ -1,7 +1,7 @@
-"""From verdicts to decisions: what an analysis says of the challenger is written to its version in the registry.
+"""From verdicts to decisions: an analysis's verdict on a challenger is written to its version in the registry.
 
-The rollout acts upon it: `promote` lets it go on, `stop` rolls it back, and both are final. Anything else is written
-when what is said changes, not its figures, so that people see what is missing.
+The rollout acts on it: after `promote` it continues, after `stop` it rolls back, and both are final. Any other verdict
+is written if its reasons change, other than in their figures, so that people see what is missing.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Decider:
         self._clock = clock
 
     def decide(self, experiment: Experiment) -> str:
-        """Analyse a running experiment, and write what it says; returns that for people.
+        """Analyse a running experiment, and write the decision; returns a message for people.
 
         The report and the notification come before the decision: an attempt that fails in between is repeated.
         Raises RegistryError, StoreError.
@@ -66,7 +66,7 @@ class Decider:
             return "no criteria, so people decide"
         found = self._participations.find_latest(experiment.model, experiment.name)
         if found is None or not found.is_current:  # none yet, or its rollout is over
-            return f"no challenger of {experiment.model} takes part; a rollout lets one in when its service answers"
+            return f"no challenger of {experiment.model} takes part; a rollout enters one when its service answers"
         if found.is_decided and found.decision is not None:
             return f"{found.decision.action}, as decided for version {found.version}: {found.decision.reasons}"
         until = self._clock()
@@ -87,7 +87,7 @@ class Decider:
         self._participations.decide(participation, verdict.action, verdict.reasons, analysis.until)
 
     def _log_report(self, participation: Participation, analysis: Analysis) -> None:
-        """Beside the version's other artifacts, in its run. A version without one has no place for it."""
+        """Log the report to the version's run, with its other artifacts; a version without a run has no report."""
         version = self._registry.find_version(participation.model, participation.version)
         run_id = version.model_version.lineage.run_id if version else ""
         if not run_id:

@@ -1,4 +1,4 @@
-"""The experiments' file as a router has it: a file that changes beside it, and may be invalid for a while."""
+"""The router's view of the experiments file, which changes while the router runs, and may be invalid for a while."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _log = logging.getLogger(__name__)
 
 
 class DefinitionsFile:
-    """The file, read again when it has changed. An invalid one leaves the last valid one in force.
+    """The file, which is read again when it has changed. While it is invalid, its last valid content stays in force.
 
-    `backup` keeps that for a process that starts when the file is invalid. Where there is neither file nor backup, but
-    the file's folder, there are no experiments yet: whatever syncs the file from git may come up after the router.
+    `backup` stores that content for a process that starts while the file is invalid. If there is neither file nor
+    backup, but the file's folder, there are no experiments yet: the sync from git may create it later.
     """
 
     def __init__(self, path: Path, backup: Path) -> None:
-        """Raises DefinitionsError when neither the file nor the backup is valid, or the file's folder is missing."""
+        """Raises DefinitionsError if neither the file nor the backup is valid, or the file's folder is missing."""
         self._path = path
         self._backup = backup
         self._content: bytes | None = None
         self.problem = ""
-        """Why the file, as it is, is not in force; empty when it is."""
+        """Why the current file is not in force; empty if it is."""
         self.current = Definitions()
         if not self.reload():
             self.current = self._read_backup()
 
     def reload(self) -> bool:
-        """Read the file if it has changed; returns whether the file, as it is, is in force."""
+        """Read the file if it has changed; returns whether the current file is in force."""
         try:
             content = self._path.read_bytes()
             if content == self._content:
@@ -49,7 +49,7 @@ class DefinitionsFile:
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:
-            _log.error("The experiments stay as they were: %s", problem)
+            _log.error("The experiments remain unchanged: %s", problem)
         self.problem = problem
 
     def _read_backup(self) -> Definitions:
@@ -64,10 +64,10 @@ class DefinitionsFile:
         return definitions
 
     def _write_backup(self, content: bytes) -> None:
-        """In one step, so that it is valid whenever this process ends."""
+        """Replace the backup in one step, so that it is valid even if this process ends in between."""
         draft = self._backup.with_suffix(".draft")
         try:
             draft.write_bytes(content)
             draft.replace(self._backup)
         except OSError as error:
-            _log.warning("%s cannot be written (%s): it is needed only where the file is invalid", draft, error)
+            _log.warning("%s cannot be written (%s): it is needed only if the file is invalid", draft, error)

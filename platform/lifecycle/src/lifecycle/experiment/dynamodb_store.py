@@ -1,7 +1,7 @@
 """The store in two DynamoDB tables, whose keys infra/aws/experiments.py declares.
 
-An item is its keys and the record as JSON text: DynamoDB's own numbers do not hold every float. Where records are kept
-for a limited time, it also has the second at which DynamoDB deletes it.
+An item is its keys and the record as JSON text: DynamoDB's own numbers cannot represent every float. If records are
+kept for a limited time, it also has the second at which DynamoDB deletes it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException", "LimitExceededException"}
 )
 _REJECTED = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"})
-# The writer backs off itself, for as long as it takes.
+# The writer itself backs off, for as long as necessary.
 _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
 
 EXPIRY = "expires"  # the attribute that infra/aws/experiments.py declares, in seconds since 1970
@@ -39,7 +39,7 @@ class DynamoDbStore:
     """Implements Store."""
 
     def __init__(self, prefix: str, retention_days: int | None = None) -> None:
-        """Raises UnavailableError when no region is configured."""
+        """Raises UnavailableError if no region is configured."""
         self._prefix = prefix
         self._retention = retention_days * _DAY if retention_days else None
         with self._translate_errors():
@@ -55,7 +55,7 @@ class DynamoDbStore:
                 unprocessed = self._client.batch_write_item(RequestItems=requests)["UnprocessedItems"]
             if unprocessed:
                 left = sum(map(len, unprocessed.values()))
-                raise UnavailableError(f"DynamoDB throttles: {left} of {len(batch)} items were not taken", "throttled")
+                raise UnavailableError(f"DynamoDB throttles: {left} of {len(batch)} items not written", "throttled")
 
     def read_assignments(self, experiment: str, user: str) -> list[Assignment]:
         condition = "#user = :user AND begins_with(recorded, :experiment)"

@@ -1,7 +1,7 @@
-"""A client of services over HTTP/1.1 that keeps its connections, and does nothing besides.
+"""A minimal client for services over HTTP/1.1 with keep-alive connections.
 
-What the router adds to a request is mostly the processor time of its own HTTP. This client parses in C, as the server
-does, and has neither cookies, redirects, proxies nor compression, none of which a router may have.
+Most of the time that the router adds to a request is processor time for its own HTTP. This client parses in C, as the
+server does, and has no cookies, redirects, proxies or compression, none of which a router may handle itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Origin(NamedTuple):
 
 
 class Response(NamedTuple):
-    """All of a response; names of headers are in lower case."""
+    """A whole response; names of headers are in lower case."""
 
     status: int
     headers: Headers
@@ -50,9 +50,9 @@ class HttpClient:
     async def send(self, origin: Origin, request: bytes, *, is_head: bool = False) -> Response:
         """The response to a request, which is passed as its bytes; `is_head` says that its method is HEAD.
 
-        A kept connection that the server has closed meanwhile is replaced once: a request may be repeated.
-        Raises OSError where there is no connection, or where it ends before the response does. A caller that is
-        cancelled ends the connection.
+        If the server has closed a keep-alive connection meanwhile, the request is repeated once on a new one. Raises
+        OSError if there is no connection, or if it ends before the response does. Cancelling the call ends the
+        connection.
         """
         connection = self._take(origin)
         if connection is not None:
@@ -64,24 +64,24 @@ class HttpClient:
         return await connection.exchange(request, is_head)
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the idle connections."""
         for connections in self._idle.values():
             for connection in connections:
                 connection.close()
 
     def keep(self, origin: Origin, connection: _Connection) -> None:
-        """For the next request, for a while."""
+        """Keep a connection for the next request, for a while."""
         timer = asyncio.get_running_loop().call_later(_KEEP_ALIVE, connection.close)
         self._idle.setdefault(origin, {})[connection] = timer
 
     def forget(self, origin: Origin, connection: _Connection) -> None:
-        """It has ended."""
+        """Remove a connection that has ended."""
         timer = self._idle.get(origin, {}).pop(connection, None)
         if timer is not None:
             timer.cancel()
 
     def _take(self, origin: Origin) -> _Connection | None:
-        """The connection that was used last, so that those which are not needed expire."""
+        """The most recently used connection, so that connections which are not needed expire."""
         connections = self._idle.get(origin)
         while connections:
             connection, timer = connections.popitem()
@@ -108,7 +108,7 @@ class _Connection(asyncio.Protocol):
         self._client = client
         self._origin = origin
         self._parser = httptools.HttpResponseParser(self)
-        self._response: asyncio.Future[Response] | None = None  # what a request waits for
+        self._response: asyncio.Future[Response] | None = None  # which a request waits for
         self._is_head = self._has_begun = self._has_headers = False
         self._headers: Headers = []
         self._body: list[bytes] = []
@@ -126,14 +126,14 @@ class _Connection(asyncio.Protocol):
         try:
             return await response
         finally:
-            if self._response is response:  # there is no whole one: what comes later must answer no other request
+            if self._response is response:  # it is incomplete: the rest must not become the response to another request
                 self._response = None
                 self._transport.abort()
 
     def close(self) -> None:
         self._transport.close()
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -157,11 +157,11 @@ class _Connection(asyncio.Protocol):
         else:
             self._fail(_StaleError("the connection ended without a response"))
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         if self._response is None:
-            raise ConnectionError("nobody has asked for a response")
+            raise ConnectionError("the service sent a response without a request")
         self._headers, self._body, self._has_headers = [], [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -171,7 +171,7 @@ class _Connection(asyncio.Protocol):
         self._has_headers = self._parser.get_status_code() >= _FINAL
         if self._has_headers and self._is_head:
             self._complete()
-            self._transport.close()  # the parser waits for a body, which does not come
+            self._transport.close()  # the parser waits for a body, which will not arrive
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)

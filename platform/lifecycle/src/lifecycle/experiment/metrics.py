@@ -1,4 +1,4 @@
-"""Prometheus metrics of the router and the writer. Each process has those that it changes; the others stay 0."""
+"""Prometheus metrics of the router and the writer. A process changes only some of them; the others stay 0."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     {"experiment": "churn-forest", "request_id": "...", "name": "converted", "value": 1}
 
-`request_id` and `experiment` are those of the prediction's response. What cannot be known here (whether there was such
-a prediction, and another outcome for it) is found when results are joined. `time`, if a client sends it, is only
+`request_id` and `experiment` are the ones in the prediction's response. Whether there was such a prediction, or already
+an outcome for it, cannot be known here, and is found when results are joined. `time`, if a client sends it, is only
 checked.
 """
 
@@ -25,7 +25,7 @@ _MAX_OUTCOMES = 200  # in one request: checking more would delay predictions by 
 
 
 class OutcomeError(Exception):
-    """The outcomes are refused, all of them; `status` is the response's."""
+    """All outcomes of the request are refused; `status` is the response's."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -56,9 +56,9 @@ class Outcomes:
         self._max_clock_difference = max_clock_difference
 
     async def accept(self, body: bytes) -> int:
-        """Store what a client reports, and return how many those are.
+        """Store the outcomes that a client reports, and return their number.
 
-        Raises OutcomeError when any is invalid, SpoolError when they cannot be stored; then none is.
+        Raises OutcomeError if any is invalid, SpoolError if they cannot be stored; in both cases none is stored.
         """
         try:
             outcomes = [self._check(reported) for reported in _parse(body)]
@@ -75,7 +75,7 @@ class Outcomes:
         experiment = self._definitions.current.by_name.get(reported.experiment)
         if experiment is None:
             known = ", ".join(self._definitions.current.by_name) or "none"
-            raise OutcomeError(404, "unknown-experiment", f"there is no such experiment; there are: {known}")
+            raise OutcomeError(404, "unknown-experiment", f"there is no such experiment; known experiments: {known}")
         kind = experiment.outcomes.get(reported.name)
         if kind is None:
             names = ", ".join(experiment.outcomes) or "none"
@@ -94,7 +94,7 @@ class Outcomes:
 
 def _parse(body: bytes) -> list[_Reported]:
     try:
-        data = orjson.loads(body)  # which accepts neither NaN nor numbers beyond a float's range
+        data = orjson.loads(body)  # orjson accepts neither NaN nor numbers beyond a float's range
         return _LIST.validate_python(data if isinstance(data, list) else [data])
     except orjson.JSONDecodeError as error:
         raise OutcomeError(400, "invalid", f"the body is not JSON: {error}") from None

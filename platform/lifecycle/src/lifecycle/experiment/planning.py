@@ -1,7 +1,7 @@
-"""How many users an experiment takes, and how long that is, before it starts.
+"""How many users an experiment needs, and how many days that takes, before it starts.
 
-For a fixed test, which is looked at once, by the formula. For the test of the verdict, which is looked at all the
-time, by simulation: how often a difference of the minimum effect is found grows with the users, and so does how early.
+For a fixed test, which is evaluated once, a formula gives the answer. For the verdict's test, which is evaluated all
+the time, a simulation does: it shows after how many users a difference of the minimum effect is found.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from lifecycle.gitops.criteria import LATENCY, Criteria
 from lifecycle.gitops.experiments import Experiment
 
 _PATHS, _LOOKS, _SEED = 4000, 400, 20261129
-_FARTHEST = 8.0  # times the fixed test's size, where nearly all paths have been decided
+_FARTHEST = 8.0  # times the fixed test's size, at which nearly all paths have been decided
 
 
 class PlanError(LifecycleError):
-    """What is to be planned makes no sense."""
+    """The experiment cannot be planned with these values."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Duration:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment takes if the challenger is better by the minimum effect.
+    """What an experiment needs if the challenger is better by the minimum effect.
 
-    fixed       a test that is looked at once, at the planned power
+    fixed       a test that is evaluated once, at the planned power
     sequential  the verdict's test, until it has found the difference with that probability
     half        the same, in half of all experiments
     fits        whether `sequential` is within the maximum duration
@@ -56,8 +56,8 @@ def plan(
     """Plan an experiment.
 
     users_per_day  new users, of both variants
-    mean           the champion's, of a binary outcome: its share of ones
-    deviation      the standard deviation over users; of latency, that of the logarithm of the seconds
+    mean           for a binary outcome: the champion's share of ones
+    deviation      the standard deviation over users; for latency, of the logarithm of the seconds
 
     Raises PlanError.
     """
@@ -110,7 +110,7 @@ def _find_deviation(
 
 
 def _simulate(effect: float, first_look: float, one_size: float, level: float) -> np.ndarray:
-    """The effective users after which the difference is found, of each path; infinite where it is not.
+    """For each path, the effective users after which the difference is found; infinite if it is not.
 
     effect  in standard deviations. The weighted difference times the size is a Brownian motion with that drift.
     """

@@ -1,4 +1,4 @@
-"""Hands records to the spool in a thread of its own, several in one transaction: a request never waits for the disk."""
+"""Adds records to the spool in its own thread, several in one transaction, so a request never waits for the disk."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lifecycle.experiment.spool import Spool, SpoolError, SpoolFullError
 
 _MAX_QUEUE = 10_000  # entries that wait for the disk
 _MAX_BATCH = 100  # entries in one transaction: while it is prepared, for some 100 microseconds, requests wait
-_COLLECT = 0.02  # seconds in which a transaction collects entries; what a killed process loses at most
+_COLLECT = 0.02  # seconds in which a transaction collects entries, and which a killed process loses at most
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """Records that are added together. Whoever waits for `added` repeats what was not; without it, nobody waits."""
+    """Records that are added together. A caller that waits for `added` repeats what failed; None if nobody waits."""
 
     records: Sequence[Record]
     added: Future[None] | None = None
@@ -35,21 +35,21 @@ class Recorder:
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        # One whose methods are in C: those of queue.Queue would take more time than the records themselves.
+        # A queue with methods in C: the methods of queue.Queue would take more time than the records themselves.
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._is_healthy = True
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def record(self, *records: Record) -> None:
-        """Never blocks and never raises. From one thread, as all others: the event loop's."""
+        """Never blocks and never raises. Like the other methods, it must be called in the event loop's thread."""
         if self._is_full():
             self._count_lost(records, "queue-full", "the disk is slower than the requests")
         else:
             self._queue.put(_Entry(records))
 
     async def record_durably(self, records: Sequence[Record]) -> None:
-        """Returns when the records are in the spool. Raises SpoolError, and then whoever sent them has to repeat."""
+        """Returns when the records are in the spool. If it raises SpoolError, the sender has to repeat them."""
         if self._is_full():
             raise SpoolFullError("the disk of the spool is slower than the requests")
         added: Future[None] = Future()
@@ -57,7 +57,7 @@ class Recorder:
         await asyncio.wrap_future(added)
 
     def close(self, seconds: float) -> None:
-        """Add what waits, for at most `seconds`."""
+        """Add the waiting records, for at most `seconds`."""
         self._queue.put(None)
         self._thread.join(seconds)
 
@@ -71,7 +71,7 @@ class Recorder:
         self._spool.close()
 
     def _next_batch(self) -> list[_Entry] | None:
-        """What arrives while a batch is collected; None at the end."""
+        """The entries that arrive while a batch is collected; None at the end."""
         first = self._queue.get()
         if first is None:
             return None
@@ -89,7 +89,7 @@ class Recorder:
         try:
             self._spool.add(record for entry in batch for record in entry.records)
         except SpoolError as error:
-            if len(batch) > 1:  # what still fits is added
+            if len(batch) > 1:  # add as many as still fit
                 self._add(batch[: len(batch) // 2])
                 self._add(batch[len(batch) // 2 :])
             else:
@@ -114,4 +114,4 @@ class Recorder:
             metrics.LOST.labels(record.kind, reason).inc()
         if self._is_healthy:
             self._is_healthy = False
-            _log.error("Records are lost; requests go on: %s", detail)
+            _log.error("Records are lost; requests are still answered: %s", detail)

@@ -1,4 +1,4 @@
-"""What is recorded of an experiment. All times are the router's, in seconds since 1970: clients' clocks are not used.
+"""The records of an experiment. All times are the router's, in seconds since 1970: clients' clocks are not used.
 
 Records are only ever added, and a record always has the same key: writing one twice changes nothing.
 """
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 SHARDS = 16
 """Partitions of an experiment's results.
 
-One would take at most 1,000 writes of 1 KB per second in DynamoDB, and 20 GB in Cosmos DB:
+A single one would be limited to 1,000 writes of 1 KB per second in DynamoDB, and to 20 GB in Cosmos DB:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 https://learn.microsoft.com/azure/cosmos-db/concepts-limits
 """
@@ -64,15 +64,15 @@ class _Result:
 class Prediction(_Result):
     """A request of an assigned user.
 
-    variant    the assigned one; `served_by` differs from it where the champion answered for the challenger
-    fallback   why it did: `timeout`, `connection` or `status`; empty where it did not
+    variant    the assigned one; `served_by` differs from it if the champion answered for the challenger
+    fallback   why it did: `timeout`, `connection` or `status`; empty if it did not
     seconds    from the request's arrival to its response
-    response   the response's body as text; empty where it is longer than MAX_RESPONSE bytes
-    share      the challenger's, in hundredths of a percent, which with the user's bucket led to the variant
+    response   the response's body as text; empty if it is longer than MAX_RESPONSE bytes
+    share      the challenger's, in hundredths of a percent, which determined the variant with the user's bucket
     """
 
     kind: ClassVar = "prediction"
-    MAX_RESPONSE: ClassVar = 2048  # what is billed grows with every KB
+    MAX_RESPONSE: ClassVar = 2048  # stores bill each KB
     user: str
     variant: str
     served_by: str
@@ -85,7 +85,7 @@ class Prediction(_Result):
 
 @dataclass(frozen=True)
 class Outcome(_Result):
-    """What became of a prediction, as a client reported it at `time`; `name` is one of the experiment's outcomes."""
+    """The outcome of a prediction, as a client reported it at `time`; `name` is one of the experiment's outcomes."""
 
     kind: ClassVar = "outcome"
     name: str
@@ -99,14 +99,14 @@ class Outcome(_Result):
 Result = Prediction | Outcome
 Record = Assignment | Result
 
-# With the names of the fields: the writer makes a record of every document.
+# Cached with the names of the fields, since the writer converts every document to a record.
 _TYPES: Mapping[str, tuple[type[Record], Sequence[str]]] = {
     type_.kind: (type_, [field.name for field in fields(type_)]) for type_ in (Assignment, Prediction, Outcome)
 }
 
 
 def to_document(record: Record) -> dict[str, Any]:
-    """The record as JSON has it."""
+    """The record as a JSON object."""
     return {"kind": record.kind, **vars(record)}
 
 

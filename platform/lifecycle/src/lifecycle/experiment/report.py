@@ -43,7 +43,7 @@ def to_json(analysis: Analysis) -> str:
 
 
 def to_document(analysis: Analysis) -> dict[str, Any]:
-    """What report.json has. Times are in ISO 8601; what is not known is null."""
+    """The content of report.json. Times are in ISO 8601; unknown values are null."""
     findings = analysis.findings
     covariate = analysis.covariate
     return {

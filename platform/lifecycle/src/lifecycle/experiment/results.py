@@ -1,8 +1,8 @@
 """Joins an experiment's predictions with their outcomes, by request ID.
 
-Of what was reported twice, what arrived first counts. A late outcome is one that arrived after the experiment's
-window. An outcome whose time is before its prediction's has the clock of another router, and counts. An outcome that is
-no finite number does not count: the router refuses it, so something else has written it.
+If an outcome was reported twice, the first one counts. A late outcome is one that arrived after the experiment's
+window. An outcome whose time is before its prediction's comes from another router's clock, and counts. An outcome that
+is not a finite number does not count: the router refuses it, so something else has written it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lifecycle.experiment.records import Outcome, Prediction, Result
 
 @dataclass(frozen=True)
 class Joined:
-    """A prediction with its outcomes, by name. What is missing may still arrive."""
+    """A prediction with its outcomes, keyed by name. Missing outcomes may still arrive."""
 
     prediction: Prediction
     outcomes: Mapping[str, Outcome]
@@ -28,10 +28,10 @@ class Join:
     """Predictions by time, and how many records did not count.
 
     repeated_predictions  a client used a request ID again
-    repeated_outcomes     an outcome of this name was there already
+    repeated_outcomes     the prediction already had an outcome of this name
     late_outcomes         arrived after the window
-    unmatched_outcomes    of no prediction: of an unknown request, or its record was lost
-    invalid_outcomes      NaN, infinite, or no number
+    unmatched_outcomes    without a prediction: the request is unknown, or its record was lost
+    invalid_outcomes      NaN, infinite, or not a number
     """
 
     rows: list[Joined]
@@ -43,7 +43,7 @@ class Join:
 
 
 def join(results: Iterable[Result], window: float) -> Join:
-    """Join in memory; `window` in seconds from a prediction in which its outcomes count."""
+    """Join in memory; `window` is the seconds after a prediction in which its outcomes count."""
     predictions: dict[str, Prediction] = {}
     outcomes: list[Outcome] = []
     dropped: Counter[str] = Counter()
@@ -81,5 +81,5 @@ def join(results: Iterable[Result], window: float) -> Join:
 
 
 def _is_finite(value: object) -> bool:
-    """What a store holds need not have the declared type: JSON has null for NaN."""
+    """A stored value need not have the declared type: JSON has null for NaN."""
     return isinstance(value, int | float) and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Decides who answers a request, and records it. The champion answers whatever the challenger fails to."""
+"""Decides which variant answers a request, and records it. The champion answers if the challenger fails to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lifecycle.experiment.records import Assignment, Prediction
 from lifecycle.experiment.settings import RouterSettings
 from lifecycle.gitops.experiments import Experiment
 
-_MAX_KNOWN = 100_000  # users whose assignment is not recorded again; a forgotten one is, which changes nothing
-# Statuses that say that the challenger is broken, overloaded or not there. Other 4xx are the request's fault.
+_MAX_KNOWN = 100_000  # users whose assignment is not recorded again; recording a forgotten one again changes nothing
+# Statuses of a challenger that is broken, overloaded or not there. Other 4xx are the request's fault.
 _FAILURES = frozenset({404, 408, 429, *range(500, 600)})
 _UNANSWERED = {TIMEOUT: 504}  # any other reason is 502
 
 
 @dataclass(frozen=True)
 class Routed:
-    """A response, and how it came about; `experiment`, `variant` and the user's pseudonym are empty outside of one."""
+    """A response and its route; `experiment`, `variant` and the user's pseudonym are empty outside of an experiment."""
 
     response: Response
     experiment: str = ""
@@ -49,7 +49,7 @@ class Router:
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     async def predict(self, model: str, user_id: bytes | None, request: Request) -> Routed:
-        """Assign, call and record. Never raises: a service that does not respond is a status 502 or 504."""
+        """Assign, call and record. Never raises: if a service does not respond, the status is 502 or 504."""
         started = time.perf_counter()
         experiment = self._definitions.current.running.get(model)
         if experiment is None:
@@ -66,7 +66,7 @@ class Router:
         return routed
 
     async def pass_to_champion(self, model: str, request: Request) -> Response:
-        """For what is not a prediction: a model's metadata and readiness."""
+        """For requests other than predictions: a model's metadata and readiness."""
         return await self._call_champion(model, request)
 
     async def _predict_in(self, experiment: Experiment, user_id: str, request: Request, started: float) -> Routed:
@@ -123,7 +123,7 @@ class Router:
             )
 
     def _is_known(self, experiment: str, user: str, variant: str) -> bool:
-        """Whether this process has recorded the assignment; from now on it has."""
+        """Whether this process has recorded the assignment; marks it as recorded."""
         is_known = self._known.get((experiment, user)) == variant
         self._known[experiment, user] = variant
         self._known.move_to_end((experiment, user))

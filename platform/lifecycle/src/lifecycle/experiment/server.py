@@ -25,26 +25,26 @@ from lifecycle.experiment.settings import RouterSettings, SpoolSettings
 from lifecycle.experiment.spool import Spool
 
 _BACKUP = "experiments.valid.yaml"
-# As many connections as Envoy, behind which the router is, opens to a service by default:
+# The router is behind Envoy, which by default opens at most this many connections to a service:
 # https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/cluster/v3/circuit_breaker.proto (max_connections)
 _LIMITS = HttpLimits(connections=1024)
-_FLUSH_TIMEOUT = 5.0  # seconds for the spool to take what is queued
-# Seconds for which the spool's thread may keep the interpreter from requests. Python's default is 0.005.
+_FLUSH_TIMEOUT = 5.0  # seconds for adding the queued records to the spool
+# Seconds for which the spool's thread may hold the interpreter while requests wait. Python's default is 0.005.
 _SWITCH_INTERVAL = 0.0002
 
 
 def run(settings: RouterSettings, spool_settings: SpoolSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises LifecycleError when it cannot start."""
+    """Serve until SIGTERM or SIGINT. Raises LifecycleError if it cannot start."""
     server = create_server(settings, spool_settings)
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    gc.freeze()  # else each full collection, in which requests wait, would visit all objects of the libraries
+    gc.freeze()  # otherwise each full collection, during which requests wait, would visit all objects of the libraries
     run_until_stopped(server, "EXPERIMENT_PORT")
 
 
 def create_server(
     settings: RouterSettings, spool_settings: SpoolSettings, limits: HttpLimits = _LIMITS
 ) -> uvicorn.Server:
-    """The server, which listens when it runs. Raises SpoolError, DefinitionsError."""
+    """The server, which listens only once it runs. Raises SpoolError, DefinitionsError."""
     config = uvicorn.Config(
         create_app(settings, spool_settings),
         host=settings.host,
@@ -52,7 +52,7 @@ def create_server(
         loop="uvloop",
         http=create_protocol(limits, _count_refusal),
         ws="none",
-        proxy_headers=False,  # nothing here asks for a client's address
+        proxy_headers=False,  # nothing here uses a client's address
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=round(settings.drain_timeout),

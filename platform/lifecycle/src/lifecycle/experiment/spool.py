@@ -1,7 +1,7 @@
-"""A queue on disk between the router's process and the writer's: while the store is away, records wait here.
+"""A queue on disk between the router's process and the writer's: while the store is unavailable, records wait here.
 
-A file of SQLite, bounded in bytes. When it is full, what is new is refused and what waits is kept: a gap in time hits
-all variants alike, and the writer alone removes records.
+It is an SQLite file, bounded in bytes. If it is full, new records are refused and waiting ones are kept: a gap in time
+affects all variants alike, and only the writer removes records.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from lifecycle.experiment.records import Record, from_document, to_document
 _PAGE = 4096  # bytes
 _LOCK_TIMEOUT = 10.0  # seconds to wait for the other process, which holds the lock for milliseconds
 _NAME = "spool.db"
-# Without counting: the records are numbered, and leave from the oldest on.
+# This avoids counting: records are numbered, and the oldest are removed first.
 _ENDS = "SELECT number, (SELECT max(number) FROM record), added FROM record ORDER BY number LIMIT 1"
-# One statement for all records of a batch, and so one transaction. Python takes its lock once a statement: with one for
-# each record, the router's event loop and the thread that adds records would take it from each other all the time.
+# One statement for all records of a batch, and so one transaction. Python takes its lock once per statement: with one
+# statement per record, the router's event loop and the thread that adds records would compete for it all the time.
 _ADD = "INSERT INTO record (added, document) SELECT ?, value FROM json_each(?)"
 _REMOVE = "DELETE FROM record WHERE number IN (SELECT value FROM json_each(?))"
 
@@ -39,7 +39,7 @@ class SpoolFullError(SpoolError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A record that waits, with its number in the spool."""
+    """A waiting record, with its number in the spool."""
 
     number: int
     record: Record
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What waits: records, the file's bytes in use, and the seconds that the oldest has waited."""
+    """The waiting records, the file's bytes in use, and the seconds that the oldest record has waited."""
 
     records: int
     bytes: int
@@ -55,7 +55,7 @@ class Backlog:
 
 
 class Spool:
-    """One connection to the spool of a folder. Not safe for several threads; each, and each process, opens its own."""
+    """One connection to the spool of a folder. Not thread-safe: each thread and each process opens its own."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         """Raises SpoolError. A damaged file is moved aside."""
@@ -66,7 +66,7 @@ class Spool:
             self._connection = self._open()
 
     def add(self, records: Iterable[Record]) -> None:
-        """Add all or none; what is added survives the end of this process. Raises SpoolError, SpoolFullError."""
+        """Add all or none; added records survive the end of this process. Raises SpoolError, SpoolFullError."""
         documents = _dump([to_document(record) for record in records])
         with self._translate_errors():
             self._connection.execute(_ADD, (time.time(), documents))
@@ -128,11 +128,11 @@ class Spool:
         except (sqlite3.Error, OSError) as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise SpoolFullError(
-                    f"{self._path} is full, or its disk is; the store has to take what waits"
+                    f"{self._path} is full, or its disk is; the writer has to write waiting records to the store first"
                 ) from None
             raise SpoolError(f"the spool {self._path} cannot be used: {error}") from None
 
 
 def _dump(values: Sequence[object]) -> str:
-    """A list as SQLite's `json_each` takes it."""
+    """A list in the format of SQLite's `json_each`."""
     return orjson.dumps(values).decode()

@@ -1,4 +1,4 @@
-"""The store in a file of SQLite, for one machine."""
+"""The store in an SQLite file, for one machine."""
 
 from __future__ import annotations
 

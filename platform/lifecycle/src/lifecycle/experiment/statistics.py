@@ -1,13 +1,13 @@
 """Tests of a difference between the variants' means: one user is one value, and users are independent.
 
-Two kinds, of which each has its use:
+There are two kinds:
 
-- for one look, at a size that was planned: Welch's test, and for values of 0 and 1 the test of two proportions;
-- for any number of looks: a confidence sequence (core/sequential.py). Verdicts rest on it alone.
+- for one look, at a planned size: Welch's test, and for values of 0 and 1 the test of two proportions;
+- for any number of looks: a confidence sequence (core/sequential.py). Verdicts rely only on it.
 
-Users who came in while the challenger had another share are another stratum. Variants are compared within a stratum,
-and the differences averaged with the strata's effective sizes as weights. The weighted difference, times the effective
-size, is a sum over users, which is what a confidence sequence is of.
+Users who entered while the challenger had another share are another stratum. Variants are compared within a stratum,
+and the differences are averaged with the strata's effective sizes as weights. The weighted difference, times the
+effective size, is a sum over users, as a confidence sequence requires.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sample:
-    """The values of one variant's users, of a stratum. `hits` are the ones among zeros and ones, else None."""
+    """The values of one variant's users in a stratum. `hits` counts the ones if all values are 0 or 1, else None."""
 
     size: int
     mean: float
@@ -36,14 +36,14 @@ class Sample:
 
     @classmethod
     def of(cls, values: Floats, *, is_share: bool) -> Sample:
-        """Of two values at least.
+        """A sample of at least two values.
 
-        is_share  they are 0 to 1. Where nearly all are 0, their variance is mostly underestimated, or 0: two values, a
-                  0 and a 1, are added for it. A. Agresti and B. Caffo, The American Statistician 54 (2000).
+        is_share  they are 0 to 1. If nearly all are 0, their variance is mostly underestimated, or 0, so it is computed
+                  with an additional 0 and 1. A. Agresti and B. Caffo, The American Statistician 54 (2000).
         """
         spread = np.append(values, (0.0, 1.0)) if is_share else values
         hits = int(values.sum()) if is_share and bool(((values == 0) | (values == 1)).all()) else None
-        with np.errstate(all="ignore"):  # of sums beyond a float's range, which `pool` refuses
+        with np.errstate(all="ignore"):  # sums may exceed a float's range, which `pool` refuses
             return cls(values.size, float(values.mean()), float(spread.var(ddof=1)), hits)
 
     @property
@@ -56,10 +56,10 @@ class Sample:
 class Difference:
     """The challenger's mean less the champion's, over all strata.
 
-    means           the challenger's and the champion's, which the strata have the same weights in
+    means           the challenger's and the champion's, with the same weights of the strata
     cautious_error  the standard error if the smaller variant's values vary at least as much as both variants' do
-    size            the effective number of users: of one stratum, the product of both variants' divided by the sum
-    degrees         of freedom, of Student's distribution
+    size            the effective number of users: in one stratum, the product of both variants' numbers over their sum
+    degrees         the degrees of freedom of Student's distribution
     """
 
     means: tuple[float, float]
@@ -75,7 +75,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a difference is, at a level, and how surprising it would be if there was none."""
+    """The range of a difference, at a level, and how surprising it would be if there were none."""
 
     test: str
     low: float
@@ -88,13 +88,13 @@ Stratum = tuple[Sample, Sample]
 
 
 def pool(strata: Sequence[Stratum]) -> Difference | None:
-    """The difference over the strata; None where it or its error is not known: no users, or all are alike."""
+    """The difference over the strata; None if it or its error is not known: no users, or all have the same value."""
     pairs = list(strata)
     if not pairs:
         return None
     sizes = np.array([one.size * other.size / (one.size + other.size) for one, other in pairs])
     weights = sizes / sizes.sum()
-    with np.errstate(all="ignore"):  # of sums beyond a float's range
+    with np.errstate(all="ignore"):  # sums may exceed a float's range
         first, second = (float(weights @ [pair[variant].mean for pair in pairs]) for variant in (0, 1))
         parts = np.array([[sample.error for sample in pair] for pair in pairs]) * weights[:, None] ** 2
         cautious = float(weights**2 @ [_find_cautious_error(*pair) for pair in pairs])
@@ -107,7 +107,7 @@ def pool(strata: Sequence[Stratum]) -> Difference | None:
 
 
 def look_once(strata: Sequence[Stratum], difference: Difference, level: float) -> Interval:
-    """For one look. Two proportions of one stratum have a test of their own."""
+    """For one look. Two proportions of one stratum have their own test."""
     (first, second), *others = strata
     if not others and first.hits is not None and second.hits is not None:
         return compare_proportions((first.hits, first.size), (second.hits, second.size), level)
@@ -140,7 +140,7 @@ def compare_proportions(challenger: tuple[int, int], champion: tuple[int, int], 
 
 
 def look_any_time(difference: Difference, level: float) -> Interval:
-    """For any number of looks: with probability `level` at most, the true difference is ever outside of an interval."""
+    """For any number of looks: the probability that the true difference is ever outside an interval is <= `level`."""
     margin = widen(difference.size, level) * difference.cautious_error
     p_value = find_p_value(difference.estimate / difference.cautious_error, difference.size, level)
     return Interval("confidence sequence", difference.estimate - margin, difference.estimate + margin, p_value)
@@ -150,7 +150,7 @@ def _find_cautious_error(first: Sample, second: Sample) -> float:
     """The variance of the difference.
 
     A small sample of skewed values, such as sums of money, mostly lacks the large ones: then its mean is too low, and
-    so is its variance, by which the mean looks certain. With the larger sample's values that is less so.
+    so is its variance, which makes the mean look certain. The larger sample's values reduce this effect.
     """
     smaller, larger = sorted((first, second), key=lambda sample: sample.size)
     freedom = (smaller.size - 1, larger.size - 1)

@@ -1,4 +1,4 @@
-"""/ab-test/stats: what the metrics of this process say, by experiment. Results, with outcomes, are in the store."""
+"""/ab-test/stats: the metrics of this process, by experiment. Results with outcomes are in the store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lifecycle.gitops.experiments import Experiment
 
 
 def summarize(definitions: DefinitionsFile) -> Mapping[str, Any]:
-    """Counts since this process started, as JSON has them."""
+    """Counts since this process started, as a JSON object."""
     return {
         "experiments": {name: _summarize(each) for name, each in definitions.current.by_name.items()},
         "lost_records": _count(metrics.LOST, "reason"),
@@ -49,7 +49,7 @@ def _summarize_variant(labels: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def _count(metric: CounterMetric, label: str, labels: Mapping[str, str] | None = None) -> Mapping[str, int]:
-    """A counter's values by one label, summed over those that are not given."""
+    """A counter's values, keyed by one label, and summed over labels not in `labels`."""
     counts: Counter[str] = Counter()
     for suffix, found, value in _samples(metric, labels or {}):
         if suffix == "_total":

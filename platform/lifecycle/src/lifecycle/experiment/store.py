@@ -1,10 +1,10 @@
-"""The one interface of the stores, and the choice of one.
+"""The interface of all stores, and the choice of one.
 
     sqlite:///<path>                    a file, for one machine
     dynamodb://<prefix>                 the tables <prefix>-assignments and <prefix>-results, in boto3's region
     cosmosdb://<host>[:port]/<database> the containers assignments and results of an account
 
-The clouds know the writer by its workload identity (boto3's and azure-identity's default chains); there are no keys.
+The writer signs in to a cloud with its workload identity (boto3's and azure-identity's default chains), without keys.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class StoreError(LifecycleError):
 
 
 class UnavailableError(StoreError):
-    """The store does not answer, throttles, is full, or does not know us: the same write may succeed later.
+    """The store does not answer, throttles, is full, or rejects the identity: the same write may succeed later.
 
-    `reason` is one word for metrics; `retry_after` are the seconds that the store wants to be left alone, or 0.
+    `reason` is one word for metrics; `retry_after` is the number of seconds that the store requests to wait, or 0.
     """
 
     def __init__(self, message: str, reason: str = "unavailable", retry_after: float = 0.0) -> None:
@@ -38,7 +38,7 @@ class UnavailableError(StoreError):
 
 
 class RejectedError(StoreError):
-    """The store will never take at least one of these records as it is."""
+    """The store will never accept at least one of these records."""
 
 
 class Store(Protocol):
@@ -47,14 +47,14 @@ class Store(Protocol):
     def write(self, records: Sequence[Record]) -> None:
         """Add records; adding one twice changes nothing.
 
-        Raises UnavailableError or RejectedError, and then some may have been added: repeat all.
+        If it raises UnavailableError or RejectedError, some may have been added: repeat all.
         """
 
     def read_assignments(self, experiment: str, user: str) -> list[Assignment]:
         """The assignments of a user (a pseudonym), oldest first. Raises UnavailableError."""
 
     def read_results(self, experiment: str) -> Iterator[Result]:
-        """All predictions and outcomes of an experiment; by time within a shard only. Raises UnavailableError."""
+        """All predictions and outcomes of an experiment, ordered by time within a shard. Raises UnavailableError."""
 
     def close(self) -> None: ...
 
@@ -67,9 +67,9 @@ def split(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def open_store(url: str, retention_days: int | None = None) -> Store:
     """
-    retention_days  of records in DynamoDB, which keeps them for ever if None
+    retention_days  of records in DynamoDB, which keeps them forever if None
 
-    Raises StoreError. The libraries of a cloud are imported only where it is used: they take seconds.
+    Raises StoreError. A cloud's libraries are imported only if they are used: that takes seconds.
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
@@ -86,6 +86,6 @@ def open_store(url: str, retention_days: int | None = None) -> Store:
 
         return CosmosDbStore(f"https://{parts.netloc}/", parts.path[1:])
     raise StoreError(
-        f"EXPERIMENT_STORE is {url!r}, which names no store: set it to sqlite:///<path>, dynamodb://<prefix> or "
+        f"EXPERIMENT_STORE is {url!r}, which is not a store: set it to sqlite:///<path>, dynamodb://<prefix> or "
         "cosmosdb://<host>/<database>"
     )

@@ -1,13 +1,14 @@
-"""The users of an experiment: what is compared, one row for each.
+"""The users of an experiment: one row for each, with the values that are compared.
 
-A user is in a stratum: variant, and the challenger's share, of the first prediction. All that counts of a user happened
+The variant and the challenger's share at the first prediction decide the stratum of a user. A user's record counts if
+its time is
 
 - within the experiment's user window from the first prediction, so that early and late users are compared on equal
   terms;
 - before the user's first prediction with another share, after which the variant may be another one. Shares change for
-  all users at once, so that cuts both variants alike.
+  all users at once, so that affects both variants alike.
 
-Clients' clocks play no part, and routers' clocks that differ shift both variants' times alike.
+Clients' clocks are not used, and differences between routers' clocks shift both variants' times alike.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ class Users:
     """Arrays of one length, in no order.
 
     names          pseudonyms
-    share          the challenger's, in hundredths of a percent, when the user came in
+    share          the challenger's, in hundredths of a percent, when the user entered
     is_challenger  the assigned variant
     first, closed  seconds since 1970: the first prediction, and the end of the user's window
-    values         by measure; NaN where nothing is known of a user
-    covariate      what was known of a user before, NaN where nothing was; None without one
+    values         by measure; NaN if nothing is known about a user
+    covariate      a user's value from before the experiment, NaN if there is none; None without a covariate
     """
 
     names: Sequence[str]
@@ -52,7 +53,7 @@ class Users:
         return len(self.share)
 
     def select(self, mask: Mask) -> Users:
-        """Those of the mask."""
+        """The users that the mask selects."""
         names = [name for name, is_selected in zip(self.names, mask, strict=True) if is_selected] if self.names else ()
         values = {name: array[mask] for name, array in self.values.items()}
         first, closed = self.first[mask], self.closed[mask]
@@ -62,11 +63,11 @@ class Users:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """Users, and what did not count.
+    """Users, and the numbers of records that did not count.
 
-    join                what `results` reports
-    later_predictions   after the time of the analysis: it is in the past, or a router's clock is ahead
-    other_predictions   after a user's window, or with another share or variant than the user's first
+    join                the counts that the command `results` prints
+    later_predictions   after the time of the analysis, which may be in the past, or if a router's clock is ahead
+    other_predictions   after a user's window, or with another share or variant than the user's first one
     """
 
     users: Users
@@ -88,7 +89,7 @@ def aggregate(
             later += isinstance(result, Prediction)
     joined = join(known, experiment.outcome_window)
     by_user: dict[str, list[Joined]] = {}
-    for row in joined.rows:  # which are in the order of time
+    for row in joined.rows:  # ordered by time
         by_user.setdefault(row.prediction.user, []).append(row)
     kept = {user: _keep(rows, experiment.user_window) for user, rows in by_user.items()}
     others = len(joined.rows) - sum(map(len, kept.values()))
@@ -96,7 +97,7 @@ def aggregate(
 
 
 def _keep(rows: Sequence[Joined], window: float) -> list[Joined]:
-    """What counts of a user's predictions."""
+    """A user's predictions that count."""
     first = rows[0].prediction
     kept: list[Joined] = []
     for row in rows:

@@ -1,14 +1,14 @@
-"""What an experiment's figures say to do. A verdict is a function of the figures: it changes nothing by itself.
+"""What to do according to an experiment's figures. A verdict is a function of the figures: it has no side effects.
 
-promote      the challenger is better, may be so by the minimum effect, and no guardrail is in doubt
+promote      the challenger is better, perhaps by the minimum effect, and no guardrail is in doubt
 stop         it is worse, or better by less than the minimum effect, or harms a guardrail, or the time is over
-continue     nothing of that is known yet
-no decision  the figures must not be used, or are too few: shares of users that do not fit, windows that are empty or
-             tiny
+continue     none of that is known yet
+no decision  the figures must not be used, or there are too few: users do not fit the shares, too few windows have
+             closed
 
-Verdicts rest on confidence sequences, so they may be computed each minute, and the first that is `promote` or `stop`
-may be acted upon. Of equal variants, at most the share level / 2 is ever promoted. All guardrails together stop at
-most as many challengers whose harm is within the tolerances.
+Verdicts rely on confidence sequences, so they may be computed every minute, and the first `promote` or `stop` may be
+acted on. If variants are equal, at most the share level / 2 of challengers is ever promoted. All guardrails together
+stop at most the same share of challengers whose harm is within the tolerances.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lifecycle.gitops.criteria import Criteria
 
 @dataclass(frozen=True)
 class Verdict:
-    """An action, and why; one sentence each."""
+    """An action and its reasons, each of which is one sentence."""
 
     action: Action
     reasons: Sequence[str]
@@ -66,7 +66,7 @@ def _weigh(criteria: Criteria, days: float, outcome: Comparison, guardrails: Seq
 
 
 def _find_doubt(comparison: Comparison, minimum: int) -> str:
-    """Why nothing may be concluded from a comparison; empty where something may."""
+    """Why nothing may be concluded from a comparison; empty if something may."""
     name = comparison.measure.name
     if min(comparison.users) < minimum:
         return (
@@ -84,7 +84,7 @@ def _is_harmed(guardrail: Comparison, minimum: int) -> bool:
 
 
 def _explain_doubt(guardrail: Comparison, minimum: int) -> str:
-    """Why a guardrail keeps a challenger from being promoted; empty where it does not."""
+    """Why a guardrail keeps a challenger from being promoted; empty if it does not."""
     if doubt := _find_doubt(guardrail, minimum):
         return f"The guardrail {guardrail.measure.name} is not known. {doubt}"
     improvement = guardrail.improvement
@@ -97,7 +97,7 @@ def _explain_mismatch(check: RatioCheck) -> str:
     remedy = (
         "Find out which users are missing before any figure is believed"
         if check.subject == "users"
-        else "Report an outcome for every prediction, of both variants, also where it is 0"
+        else "Report an outcome for every prediction, of both variants, even if it is 0"
     )
     champion = check.challenger + check.champion - check.expected
     return (
@@ -111,7 +111,7 @@ def _explain_harm(guardrail: Comparison) -> str:
 
 
 def _describe(comparison: Comparison) -> str:
-    """The difference, as people read it."""
+    """The difference, in words."""
     measure, interval = comparison.measure, comparison.any_time
     if interval is None or comparison.means is None:
         return f"no difference of {measure.name} is known"

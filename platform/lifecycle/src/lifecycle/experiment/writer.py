@@ -1,7 +1,7 @@
-"""Moves records from the spool to the store, in a process of its own: its work never delays a request.
+"""Moves records from the spool to the store, in its own process: its work never delays a request.
 
-A record leaves the spool only when the store has it, so a writer that is killed repeats some writes, which changes
-nothing. A store that is away or throttles is tried again for as long as it takes.
+A record is removed from the spool only after the store has it, so a writer that was killed repeats some writes, which
+changes nothing. If a store is unavailable or throttles, writes are retried for as long as necessary.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Writer:
         self._failures = 0
 
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None, *, until_empty: bool = False) -> None:
-        """Write until stopped, or until nothing waits; `beat` is called in each turn."""
+        """Write until stopped, or until nothing waits; `beat` is called in each iteration."""
         while not stop.is_set():
             beat()
             delay = self._turn()
@@ -54,12 +54,12 @@ class Writer:
         except SpoolError as error:
             return self._back_off(str(error), "spool", 0.0)
         if self._failures:
-            _log.warning("The store takes records again")
+            _log.warning("The store accepts records again")
         self._failures = 0
         return 0.0
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        """Write, and remove from the spool what the store has taken, or will never take."""
+        """Write records, and remove those from the spool that the store has accepted, or will never accept."""
         try:
             self._store.write([entry.record for entry in entries])
         except RejectedError as error:
@@ -69,7 +69,7 @@ class Writer:
                 return
             kind = entries[0].record.kind
             metrics.LOST.labels(kind, "rejected").inc()
-            _log.error("The store rejects a record (%s), which is lost: %s", kind, error)
+            _log.error("The store rejected a record (%s), which is lost: %s", kind, error)
         else:
             for kind, count in Counter(entry.record.kind for entry in entries).items():
                 metrics.WRITTEN.labels(kind).inc(count)

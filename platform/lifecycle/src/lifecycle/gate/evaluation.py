@@ -20,16 +20,16 @@ from lifecycle.core.names import GATE_REASONS_TAG, GATE_REPORT_PATH, GATE_TAG, H
 from lifecycle.gate.scores import ScoringError, score
 from lifecycle.gate.settings import GateSettings
 
-# Metrics that a run logged and those of the loaded model differ at most by rounding.
+# The metrics that a run logged and the loaded model's metrics differ at most by rounding.
 _ROUNDING = 1e-6
 _MAX_TAG = 1000  # characters
 
 
 @dataclass(frozen=True)
 class GateReport:
-    """The outcome of an evaluation; `reasons` says why the model failed, and is empty when it passed.
+    """The outcome of an evaluation; `reasons` says why the model failed, and is empty if it passed.
 
-    `metrics` are those of `scores.score`, the champion's below `champion/`.
+    `metrics` are from `scores.score`; the champion's have the prefix `champion/`.
     """
 
     passed: bool
@@ -48,7 +48,7 @@ class GateReport:
 def evaluate_version(registry: ModelRegistry, model: str, version: str, settings: GateSettings) -> GateReport:
     """Evaluate a registered version. Nothing is written; `log_report` does that.
 
-    Raises UnreachableError when MLflow does not answer, LifecycleError when it has no such version.
+    Raises UnreachableError if MLflow does not answer, LifecycleError if it has no such version.
     """
     registered = registry.find_version(model, version)
     if registered is None:
@@ -90,12 +90,12 @@ class _HeldOutData:
     """The rows that a run held out, and the scores of models on them."""
 
     def __init__(self, registry: ModelRegistry, run_id: str, folder: Path) -> None:
-        """Download the rows. Raises ArtifactError when the run has none, or they are unreadable."""
+        """Download the rows. Raises ArtifactError if the run has none, or they are unreadable."""
         if not run_id:
             raise ArtifactError(
                 "The model version has no run, so its held-out data is unknown. Register it from its run."
             )
-        import pandas as pd  # takes a second to import, which the receiver of webhooks can do without
+        import pandas as pd  # takes a second to import, and the receiver of webhooks does not need it
 
         self._registry = registry
         self._folder = folder
@@ -110,7 +110,7 @@ class _HeldOutData:
                 raise
             raise ArtifactError(f"The held-out data of run {run_id} is unreadable: {error}. Train again.") from None
         if not isinstance(self._slices, list):
-            raise ArtifactError(f"{SLICES_PATH} of run {run_id} is no list of columns. Train again.")
+            raise ArtifactError(f"{SLICES_PATH} of run {run_id} is not a list of columns. Train again.")
 
     def score(self, uri: str) -> dict[str, float]:
         """Load a model in the serving environment and score its predictions. Raises ArtifactError."""
@@ -118,13 +118,13 @@ class _HeldOutData:
         artifact = contract.admit(folder, self._contract)
         missing = sorted(set(artifact.inputs) - set(self._rows.columns))
         if missing:
-            raise ArtifactError(f"{uri} takes {', '.join(missing)}, which the held-out data does not have.")
+            raise ArtifactError(f"{uri} has the inputs {', '.join(missing)}, which the held-out data does not have.")
         predictions = contract.predict(artifact, self._contract, contract.ContractSettings(), self._path)
         return score(self._rows, predictions, self._slices)
 
 
 def _contradictions(registry: ModelRegistry, run_id: str, metrics: Mapping[str, float]) -> list[str]:
-    """Where the run logged other metrics: then the model is not the one that the run evaluated."""
+    """The metrics that differ from those the run logged: then the model is not the one that the run evaluated."""
     with registry.translate_errors():
         logged = registry.client.get_run(run_id).data.metrics
     return [

@@ -16,7 +16,7 @@ _SHOWN = 3  # values that a message quotes
 
 
 class ScoringError(LifecycleError):
-    """Predictions that are not those of a classifier of two classes, or rows without the true ones."""
+    """The predictions are not those of a binary classifier, or the rows do not have the true classes."""
 
 
 def score(held_out: pd.DataFrame, predictions: Sequence[float], slices: Sequence[str]) -> dict[str, float]:
@@ -25,14 +25,14 @@ def score(held_out: pd.DataFrame, predictions: Sequence[float], slices: Sequence
     `accuracy`; `precision`, `recall` and `f1` of class 1; `<slice>/<value>/accuracy` for each value of a slice's
     column. Raises ScoringError.
     """
-    import pandas as pd  # both take seconds to import, and most of what imports this package scores nothing
+    import pandas as pd  # both take seconds to import, and most importers of this package score nothing
     from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
     missing = [column for column in (TARGET, *slices) if column not in held_out]
     if missing:
         raise ScoringError(f"The held-out data has no column {', '.join(missing)}, which the gate scores by.")
     if len(predictions) != len(held_out):
-        raise ScoringError(f"The model gives {len(predictions)} predictions for {len(held_out)} held-out rows.")
+        raise ScoringError(f"The model returns {len(predictions)} predictions for {len(held_out)} held-out rows.")
     truth, predicted = held_out[TARGET], pd.Series(list(predictions), index=held_out.index)
     _check_classes(f"The column `{TARGET}` of the held-out data has", truth)
     _check_classes("The model predicts", predicted)
@@ -53,5 +53,5 @@ def _check_classes(subject: str, values: pd.Series) -> None:
     if others:
         raise ScoringError(
             f"{subject} {len(others)} values that are neither 0 nor 1 ({', '.join(others[:_SHOWN])}): the gate scores "
-            "classifiers of two classes, named 0 and 1."
+            "binary classifiers, with the classes 0 and 1."
         )

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class GateSettings(BaseSettings):
-    """What a model has to reach; from `GATE_*`."""
+    """The thresholds that a model must reach; from `GATE_*`."""
 
     model_config = SettingsConfigDict(env_prefix="GATE_")
 

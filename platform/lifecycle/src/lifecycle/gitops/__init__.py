@@ -1,4 +1,4 @@
-"""What runs in a cluster, as files in a git repository: the layout of a model's folder, and commits that change it.
+"""The desired state of a cluster, as files in a git repository: the layout of a model's folder, and its commits.
 
     stacks/<stack>/kustomization.yaml                    the stack's models, overlay and images
     stacks/<stack>/<model>/kustomization.yaml            people's settings of the model
@@ -7,6 +7,6 @@
     stacks/<stack>/<model>/generated/route.yaml          the weights by which requests are split between the two
     stacks/<stack>/<model>/generated/kustomization.yaml
 
-What all models have in common (replicas, probes, security) is in the repository's base and overlays. docs/gitops.md
-says which files are whose, and what is committed when.
+Settings that all models share (replicas, probes, security) are in the repository's base and overlays. docs/gitops.md
+says who writes which files, and when they are committed.
 """

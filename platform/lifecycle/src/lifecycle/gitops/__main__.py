@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logging()
     parser = argparse.ArgumentParser(prog="python -m lifecycle.gitops", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("set-image", help="run an image at another digest")
+    command = commands.add_parser("set-image", help="change the digest of an image")
     command.add_argument("image", help="its name in `images` of the stack's kustomization")
     command.add_argument("digest", type=_parse_digest)
     options = parser.parse_args(arguments)
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse_digest(text: str) -> str:
     if not DIGEST.fullmatch(text):
-        raise argparse.ArgumentTypeError("a digest is like sha256:4f0c..., with 64 digits")
+        raise argparse.ArgumentTypeError("must be a digest like sha256:4f0c..., with 64 digits")
     return text
 
 

@@ -1,14 +1,14 @@
-"""By what an experiment is decided, as its entry in the experiments' file says; the defaults are below.
+"""The criteria that decide an experiment, from its entry in the experiments file; the values below are the defaults.
 
     criteria:
-      outcome: converted        # what decides: one of the experiment's outcomes, or latency
+      outcome: converted        # the measure that decides: one of the experiment's outcomes, or latency
       better: higher            # or lower
-      minimum_effect: 0.01      # the improvement that is worth a change: a difference of means; of latency, a share
+      minimum_effect: 0.01      # the improvement that is worth a change: a difference of means; for latency, a share
       level: 0.05               # the probability that equal variants ever seem to differ
-      power: 0.8                # that `plan` reckons with
+      power: 0.8                # which `plan` assumes
       minimum_users: 100        # per variant, with a closed measure; fewer never decide
       maximum_days: 28          # since the first prediction; then the champion stays
-      guardrails:               # what must not get worse by more than the tolerance
+      guardrails:               # measures that must not get worse by more than the tolerance
         - {outcome: latency, tolerance: 0.1}     # a share: 10 % slower
         - {outcome: errors, tolerance: 0.01}     # a difference of means: one request in a hundred more
         - {outcome: fallbacks, tolerance: 0.05}
@@ -31,18 +31,18 @@ Better = Literal["higher", "lower"]
 
 
 class _Compared(BaseModel):
-    """Something that is compared, and which way is better."""
+    """A measure that is compared, and the direction that is better."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     outcome: str
     better: Better | None = None
-    """`higher` unless given; of the built-in measures, `lower`."""
+    """By default `higher`; for built-in measures, `lower`."""
 
     @model_validator(mode="after")
     def _check_better(self) -> Self:
         if self.outcome in BUILT_IN and self.better == "higher":
-            raise ValueError(f"higher {self.outcome} cannot be better; remove `better`")
+            raise ValueError(f"`better: higher` is not valid for {self.outcome}; remove `better`")
         return self
 
     @property
@@ -51,7 +51,7 @@ class _Compared(BaseModel):
 
 
 class Guardrail(_Compared):
-    """What must not get worse."""
+    """A measure that must not get worse."""
 
     tolerance: float = Field(ge=0, allow_inf_nan=False)
 
@@ -73,12 +73,12 @@ class Criteria(_Compared):
     @model_validator(mode="after")
     def _check_outcomes(self) -> Self:
         if self.outcome in (ERRORS, FALLBACKS):
-            raise ValueError(f"{self.outcome} cannot decide, as they only ever get worse; make it a guardrail")
+            raise ValueError(f"{self.outcome} cannot decide, because they can only get worse; make it a guardrail")
         if self.outcome == LATENCY and self.minimum_effect >= 1:
             raise ValueError("the minimum effect on latency is a share below 1: 0.05 is 5 % faster")
         names = [guardrail.outcome for guardrail in self.guardrails]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"the guardrail {', '.join(twice)} appears more than once; keep one")
+        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the guardrail {', '.join(duplicates)} appears more than once; keep one")
         if self.outcome in names:
-            raise ValueError(f"{self.outcome} decides, so it cannot be a guardrail too: remove that from `guardrails`")
+            raise ValueError(f"{self.outcome} decides, so it cannot also be a guardrail: remove it from `guardrails`")
         return self

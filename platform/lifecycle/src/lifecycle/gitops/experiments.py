@@ -1,4 +1,4 @@
-"""The experiments' file, which git holds: which experiment runs for which model, with which share.
+"""The experiments file in git: which experiment runs for which model, with which share.
 
 experiments:
   - name: churn-forest        # part of the hash: a new experiment needs a new name
@@ -6,11 +6,11 @@ experiments:
     challenger_percent: 10    # 0 to 100, in steps of 0.01
     state: running            # or ended: all traffic to the champion, outcomes are still accepted
     challenger_timeout: 1.0   # seconds after which the champion answers instead
-    outcome_window_days: 7    # an outcome that arrives later after its prediction is kept, and not counted
-    user_window_days: 7       # what happens later after a user's first prediction is not counted
-    outcomes:                 # what is accepted as an outcome: binary (0 or 1), or continuous
+    outcome_window_days: 7    # an outcome that arrives later after its prediction is stored, but not counted
+    user_window_days: 7       # predictions later after a user's first one are not counted
+    outcomes:                 # the accepted outcomes: binary (0 or 1), or continuous
       converted: binary
-    criteria:                 # by what the experiment is decided: criteria.py; without it, it is not
+    criteria:                 # decide the experiment, see criteria.py; without them, it is not decided
       outcome: converted
       minimum_effect: 0.01
 """
@@ -35,11 +35,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A DNS label: safe in metrics, headers and the stores' keys, and without the hash's slash."""
 
 DAY = 24 * 3600.0  # seconds
-BUCKETS = 10_000  # of users; a share is a number of buckets
+BUCKETS = 10_000  # of users; a share is expressed as a number of buckets
 
 
 class DefinitionsError(LifecycleError):
-    """The experiments' file is missing or invalid."""
+    """The experiments file is missing or invalid."""
 
 
 class Experiment(BaseModel):
@@ -75,27 +75,29 @@ class Experiment(BaseModel):
 
     @model_validator(mode="after")
     def _check_criteria(self) -> Self:
-        if taken := sorted(set(self.outcomes) & set(BUILT_IN)):
-            raise ValueError(f"the outcome {', '.join(taken)} has the name of a built-in measure; choose another name")
+        if conflicting := sorted(set(self.outcomes) & set(BUILT_IN)):
+            raise ValueError(
+                f"the outcome {', '.join(conflicting)} has the name of a built-in measure; use another name"
+            )
         if self.criteria is None:
             return self
         known = {*self.outcomes, LATENCY}
         if self.criteria.outcome not in known:
-            raise ValueError(f"criteria.outcome is {self.criteria.outcome!r}; there are: {', '.join(sorted(known))}")
+            raise ValueError(f"criteria.outcome is {self.criteria.outcome!r}: not one of {', '.join(sorted(known))}")
         for guardrail in self.criteria.guardrails:
             if guardrail.outcome not in {*known, *BUILT_IN}:
                 names = ", ".join(sorted({*known, *BUILT_IN}))
-                raise ValueError(f"a guardrail's outcome is {guardrail.outcome!r}; there are: {names}")
+                raise ValueError(f"a guardrail's outcome is {guardrail.outcome!r}: not one of {names}")
         if self.user_window_days >= self.criteria.maximum_days:
             raise ValueError(
                 f"user_window_days is {self.user_window_days:g}: it must be below criteria.maximum_days, "
-                f"{self.criteria.maximum_days:g}, as users count when their window has closed"
+                f"{self.criteria.maximum_days:g}, because users count only after their window has closed"
             )
         return self
 
     @property
     def challenger_share(self) -> int:
-        """Buckets of the challenger."""
+        """The number of the challenger's buckets."""
         return round(self.challenger_percent * BUCKETS / 100)
 
     @property
@@ -124,8 +126,8 @@ class _File(BaseModel):
             ("the name", [experiment.name for experiment in self.experiments]),
             ("a running experiment of the model", [each.model for each in self.experiments if each.is_running]),
         ):
-            if twice := sorted({value for value in values if values.count(value) > 1}):
-                raise ValueError(f"{what} {', '.join(twice)} appears more than once; keep one")
+            if duplicates := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"{what} {', '.join(duplicates)} appears more than once; keep one")
         return self
 
 
@@ -143,12 +145,12 @@ def parse(content: bytes, source: str) -> Definitions:
     try:
         data: Any = yaml.safe_load(content) or {}
         if not isinstance(data, dict):
-            raise DefinitionsError(f"{source} must be a mapping with the key `experiments`; add that")
+            raise DefinitionsError(f"{source} must be a mapping with the key `experiments`; add it")
         experiments = _File.model_validate(data).experiments
     except ValidationError as error:
         lines = [f"{source}: {_explain(problem)}" for problem in error.errors(include_url=False)]
         raise DefinitionsError("\n".join(lines)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that does not exist, lists within lists
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date that does not exist, nested lists
         reason = " ".join(str(error).split())
         raise DefinitionsError(f"{source} is not YAML: {reason}; correct it") from None
     return Definitions(
@@ -163,7 +165,7 @@ def experiments_path(settings: GitopsSettings) -> str:
 
 
 def read_experiments(files: Files, settings: GitopsSettings) -> Definitions:
-    """The stack's experiments; none where there is no file. Raises RepositoryError, InvalidFileError."""
+    """The stack's experiments; none if there is no file. Raises RepositoryError, InvalidFileError."""
     path = experiments_path(settings)
     text = files.read(path)
     try:
@@ -173,9 +175,9 @@ def read_experiments(files: Files, settings: GitopsSettings) -> Definitions:
 
 
 def end_experiment(files: Files, settings: GitopsSettings, name: str) -> Edits:
-    """The edit that ends a running experiment; all other lines stay as they are.
+    """The edit that ends a running experiment; all other lines are unchanged.
 
-    No edits where it does not run, or where the file is such that only people can edit it.
+    No edits if it does not run, or if the file's form is such that only people can edit it.
     """
     path = experiments_path(settings)
     try:
@@ -190,7 +192,7 @@ def end_experiment(files: Files, settings: GitopsSettings, name: str) -> Edits:
 
 
 def _set_ended(text: str, name: str) -> str:
-    """Replace the entry's `state`, or put one before its first key."""
+    """Replace the entry's `state`, or insert one before its first key."""
     for entry in _find_entries(text):
         pairs = {key.value: (key, value) for key, value in entry.value}
         if "name" not in pairs or pairs["name"][1].value != name:

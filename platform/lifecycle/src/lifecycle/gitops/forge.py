@@ -14,12 +14,12 @@ import httpx
 from lifecycle.gitops.git import RepositoryError
 from lifecycle.gitops.settings import GitopsSettings
 
-_RECHECK = 60.0  # seconds; a rollout asks every few, and GitHub allows 5000 requests an hour
+_RECHECK = 60.0  # seconds; a rollout asks every few seconds, and GitHub allows 5000 requests an hour
 
 
 @dataclass(frozen=True)
 class PullRequest:
-    """A pull request; `is_new` when the call that returns it has opened it."""
+    """A pull request; `is_new` if the call that returns it has opened it."""
 
     url: str
     is_new: bool
@@ -30,7 +30,7 @@ class Forge:
 
     def __init__(self, settings: GitopsSettings) -> None:
         self._settings = settings
-        self._known: dict[str, tuple[PullRequest, float]] = {}  # by branch, with the time at which it is asked again
+        self._known: dict[str, tuple[PullRequest, float]] = {}  # keyed by branch, with the time of the next check
         token = settings.token.get_secret_value() if settings.token else ""
         self._client = httpx.Client(
             base_url=f"{settings.forge_url.rstrip('/')}/repos/{settings.project}",
@@ -47,7 +47,7 @@ class Forge:
         return replace(known[0], is_new=False)
 
     def _open(self, branch: str, title: str, body: str) -> PullRequest:
-        # The message quotes the registry: in a code block it mentions nobody and loads no image.
+        # The message quotes text from the registry: in a code block it can neither mention people nor load images.
         content = {"title": title, "body": f"```\n{body}```\n", "head": branch, "base": self._settings.branch}
         try:
             response = self._client.post("/pulls", json=content)

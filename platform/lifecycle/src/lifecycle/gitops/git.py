@@ -17,7 +17,7 @@ class RepositoryError(LifecycleError):
 
 
 class InvalidFileError(RepositoryError):
-    """One file in the repository is not what it should be, which concerns no other; a person has to correct it."""
+    """One file in the repository is not valid, which does not affect others; a person has to correct it."""
 
 
 class Git:
@@ -29,7 +29,7 @@ class Git:
         self._environment = {**os.environ, **_identity(settings), **_credentials(settings)}
 
     def run(self, *arguments: str, stdin: bytes = b"") -> str:
-        """The command's standard output. Raises RepositoryError when it fails or takes too long."""
+        """The command's standard output. Raises RepositoryError if it fails or takes too long."""
         process = self.try_run(*arguments, stdin=stdin)
         if process.returncode != 0:
             message = " ".join(process.stderr.decode(errors="replace").split())
@@ -37,7 +37,7 @@ class Git:
         return process.stdout.decode(errors="replace")  # people commit in any encoding
 
     def try_run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """The finished command, whatever its exit status. Raises RepositoryError when it takes too long."""
+        """The finished command, with any exit status. Raises RepositoryError if it takes too long."""
         try:
             return subprocess.run(
                 self._command(arguments),
@@ -58,20 +58,20 @@ class Git:
 
 
 class ObjectReader:
-    """Reads files of any commit through one running git: a process per file would take most of a promotion's time."""
+    """Reads files of any commit with one git process: one process per file would take most of a promotion's time."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
     def read(self, commit: str, path: str) -> str | None:
-        """A file's text, or None when the commit does not have it.
+        """A file's text, or None if the commit does not have it.
 
-        Raises InvalidFileError when it is no text, RepositoryError when there is no such commit, or git has ended.
+        Raises InvalidFileError if it is not text, RepositoryError if there is no such commit, or git has ended.
         """
         content = self._read_object(f"{commit}:{path}", "blob")
         if content is None:
             if self._read_object(commit, "commit") is None:
-                raise RepositoryError(f"there is no commit {commit} in the clone")
+                raise RepositoryError(f"the clone has no commit {commit}")
             return None
         try:
             return content.decode()
@@ -98,7 +98,7 @@ class ObjectReader:
             raise RepositoryError(f"git cat-file cannot read {name}")
         content = stdout.read(int(header[2]))
         stdout.read(1)
-        if header[1].decode() != kind:  # after reading it: the next answer follows
+        if header[1].decode() != kind:  # only after reading the object: the next answer follows it
             raise InvalidFileError(f"{name} in the repository is a {header[1].decode()}, not a {kind}")
         return content
 
@@ -107,7 +107,7 @@ class ObjectReader:
 
 
 def _identity(settings: GitopsSettings) -> Mapping[str, str]:
-    """No prompts, no identity from the machine's own configuration, and messages in English, which are parsed."""
+    """No prompts, no identity from the machine's configuration, and messages in English, because they are parsed."""
     return {
         "GIT_AUTHOR_NAME": settings.author_name,
         "GIT_AUTHOR_EMAIL": settings.author_email,
@@ -119,7 +119,7 @@ def _identity(settings: GitopsSettings) -> Mapping[str, str]:
 
 
 def _credentials(settings: GitopsSettings) -> Mapping[str, str]:
-    """The token as a header for this repository's URL only, in the environment: every user can read command lines.
+    """The token, as a header for this repository's URL only. It is in the environment: all users see command lines.
 
     https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
     """

@@ -1,4 +1,4 @@
-"""The digest of an image in a stack's overlay: one line of people's file changes, and every other one stays."""
+"""The digest of an image in a stack's overlay: only this line of a file that people edit is changed."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def publish_digest(settings: GitopsSettings, image: str, digest: str) -> Publication:
-    """Commit the digest of an image to the stack, or request it by a pull request, as the settings say.
+    """Commit the digest of an image to the stack, or open a pull request for it, depending on the settings.
 
     image  the name in `images` of the stack's kustomization
 
-    Raises RepositoryError, also where the stack has no such image.
+    Raises RepositoryError, also if the stack has no such image.
     """
 
     def edit(tree: Files) -> Edits:
         return edit_digest(tree, settings, image, digest)
 
-    # The same digest for the same image is one event, however often a pipeline is run again.
+    # The same digest for the same image is one event, even if a pipeline is run several times.
     event = f"image-{hashlib.sha256(f'{settings.stack} {image} {digest}'.encode()).hexdigest()[:16]}"
     repository = Repository(settings)
     try:
         current = edit(repository.tree())
         if not current:
             return Publication()
-        if repository.find_event(event):  # set before, and something else since: a return to a former image
+        if repository.find_event(event):  # set before, and another digest since: returns to a former image
             event = f"{event}-{repository.head[:12]}"
         change = Change(event, f"Run {image} at {digest[:19]} on {settings.stack}", edit)
         return ChangePublisher(settings).publish(repository, [change])[event]
@@ -42,7 +42,7 @@ def publish_digest(settings: GitopsSettings, image: str, digest: str) -> Publica
 
 
 def edit_digest(files: Files, settings: GitopsSettings, image: str, digest: str) -> Edits:
-    """The edit that sets the digest; none where it is set. Raises RepositoryError."""
+    """The edit that sets the digest; none if it is already set. Raises RepositoryError."""
     path = f"{stack_path(settings)}/kustomization.yaml"
     text = files.read(path)
     if text is None:
@@ -59,5 +59,5 @@ def edit_digest(files: Files, settings: GitopsSettings, image: str, digest: str)
     first, others = rf"^- name: {re.escape(image)}[ \t]*\n", r"(?: +(?!digest:)\S.*\n)*"
     edited, count = re.subn(rf"({first}{others} +digest:[ \t]*)\S+", rf"\g<1>{digest}", text, flags=re.MULTILINE)
     if count != 1:
-        raise InvalidFileError(f"{path} does not begin the image '{image}' by a line `- name: {image}`: write it so")
+        raise InvalidFileError(f"{path} must begin the image '{image}' with the line `- name: {image}`: correct it")
     return {path: edited} if edited != text else {}

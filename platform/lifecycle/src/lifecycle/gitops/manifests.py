@@ -1,7 +1,7 @@
-"""The manifests of one model: what changes from version to version, and nothing else.
+"""The manifests of one model, with only the fields that change from version to version.
 
-The InferenceService here says which version it serves and that version's lineage. Replicas, probes, resources and
-security are the same for every model: the repository's base adds them with kustomize.
+The InferenceService says which version it serves, and that version's lineage. Replicas, probes, resources and security
+are the same for every model: the repository's base adds them with kustomize.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _CONTAINER = "kserve-container"
 # https://github.com/kserve/kserve/blob/v0.20.0/pkg/constants/constants.go (PredictorServiceName, CommonDefaultHttpPort)
 _SERVICE = "{}-predictor"
 _PORT = 80
-_MAX_DEPTH = 64  # of a YAML file; a manifest has some ten
+_MAX_DEPTH = 64  # of a YAML file; a manifest has about ten levels
 _MAX_NAME = 63 - len(_SERVICE.format(f"-{CHALLENGER}"))
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-# The InferenceServices of a model are called `<model>-<role>`, and KServe's own objects of them `<model>-<role>-...`. A
-# model of such a name would share them with another one.
+# The InferenceServices of a model are named `<model>-<role>`, and KServe's objects for them `<model>-<role>-...`. The
+# objects of a model with such a name would collide with those of another model.
 _RESERVED_NAME = re.compile(rf"-({'|'.join(ROLES)})(-predictor)?$")
 
 # The platform's services, by the first label of their names at the gateway, where a model's route would collide with
 # theirs: the project's infra/people.py. A stack's folder of experiments has such a name too.
 SERVICE_NAMES = ("argocd", "experiments", "grafana", "mlflow")
 
-# What a model's users may request: https://gateway-api.sigs.k8s.io/api-types/httproute/#matches. Not the server's other
-# paths, /metrics and those of the probes, which only the cluster needs.
+# The paths that a model's users may request: https://gateway-api.sigs.k8s.io/api-types/httproute/#matches. The server's
+# other paths, /metrics and the probes, are only for the cluster.
 _PUBLIC_PATHS = (("Exact", "/predict"), ("PathPrefix", "/v1/models"), ("PathPrefix", "/v2"))
 
 Manifest = Mapping[str, Any]
 Weights = Mapping[str, int]
-"""Percent of the requests by role."""
+"""Percent of the requests, keyed by role."""
 
 
 class InvalidNameError(LifecycleError):
-    """A registered model's name that is not a valid name for objects in a cluster."""
+    """A registered model's name is not valid for objects in a cluster."""
 
 
 def is_valid_name(model: str) -> bool:
@@ -59,8 +59,8 @@ def check_name(model: str) -> None:
     """Raises InvalidNameError unless Services, routes and folders can have the model's name."""
     if model in SERVICE_NAMES:
         raise InvalidNameError(
-            f"the registered model's name '{model}' is that of one of the platform's services, whose host name at the "
-            f"gateway it would share ({', '.join(SERVICE_NAMES)}); register the model under another name"
+            f"the registered model's name '{model}' is the name of a platform service ({', '.join(SERVICE_NAMES)}), "
+            "whose host name at the gateway it would share; register the model under another name"
         )
     if not is_valid_name(model):
         raise InvalidNameError(
@@ -71,7 +71,7 @@ def check_name(model: str) -> None:
     if _RESERVED_NAME.search(model):
         raise InvalidNameError(
             f"the registered model's name '{model}' ends like the names of another model's InferenceServices, which "
-            f"are called {' and '.join(f'`<model>-{role}`' for role in ROLES)}; register the model under another name"
+            f"are named {' and '.join(f'`<model>-{role}`' for role in ROLES)}; register the model under another name"
         )
 
 
@@ -114,7 +114,7 @@ def render_inference_service(model_version: ModelVersion, role: str) -> str:
 
 
 def parse_model_version(text: str) -> ModelVersion:
-    """The version that an InferenceService's annotations name. Raises ValueError when one of them is no string."""
+    """The version in an InferenceService's annotations. Raises ValueError if one of them is not a string."""
     annotations = parse_first(text)["metadata"].get("annotations", {})
     if not all(isinstance(value, str) for value in annotations.values()):
         raise ValueError("annotations must be strings: quote them")
@@ -159,7 +159,7 @@ def render_kustomization(resources: Iterable[str]) -> str:
 
 
 def render_settings(model: str) -> str:
-    """The kustomization with people's settings of a model, as it is before they have edited it."""
+    """The initial kustomization for people's settings of a model."""
     return _SETTINGS.format(model=model)
 
 
@@ -179,9 +179,9 @@ patches: []
 
 
 def set_entry(text: str, key: str, entry: str, *, present: bool) -> str:
-    """A kustomization with or without an entry of a list; all other lines stay as they are.
+    """A kustomization with or without an entry of a list; all other lines are unchanged.
 
-    A list in brackets becomes one with a line for each entry.
+    A list in brackets is rewritten with one line per entry.
     """
     _check_depth(text)
     root: Any = yaml.compose(text, _LOADER)
@@ -207,15 +207,16 @@ def set_entry(text: str, key: str, entry: str, *, present: bool) -> str:
 
 
 def _find_line(text: str, node: yaml.Node) -> tuple[int, int]:
-    """Where the lines of a node start and end, the line break included."""
+    """Where the lines of a node start and end, including the line break."""
     end = text.find("\n", max(node.end_mark.index - 1, node.start_mark.index))
     return text.rfind("\n", 0, node.start_mark.index) + 1, len(text) if end < 0 else end + 1
 
 
 def _check_depth(text: str) -> None:
-    """Raises ValueError for a text that is nested too deeply.
+    """Raises ValueError if a text is nested too deeply.
 
-    libyaml composes nodes recursively in native code, where a deep text ends the process. Events are not nested.
+    libyaml composes nodes recursively in native code, so a deeply nested text would end the process. Parsing events is
+    not recursive.
     """
     depth = 0
     for event in yaml.parse(text, _LOADER):
@@ -232,7 +233,7 @@ def parse_first(text: str) -> Manifest:
     return manifest
 
 
-# libyaml's classes, where the wheel has them, are ten times as fast as those in Python.
+# libyaml's classes, if the wheel has them, are ten times as fast as the ones in Python.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 

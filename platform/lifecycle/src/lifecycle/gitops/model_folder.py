@@ -1,4 +1,4 @@
-"""A model's folder in the GitOps repository: reading what it declares, and the edits that declare something else."""
+"""A model's folder in the GitOps repository: reads what it declares, and computes the edits that change it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _KUSTOMIZATION = "kustomization.yaml"
 _MAX_REASON = 300  # characters
 
 Edits = Mapping[str, str | None]
-"""New texts by path; None removes the file."""
+"""New texts, keyed by path; None removes the file."""
 
 
 class Files(Protocol):
     """The files of the repository."""
 
     def read(self, path: str) -> str | None:
-        """A file's text, None when there is no such file. Raises RepositoryError."""
+        """A file's text, None if there is no such file. Raises RepositoryError."""
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What is declared for a model on one stack.
+    """The declared state of a model on one stack.
 
     versions  the version in each role; a role without one is absent
-    weights   percent of the requests by role
+    weights   percent of the requests, keyed by role
     """
 
     model: str
@@ -52,18 +52,18 @@ class ModelFolder:
 
 
 def generated_path(settings: GitopsSettings, model: str) -> str:
-    """The path of the files that are written here; what else is in the model's folder is people's."""
+    """The path of the generated files; all other files in the model's folder belong to people."""
     return f"{stack_path(settings)}/{_generated(model)}"
 
 
 def read_folder(files: Files, settings: GitopsSettings, model: str) -> ModelFolder:
-    """The model's folder; empty when the model has never been promoted. Raises RepositoryError."""
+    """The model's folder; empty if the model has never been promoted. Raises RepositoryError."""
     texts = {role: files.read(_path(settings, model, f"{role}.yaml")) for role in ROLES}
     route = files.read(_path(settings, model, _ROUTE))
     if route is None and files.read(f"{stack_path(settings)}/{model}/{_ROUTE}") is not None:
         raise InvalidFileError(
-            f"{stack_path(settings)}/{model}/{_ROUTE} is where a former version wrote it: move the model's files as "
-            "docs/gitops.md says"
+            f"{stack_path(settings)}/{model}/{_ROUTE} was written by a former version: move the model's files as "
+            "described in docs/gitops.md"
         )
     with _explain_errors(generated_path(settings, model)):
         versions = {role: manifests.parse_model_version(text) for role, text in texts.items() if text is not None}
@@ -87,11 +87,11 @@ def _has_challenger(files: Files, settings: GitopsSettings, model: str) -> bool:
     try:
         return files.read(_path(settings, model, f"{CHALLENGER}.yaml")) is not None
     except InvalidFileError:
-        return True  # its own rollout says what is wrong
+        return True  # its own rollout reports what is wrong
 
 
 def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> Edits:
-    """The edits that declare `folder`, in generated files only; people's file is written where there is none."""
+    """The edits that declare `folder`, in generated files only; people's file is created if it does not exist."""
     model = folder.model
     current = read_folder(files, settings, model)
     edits: dict[str, str | None] = {
@@ -112,11 +112,11 @@ def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> 
 
 
 def edit_stack(files: Files, settings: GitopsSettings, model: str, *, present: bool) -> Edits:
-    """The edit that adds the model to its stack, or removes it; what else people wrote there, comments too, stays.
+    """The edit that adds the model to its stack, or removes it; people's other content, including comments, is kept.
 
-    Its settings are a component after those of the overlay, over which they have precedence.
+    Its settings are a component after the overlay's components, and take precedence over them.
 
-    Raises RepositoryError when the stack has no folder: without the overlay that it names no model would run.
+    Raises RepositoryError if the stack has no folder: it names the overlay, without which no model would run.
     """
     text = _read_stack(files, settings)
     path = _stack_kustomization(settings)
@@ -138,7 +138,7 @@ def _read_stack(files: Files, settings: GitopsSettings) -> str:
 
 @contextmanager
 def _explain_errors(path: str) -> Iterator[None]:
-    """People edit these files too, so anything may be in them, and nothing of it may concern another model."""
+    """People also edit these files, so they may contain anything, but an error in them must not affect other models."""
     try:
         yield
     except RepositoryError:

@@ -1,4 +1,4 @@
-"""How a change reaches the branch: as a commit, or as a pull request that people merge, as GITOPS_MODE says."""
+"""How a change reaches the branch: as a commit, or as a pull request that people merge, depending on GITOPS_MODE."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lifecycle.gitops.settings import GitopsSettings
 
 @dataclass(frozen=True)
 class Publication:
-    """What became of a change.
+    """The result of publishing a change.
 
-    commit        empty when nothing had to change
-    pull_request  the URL of the one that is to bring the commit to the branch; empty when it is there
+    commit        empty if nothing had to change
+    pull_request  the URL of the pull request that will merge the commit; empty if the commit is on the branch
     is_new        whether this call opened the pull request
     """
 
@@ -25,20 +25,20 @@ class Publication:
 
 
 class ChangePublisher:
-    """Publishes changes in the settings' mode: one commit or pull request each, however often they are published."""
+    """Publishes changes in the settings' mode: one commit or pull request each, even if published several times."""
 
     def __init__(self, settings: GitopsSettings) -> None:
         self._forge = Forge(settings) if settings.mode == "pull-request" else None
 
     def publish(self, repository: Repository, changes: Sequence[Change]) -> Mapping[str, Publication]:
-        """Publications by event. Raises RepositoryError."""
+        """Publications, keyed by event. Raises RepositoryError."""
         if self._forge is None:
             commits = repository.commit(changes)
             return {event: Publication(commit or "") for event, commit in commits.items()}
         return {change.event: _request(repository, self._forge, change) for change in changes}
 
     def is_requested(self, repository: Repository, event: str) -> bool:
-        """Whether the event's change waits for people to merge it, or did until somebody closed its pull request."""
+        """Whether a pull request for the event's change was opened and not merged, even if somebody has closed it."""
         return self._forge is not None and bool(repository.find_branch(_branch(event)))
 
 

@@ -1,8 +1,8 @@
 """One branch of the GitOps repository: changes become commits, each exactly once.
 
 A commit names the event that caused it in a trailer. An event whose trailer is in the history is not committed again,
-and a push moves the branch only from the commit that was last fetched. So however often an event is retried, by however
-many workers, and wherever they are killed, it has one commit.
+and a push moves the branch only from the commit that was last fetched. So an event has exactly one commit, even if
+several workers retry it, and even if they are killed at any point.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from lifecycle.gitops.settings import GitopsSettings
 _LOG_FORMAT = "%x00".join(
     ("%H", "%ct", *(f"%(trailers:key={key},valueonly,unfold,separator=%x0A)" for key in TRAILERS))
 )
-_GC_INTERVAL = 500  # commits of some seven files each, after which git is asked whether to pack them
+_GC_INTERVAL = 500  # commits of about seven files each, after which `git gc` decides whether to pack them
 _MAX_PUSH_DELAY = 2.0  # seconds before a rejected push is retried
 
 
 class Tree:
-    """The files of a commit, with edits on top that are not committed yet."""
+    """The files of a commit, plus edits that are not committed yet."""
 
     def __init__(self, objects: ObjectReader, commit: str, texts: Edits | None = None) -> None:
         self._objects = objects
@@ -44,7 +44,7 @@ class Tree:
         self._texts = dict(texts or {})
 
     def read(self, path: str) -> str | None:
-        """A file's text, None when there is no such file. Raises RepositoryError."""
+        """A file's text, None if there is no such file. Raises RepositoryError."""
         if path not in self._texts:
             self._texts[path] = self._objects.read(self._commit, path)
         return self._texts[path]
@@ -62,9 +62,9 @@ class Tree:
 
 @dataclass(frozen=True)
 class Change:
-    """What to commit for one event.
+    """The change to commit for one event.
 
-    edit  computes the edits from the current files; called again when another push came first
+    edit  computes the edits from the current files; called again if another push came first
     body  the message between subject and trailers
     """
 
@@ -82,7 +82,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit in the history: its time (seconds since 1970), and those of `TRAILERS` that it has."""
+    """A commit in the history: its time (seconds since 1970), and its trailers that are in `TRAILERS`."""
 
     sha: str
     time: float
@@ -94,14 +94,14 @@ class _PushRejectedError(Exception):
 
 
 class Repository:
-    """A clone of the branch in a temporary folder, made anew each time, so that nothing of a killed process remains.
+    """A clone of the branch in a temporary folder, new for each instance, so killed processes leave nothing behind.
 
-    Not thread-safe. Raises RepositoryError when the remote does not answer or has no such branch.
+    Not thread-safe. Raises RepositoryError if the remote does not answer or has no such branch.
     """
 
     def __init__(self, settings: GitopsSettings) -> None:
         self._settings = settings
-        # `git gc` may still run in there when it is removed.
+        # `git gc` may still be running in the folder when it is removed.
         self._folder = tempfile.TemporaryDirectory(prefix="gitops-", ignore_cleanup_errors=True)
         self._git = Git(Path(self._folder.name), settings)
         self._git.run("init", "--quiet", "--bare")
@@ -163,14 +163,14 @@ class Repository:
         return listing.rstrip("\0").split("\0") if listing else []
 
     def commit(self, changes: Sequence[Change]) -> Mapping[str, str | None]:
-        """Push one commit per change, all in one push; returns the commits by event, None where nothing had to change.
+        """Push one commit per change, in a single push; returns commits by event, None if nothing had to change.
 
-        A rejected push is retried on top of what was pushed before it, never forced. Raises RepositoryError when the
+        A rejected push is retried on top of the remote's new commits, and never forced. Raises RepositoryError if the
         remote rejects as many pushes as the settings allow, or does not answer.
         """
         retrying = Retrying(
             stop=stop_after_attempt(self._settings.push_attempts),
-            wait=wait_random_exponential(multiplier=0.1, max=_MAX_PUSH_DELAY),  # random, so that rivals do not meet
+            wait=wait_random_exponential(multiplier=0.1, max=_MAX_PUSH_DELAY),  # random, so that rivals do not collide
             retry=retry_if_exception_type(_PushRejectedError),
             before=self._refresh_before_retry,
         )
@@ -179,14 +179,14 @@ class Repository:
         except RetryError as error:
             raise RepositoryError(
                 f"{self._settings.repository} rejected {self._settings.push_attempts} pushes to "
-                f"{self._settings.branch}: {error.last_attempt.exception()}. Where people have to agree, set "
+                f"{self._settings.branch}: {error.last_attempt.exception()}. If the branch requires reviews, set "
                 "GITOPS_MODE to pull-request"
             ) from None
 
     def commit_to_branch(self, change: Change, branch: str) -> str | None:
-        """Push the change to a branch of its own, for a pull request; returns its commit, None for no change.
+        """Push the change to its own branch, for a pull request; returns its commit, None for no change.
 
-        A branch of that name that exists already holds the change: its name contains the event. Once it is merged, the
+        If a branch of that name exists, it already has the change: the name contains the event. Once it is merged, the
         event is in the history.
         """
         tree = self.refresh()
@@ -202,16 +202,16 @@ class Repository:
         return created[change.event]
 
     def find_branch(self, branch: str) -> str:
-        """The commit of a branch of the remote's; empty when it has none of this name."""
+        """The commit of a branch of the remote; empty if there is no branch of this name."""
         found = self._git.run("ls-remote", self._settings.repository, f"refs/heads/{branch}").split()
         return found[0] if found else ""
 
     def find_event(self, event: str) -> str:
-        """The event's commit in the history, as of the last fetch; empty when it has none."""
+        """The event's commit in the history, as of the last fetch; empty if there is none."""
         return self._commits.get(event, "")
 
     def arrival_time(self, commit: Commit) -> float:
-        """When a commit reached the branch, in seconds since 1970: by a merge, later than it was made."""
+        """When a commit reached the branch, in seconds since 1970: if it was merged, later than it was created."""
         since = f"{commit.sha}..{self._head}"
         line = [
             record.split()
@@ -229,7 +229,7 @@ class Repository:
     def _commit_once(self, changes: Sequence[Change]) -> Mapping[str, str | None]:
         created, tree = self._create_commits(changes)
         if not created:
-            # A push fails when the remote has moved. Without a push, only a fetch shows whether it has.
+            # A push fails if the remote has moved. Without a push, only a fetch shows whether it has.
             self.refresh()
             created, tree = self._create_commits(changes)
         rejection = self._push(self._settings.branch, self._head, list(created.values())[-1]) if created else ""
@@ -239,7 +239,7 @@ class Repository:
         return {change.event: self._commits.get(change.event) for change in changes}
 
     def _index_events(self, previous: str) -> None:
-        """Index the events of the new commits; of the whole history when the remote's was rewritten."""
+        """Index the events of the new commits; of the whole history if the remote's was rewritten."""
         is_ahead = previous and self._git.try_run("merge-base", "--is-ancestor", previous, self._head).returncode == 0
         if not is_ahead:
             self._commits = {}
@@ -248,9 +248,9 @@ class Repository:
                 self._commits[commit.trailers[EVENT_TRAILER]] = commit.sha
 
     def _create_commits(self, changes: Sequence[Change]) -> tuple[Mapping[str, str], Tree]:
-        """Create commits on top of the head, in order, without those that exist or change nothing.
+        """Create commits on top of the head, in order, except those that exist or change nothing.
 
-        Returns them by event, and the files after them.
+        Returns the commits by event, and the resulting files.
         """
         tree = self._tree.fork()
         stream: list[bytes] = []
@@ -266,15 +266,15 @@ class Repository:
         if not events:
             return {}, tree
         marks = "".join(f"get-mark :{number}\n" for number in range(1, len(events) + 1))
-        # `--force` applies to the scratch reference in this clone: the next batch starts from another commit.
+        # `--force` affects only the scratch reference in this clone: the next batch starts from another commit.
         shas = self._git.run("fast-import", "--quiet", "--force", stdin=b"".join(stream) + marks.encode()).split()
         return dict(zip(events, shas, strict=True)), tree
 
     def _push(self, branch: str, expected: str, commit: str) -> str:
-        """Push a commit; returns git's message when the remote rejects it, empty when it accepts.
+        """Push a commit; returns git's message if the remote rejects it, otherwise an empty string.
 
-        The branch moves only from `expected` (empty: it must not exist). Without this lease, a branch that people have
-        reset meanwhile would get back what they removed.
+        The branch moves only from `expected` (empty: it must not exist). Without this lease, if people had reset the
+        branch meanwhile, the push would restore what they removed.
         """
         lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
         target = (self._settings.repository, f"{commit}:refs/heads/{branch}")
@@ -297,7 +297,7 @@ class Repository:
 def _log(git: Git, *arguments: str) -> Iterator[Commit]:
     """Commits as `git log` lists them, with the trailers that git itself finds in their messages.
 
-    Fields end with NUL, which no commit message contains. Of a trailer that is repeated, the last one counts.
+    Fields end with NUL, which no commit message contains. If a trailer is repeated, the last one counts.
     """
     fields = git.run("log", "-z", f"--format={_LOG_FORMAT}", *arguments).split("\0")
     width = 2 + len(TRAILERS)

@@ -25,7 +25,7 @@ class GitopsSettings(BaseSettings):
     path: str = Field(
         "",
         pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$",
-        description="the folder of its models that is written; none is `stacks/<stack>`",
+        description="the folder in which its models are written; if unset, `stacks/<stack>`",
     )
     mode: Literal["commit", "pull-request"] = Field(
         "commit",
@@ -40,7 +40,7 @@ class GitopsSettings(BaseSettings):
         "https://api.github.com", description="REST API of GitHub or a compatible forge; only for pull requests"
     )
     project: str = Field("", pattern=r"^([\w.-]+/[\w.-]+)?$", description="`owner/name` in that forge")
-    push_attempts: int = Field(8, ge=1, le=50, description="pushes of a commit that others overtake, at most")
+    push_attempts: int = Field(8, ge=1, le=50, description="maximum attempts to push a commit overtaken by others")
     timeout: float = Field(60.0, gt=0, description="seconds for one git command, or one call of the forge")
 
     # The route

@@ -60,22 +60,26 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="receive MLflow's webhooks")
     serve.set_defaults(run=_serve)
-    work = commands.add_parser("work", help="promote what waits in the inbox, or dispatch it to a workflow")
-    work.add_argument("--once", action="store_true", help="end when nothing is due, for timers")
+    work = commands.add_parser("work", help="promote the events that wait in the inbox, or dispatch them to a workflow")
+    work.add_argument("--once", action="store_true", help="exit when nothing is due, for timers")
     work.set_defaults(run=_work)
     promote = commands.add_parser("promote", help=f"set the alias `{CHALLENGER}` on a version and promote it now")
     promote.add_argument("name")
     promote.add_argument("version")
-    promote.add_argument("--keep-alias", action="store_true", help=f"only if it is the `{CHALLENGER}` still")
+    promote.add_argument(
+        "--keep-alias",
+        action="store_true",
+        help=f"do not set the alias; promote only if the version is still the `{CHALLENGER}`",
+    )
     promote.add_argument("--event", type=_parse_event_id, metavar="ID", help="promote once for all calls with this ID")
     promote.set_defaults(run=_promote)
-    retry = commands.add_parser("retry", help="promote every challenger that nothing has come of, for timers")
+    retry = commands.add_parser("retry", help="promote every challenger that was not promoted yet, for timers")
     retry.set_defaults(run=_retry)
-    scan = commands.add_parser("scan", help="add to the inbox what the webhooks missed, for timers")
+    scan = commands.add_parser("scan", help="add the events that the webhooks missed to the inbox, for timers")
     scan.set_defaults(run=_scan)
     create = commands.add_parser("create-database", help="create the inbox's database and login in PostgreSQL")
     create.set_defaults(run=_create_database)
-    status = commands.add_parser("status", help="show what waits, and the outcomes of the latest events")
+    status = commands.add_parser("status", help="show how many events are waiting, and the outcomes of the latest ones")
     status.set_defaults(run=_status)
     return parser
 
@@ -99,7 +103,7 @@ def _work(options: argparse.Namespace) -> int:
         metrics.WAITING_EVENTS.set_function(partial(_count_waiting, inbox))
         reconciliation = Reconciliation(settings, registry, inbox)
         if settings.webhook_url and not options.once:
-            # Its calls are short, and a process that ends in the middle of one does no harm.
+            # Its calls are short, and ending the process during one of them does no harm.
             threading.Thread(target=reconciliation.run, args=(stop,), daemon=True).start()
         dispatcher = _create_dispatcher(dispatch, settings, inbox) if dispatch.project else None
         (dispatcher or worker).run(stop, until_idle=options.once, beat=heartbeat.beat)
@@ -113,7 +117,7 @@ def _create_dispatcher(dispatch: DispatchSettings, settings: WorkerSettings, inb
 
 
 def _count_waiting(inbox: Inbox) -> float:
-    """Not a number while the inbox does not answer: a scrape gets the other metrics all the same."""
+    """NaN while the inbox does not answer, so that a scrape still gets the other metrics."""
     try:
         return inbox.count_waiting()
     except InboxError:
@@ -121,7 +125,7 @@ def _count_waiting(inbox: Inbox) -> float:
 
 
 def _parse_event_id(text: str) -> str:
-    """It becomes a key in the inbox, a line in a commit, and perhaps part of a branch's name."""
+    """An event ID becomes a key in the inbox, a line in a commit, and perhaps part of a branch name."""
     if not _EVENT_ID.fullmatch(text):
         raise argparse.ArgumentTypeError("an ID has up to 100 letters, digits and hyphens")
     return text
@@ -138,7 +142,7 @@ def _promote(options: argparse.Namespace) -> int:
         inbox.add(id_, options.name, options.version)
         worker.run(threading.Event(), until_idle=True)
         outcome = _report(inbox, id_)
-    # A newer challenger has events of its own, so that there is nothing left to do for whoever came with the older one.
+    # A newer challenger has its own events, so there is nothing left to do for the older one.
     return 0 if outcome in (*_SUCCESSFUL, *(("superseded",) if options.keep_alias else ())) else 1
 
 
@@ -151,12 +155,12 @@ def _retry(options: argparse.Namespace) -> int:  # noqa: ARG001
         worker.run(threading.Event(), until_idle=True)
         outcomes = [_report(inbox, id_) for id_ in ids]
     if not outcomes:
-        print("No challenger waits for its promotion.")
+        print("No challenger is waiting to be promoted.")
     return 0 if all(outcome in (*_SUCCESSFUL, "superseded") for outcome in outcomes) else 1
 
 
 def _report(inbox: Inbox, id_: str) -> str:
-    """Print what became of an event; returns its outcome."""
+    """Print and return the outcome of an event."""
     event = inbox.find(id_)
     if event is None:
         return ""
@@ -168,7 +172,7 @@ def _scan(options: argparse.Namespace) -> int:  # noqa: ARG001
     registry = ModelRegistry(read_settings(RegistrySettings).mlflow_tracking_uri, fail_fast=True)
     inbox = Inbox(read_settings(WorkerSettings).inbox.get_secret_value())
     for missed in add_missed_events(registry, inbox):
-        print(to_line(f"{missed} was missed and is added"))
+        print(to_line(f"{missed} was missed and has been added"))
     inbox.close()
     return 0
 

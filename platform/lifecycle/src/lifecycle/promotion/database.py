@@ -1,6 +1,6 @@
 """Creates the inbox's database and its login on a PostgreSQL server that has another administrator.
 
-The administrators of managed servers are no superusers: only a member of a role may give it a database.
+The administrators of managed servers are not superusers, and only a member of a role can create a database for it.
 https://www.postgresql.org/docs/16/sql-createdatabase.html
 """
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Address(NamedTuple):
-    """What a URL says of a database."""
+    """The parts of a database's URL."""
 
     login: str
     password: str
@@ -30,7 +30,7 @@ class _Address(NamedTuple):
 
 
 def create_database(settings: DatabaseSettings) -> None:
-    """Create what is missing of login, password, database and permissions. Raises InboxError."""
+    """Create the login, its database and permissions if they do not exist, and set its password. Raises InboxError."""
     inbox_url, administrator_url = (secret.get_secret_value() for secret in (settings.inbox, settings.administrator))
     inbox = _parse("PROMOTION_INBOX", inbox_url)
     administrator = _parse("PROMOTION_ADMINISTRATOR", administrator_url)
@@ -38,7 +38,7 @@ def create_database(settings: DatabaseSettings) -> None:
         with psycopg.connect(administrator_url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT) as connection:
             _create_login(connection, inbox)
             _create_database(connection, inbox)
-            for database in (inbox.database, administrator.database):  # which by default every login may connect to
+            for database in (inbox.database, administrator.database):  # by default every login may connect to them
                 connection.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(database)))
     except psycopg.Error as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -54,7 +54,9 @@ def _parse(variable: str, url: str) -> _Address:
     found = [str(parts.get(name) or "") for name in ("user", "password", "dbname")]
     if not url.startswith(("postgresql://", "postgres://")) or not (found[0] and found[2]):
         # The URL itself contains a password.
-        raise InboxError(f"{variable} names no login and database; set it to postgresql://<login>@<host>/<database>")
+        raise InboxError(
+            f"{variable} must name a login and a database; set it to postgresql://<login>@<host>/<database>"
+        )
     return _Address(*found)
 
 

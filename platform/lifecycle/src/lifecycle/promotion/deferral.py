@@ -1,4 +1,4 @@
-"""What becomes of an event that could not be processed: another attempt, later and later, and in the end none."""
+"""What happens to an event that could not be processed: it is retried with growing delays, and finally fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class Deferral:
-    """Defers events with growing delays; people are notified when one is stuck, and when it has failed."""
+    """Defers events with growing delays, and sends a notification when one is stuck and when it has failed."""
 
     def __init__(self, settings: WorkerSettings, inbox: Inbox, notifier: Notifier, stack: str) -> None:
         self._settings = settings
@@ -35,7 +35,7 @@ class Deferral:
         metrics.RETRIES.inc()
         delay = choose_delay(self._settings.retry_delay, event.attempts, self._settings.max_retry_delay)
         with log_context(**describe_event(event)):
-            _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
+            _log.warning("%s version %s will be retried in %.1f s: %s", event.model, event.version, delay, reason)
         if attempts == self._settings.stuck_after:
             self._notify(event, "stuck", attempts, reason)
         self._inbox.defer(event, delay, reason)
@@ -53,5 +53,5 @@ def describe_event(event: Event) -> dict[str, str]:
 
 
 def describe(error: Exception) -> str:
-    """Errors of ours are messages for people; of others, the type says what the message alone may not."""
+    """The message of this package's errors; for others also the type, since their message may not say enough."""
     return str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"

@@ -1,7 +1,7 @@
-"""Tells a forge's workflow of each challenger, for teams that promote there; the worker promotes nothing then.
+"""Dispatches each challenger to a workflow of a forge, for teams that promote there; then the worker promotes nothing.
 
-The workflow ends in the worker's own command, `python -m lifecycle.promotion promote`, in this process's pod. What is
-sent names a version and nothing else: the command asks the registry, and evaluates the gate.
+The workflow finally runs the worker's own command, `python -m lifecycle.promotion promote`, in this process's pod. The
+event names a version and nothing else: the command queries the registry and evaluates the gate.
 
 https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event
 """
@@ -31,11 +31,11 @@ _log = logging.getLogger(__name__)
 
 
 class DispatchError(LifecycleError):
-    """The forge does not take an event; trying again may help."""
+    """The forge did not accept an event; trying again may help."""
 
 
 class Dispatcher:
-    """Sends what waits in the inbox, one event after the other; several processes are safe, and may send twice."""
+    """Sends the events in the inbox, one after the other; several processes are safe, but may send an event twice."""
 
     def __init__(
         self, settings: DispatchSettings, worker: WorkerSettings, inbox: Inbox, deferral: Deferral, stack: str
@@ -53,7 +53,7 @@ class Dispatcher:
         )
 
     def run(self, stop: threading.Event, *, until_idle: bool = False, beat: Callable[[], None] = lambda: None) -> None:
-        """Send until `stop` is set, or until nothing is due. `beat` is called in each turn."""
+        """Send until `stop` is set, or until nothing is due. `beat` is called in each iteration."""
         while not stop.is_set():
             beat()
             try:
@@ -63,7 +63,7 @@ class Dispatcher:
             except InboxError as error:
                 if until_idle:
                     raise
-                _log.warning("Events wait for the inbox: %s", error)
+                _log.warning("No events are dispatched until the inbox answers: %s", error)
                 stop.wait(self._worker.retry_delay)
                 continue
             if not due and (until_idle or stop.wait(self._worker.poll_interval)):
@@ -86,7 +86,7 @@ class Dispatcher:
         try:
             response = self._client.post("/dispatches", json={"event_type": EVENT_TYPE, "client_payload": payload})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # The message of some quotes the request.
+            # The messages of some errors quote the request.
             raise DispatchError(f"{self._settings.url} does not answer: {type(error).__name__}") from None
         if not response.is_success:
             raise DispatchError(

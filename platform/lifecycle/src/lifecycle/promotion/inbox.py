@@ -1,6 +1,6 @@
-"""The durable inbox: an accepted event stays until it is finished, whatever happens to the processes.
+"""The durable inbox: an accepted event stays until it is finished, even if processes end in between.
 
-A file of SQLite or a database of PostgreSQL.
+It is an SQLite file or a PostgreSQL database.
 """
 
 from __future__ import annotations
@@ -93,13 +93,13 @@ class Inbox:
         self._engine.dispose()
 
     def add(self, id_: str, model: str, version: str) -> bool:
-        """Store an event, on disk when this returns; False when one of this ID was stored before."""
+        """Store an event, which is on disk when this returns; False if one with this ID was stored before."""
         now = time.time()
         values = {"id": id_, "model": model, "version": version, "received": now, "due": now}
         return self._execute(self._insert(_EVENT).values(values).on_conflict_do_nothing()) == 1
 
     def due(self, limit: int) -> Sequence[Event]:
-        """Waiting events whose time has come, the oldest first."""
+        """Waiting events that are due, the oldest first."""
         query = _SELECT.where(_IS_WAITING, _EVENT.c.due <= time.time()).order_by(_EVENT.c.received, _EVENT.c.id)
         return [Event(*row) for row in self._query(query.limit(limit))]
 
@@ -114,7 +114,7 @@ class Inbox:
         self._execute(update(_EVENT).where(_EVENT.c.id == event.id).values(changes))
 
     def has_event(self, model: str, version: str, outcomes: Sequence[str]) -> bool:
-        """Whether there is an event for this version with one of these outcomes, `waiting` among them."""
+        """Whether there is an event for this version with one of these outcomes, which may include `waiting`."""
         query = select(_EVENT.c.id).where(_EVENT.c.model == model, _EVENT.c.version == version, _OUTCOME.in_(outcomes))
         return bool(self._query(query.limit(1)))
 
@@ -131,7 +131,7 @@ class Inbox:
         return [Event(*row) for row in self._query(query.limit(limit))]
 
     def counts(self) -> Mapping[str, int]:
-        """The number of events by outcome, `waiting` among them."""
+        """The number of events by outcome, including `waiting`."""
         rows = self._query(select(_OUTCOME, func.count()).group_by(_OUTCOME).order_by(_OUTCOME))
         return {outcome: int(count) for outcome, count in rows}
 
@@ -167,7 +167,7 @@ def _parse_url(text: str) -> URL:
 def _create_engine(url: URL) -> Engine:
     """An engine with one connection, in which every statement is a transaction; a broken connection is replaced."""
     is_sqlite = url.drivername == "sqlite"
-    # A database whose encoding is SQL_ASCII, as some are by accident, would answer in bytes without client_encoding.
+    # Without client_encoding, a database with encoding SQL_ASCII, as some are by accident, would return bytes.
     arguments = {"timeout": _TIMEOUT} if is_sqlite else {"connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "utf8"}
     engine = create_engine(
         url,
@@ -177,7 +177,7 @@ def _create_engine(url: URL) -> Engine:
         max_overflow=0,
         pool_timeout=_TIMEOUT,
         connect_args=arguments,
-        execution_options={"preserve_rowcount": True},  # else it is undefined for INSERT
+        execution_options={"preserve_rowcount": True},  # otherwise it is undefined for INSERT
     )
     if is_sqlite:
         listeners.listen(engine, "connect", _make_durable)

@@ -29,10 +29,10 @@ class Publisher:
         self._repository = None
 
     def publish(self, promotions: Mapping[str, ModelVersion]) -> Mapping[str, Publication | InvalidFileError]:
-        """Declare versions as challengers, one commit per event; promotions and publications by event.
+        """Declare versions as challengers, one commit per event; promotions and publications are keyed by event.
 
-        A folder that cannot be read is the result of its own event only. Raises RepositoryError for what concerns all.
-        What was pushed before the error is found in the history when the event is retried.
+        An error in a model's folder is the result of its event only. Raises RepositoryError if all events fail.
+        Commits pushed before the error are found in the history when their events are retried.
         """
         self._repository = self._repository or Repository(self._settings)
         problems: dict[str, InvalidFileError] = {}
@@ -47,10 +47,10 @@ class Publisher:
 def _create_change(
     event: str, model_version: ModelVersion, settings: GitopsSettings, problems: dict[str, InvalidFileError]
 ) -> Change:
-    """The change of a promotion; one that is not possible changes nothing, and is added to `problems`."""
+    """The change of a promotion. If it is not possible, the change is empty, and its error is added to `problems`."""
 
     def edit(tree: Tree) -> Edits:
-        problems.pop(event, None)  # of an attempt that another push overtook
+        problems.pop(event, None)  # from an attempt that another push overtook
         try:
             return edit_challenger(tree, settings, model_version)
         except InvalidFileError as error:
@@ -63,7 +63,7 @@ def _create_change(
 def edit_challenger(tree: Tree, settings: GitopsSettings, model_version: ModelVersion) -> Edits:
     """The edits that declare a version as challenger, with no requests yet if there is a champion.
 
-    No edits for a version that serves already in some role: a duplicate event must not restart a rollout.
+    No edits for a version that already serves in some role: a duplicate event must not restart a rollout.
     """
     current = read_folder(tree, settings, model_version.model)
     if model_version.version in [serving.version for serving in current.versions.values()]:

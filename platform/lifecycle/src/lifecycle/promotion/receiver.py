@@ -34,7 +34,7 @@ from lifecycle.promotion.settings import ReceiverSettings
 from lifecycle.promotion.webhook_signature import WebhookVerificationError, verify
 
 PATH = "/webhooks/mlflow"
-# A delivery has some 300 bytes, and MLflow sends each on a connection of its own, from a few threads.
+# A delivery has some 300 bytes, and MLflow sends each on its own connection, from a few threads.
 _LIMITS = HttpLimits(connections=128, seconds=10)
 _RETRY_AFTER = "5"  # seconds; MLflow retries three times, and honours this
 
@@ -90,7 +90,7 @@ def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
         delivery = verify(secret, request.headers, body, now=time.time(), tolerance=tolerance)
         alias = _parse_event(body)
         if alias is None:
-            return _respond(200, "ignored", f"only a change of the alias `{CHALLENGER}` starts a promotion")
+            return _respond(200, "ignored", f"only setting the alias `{CHALLENGER}` starts a promotion")
         if await run_in_threadpool(inbox.add, delivery, alias.name, alias.version):
             return _respond(202, "accepted")
         return _respond(409, "rejected", "a delivery with this ID was accepted before")
@@ -105,12 +105,12 @@ def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
     routes = [Route(PATH, receive, methods=["POST"]), Route("/ready", ready)]
     routes += [Route("/health", _report_health), Route("/metrics", _report_metrics)]
     app = Starlette(routes=routes, exception_handlers=_HANDLERS)
-    app.router.redirect_slashes = False  # a redirect would lead to whatever host the sender names
+    app.router.redirect_slashes = False  # a redirect would lead to any host that the sender names
     return app
 
 
 async def _report_health(request: Request) -> Response:  # noqa: ARG001
-    """Healthy without its inbox, too: a restart of this process would not bring that back."""
+    """Healthy even without its inbox: restarting this process would not bring the inbox back."""
     return PlainTextResponse("healthy\n")
 
 
@@ -128,7 +128,7 @@ async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa:
 
 
 async def _handle_crowd(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    detail = "this receiver has as many large bodies as it may have; send the event again"
+    detail = "this receiver has reached its limit of large bodies; send the event again"
     return _respond(503, "unavailable", detail, {"Retry-After": _RETRY_AFTER})
 
 
@@ -137,7 +137,7 @@ async def _handle_disconnect(request: Request, error: Exception) -> Response:  #
 
 
 async def _handle_malformed_body(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _respond(400, "rejected", "the body is not what the headers say")
+    return _respond(400, "rejected", "the body does not match the headers")
 
 
 async def _handle_malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -147,12 +147,12 @@ async def _handle_malformed(request: Request, error: Exception) -> Response:  # 
 
 
 async def _handle_unavailable(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    _log.error("An event cannot be stored, so MLflow has to send it again: %s", error)
+    _log.error("An event could not be stored, so MLflow has to send it again: %s", error)
     return _respond(503, "unavailable", "the inbox is unavailable; send the event again", {"Retry-After": _RETRY_AFTER})
 
 
 def _count_refusal(status: int, reason: str) -> None:  # noqa: ARG001
-    """Count what is no delivery: headers that are too large, or did not arrive, or are not HTTP."""
+    """Count requests that are not deliveries: headers that are too large, did not arrive, or are not HTTP."""
     metrics.DELIVERIES.labels("rejected").inc()
 
 

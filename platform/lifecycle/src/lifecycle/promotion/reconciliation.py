@@ -1,7 +1,7 @@
 """Keeps the webhook registered in MLflow, and finds the challengers that it missed.
 
-MLflow gives up a delivery after a few retries, and a webhook disappears with the database that is restored without it.
-So both are looked at again and again, rather than once.
+MLflow gives up on a delivery after a few retries, and a webhook is lost if MLflow's database is restored from a backup
+without it. So both are checked periodically, not just once.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ WEBHOOK_NAME = "groundwork-promotion"
 WEBHOOK_EVENT: Final = "model_version_alias.created"
 
 _NOT_EVALUATED = ("", Status.REGISTERED)
-# Outcomes that leave the status as it was, so that only the inbox tells that the version is not new.
+# Outcomes that leave the status unchanged, so only the inbox shows that the version is not new.
 _KNOWN_OUTCOMES = (WAITING, "requested", "unchanged", "failed", "dispatched")
-# Of these only people could make more than there is; the others may have come to nothing.
+# Outcomes after which only people can do more; after the others the version may not have been promoted.
 _LASTING_OUTCOMES = ("requested", "unchanged")
 
 _log = logging.getLogger(__name__)
 
 
 class Reconciliation:
-    """The registration of the webhook at the settings' address, and the missed events."""
+    """Registers the webhook with the address in the settings, and adds missed events."""
 
     def __init__(self, settings: WorkerSettings, registry: ModelRegistry, inbox: Inbox) -> None:
         self._settings = settings
@@ -38,14 +38,14 @@ class Reconciliation:
         self._inbox = inbox
 
     def run(self, stop: threading.Event) -> None:
-        """Reconcile until `stop` is set; what fails is repeated with growing delays."""
+        """Reconcile until `stop` is set; failed attempts are repeated with growing delays."""
         delay = self._settings.retry_delay
         while not stop.is_set():
             try:
                 self.reconcile()
             except LifecycleError as error:
                 metrics.RECONCILIATION_FAILURES.inc()
-                _log.warning("Webhook and inbox are reconciled again in %.0f s: %s", delay, error)
+                _log.warning("Webhook and inbox could not be reconciled; next attempt in %.0f s: %s", delay, error)
                 stop.wait(delay)
                 delay = min(2 * delay, self._settings.max_retry_delay)
             else:
@@ -58,7 +58,7 @@ class Reconciliation:
         if url and secret:
             self._registry.set_webhook(WEBHOOK_NAME, url, WEBHOOK_EVENT, secret.get_secret_value())
         for missed in add_missed_events(self._registry, self._inbox):
-            _log.warning("%s was missed by the webhook and is added", missed)
+            _log.warning("%s was missed by the webhook and has been added", missed)
 
 
 def add_missed_events(registry: ModelRegistry, inbox: Inbox) -> Sequence[ModelVersion]:
@@ -70,12 +70,12 @@ def add_missed_events(registry: ModelRegistry, inbox: Inbox) -> Sequence[ModelVe
 
 
 def list_unpromoted(registry: ModelRegistry, inbox: Inbox) -> Sequence[ModelVersion]:
-    """The challengers that nothing has come of: not seen, given to a workflow that failed, or failed themselves."""
+    """The challengers not promoted yet: not seen, dispatched to a workflow that failed, or failed themselves."""
     return _list_challengers(registry, inbox, _LASTING_OUTCOMES)
 
 
 def _list_challengers(registry: ModelRegistry, inbox: Inbox, without: Sequence[str]) -> Sequence[ModelVersion]:
-    """The challengers that were not evaluated, without those that have an event of such an outcome."""
+    """The challengers that were not evaluated, except those that have an event with one of these outcomes."""
     return [
         registered.model_version
         for registered in registry.list_challengers()

@@ -18,9 +18,9 @@ class ReceiverSettings(BaseSettings):
 
     model_config = _CONFIG
 
-    webhook_secret: SecretStr = Field(min_length=16, description="the secret of MLflow's webhook, which signs with it")
+    webhook_secret: SecretStr = Field(min_length=16, description="the secret with which MLflow's webhook signs")
     inbox: SecretStr = Field(_INBOX, description="`sqlite:///<path>` or `postgresql://...`")
-    # What the specification suggests that MLflow follows, and longer than MLflow's retries take.
+    # Suggested by the specification that MLflow follows, and longer than MLflow's retries take.
     timestamp_tolerance: float = Field(
         300.0,
         gt=0,
@@ -32,7 +32,7 @@ class ReceiverSettings(BaseSettings):
 
 
 class DatabaseSettings(BaseSettings):
-    """What creates the inbox's database: from `PROMOTION_*`, like the receiver's."""
+    """Of the command that creates the inbox's database: from `PROMOTION_*`, like the receiver's."""
 
     model_config = _CONFIG
 
@@ -41,7 +41,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class DispatchSettings(BaseSettings):
-    """Who promotes instead of the worker: a workflow of a forge, which is told of each challenger.
+    """The workflow of a forge that promotes instead of the worker; each challenger is dispatched to it.
 
     From `PROMOTION_DISPATCH_*`, the token also from a file of this name in PROMOTION_SECRETS_DIR.
     """
@@ -51,7 +51,7 @@ class DispatchSettings(BaseSettings):
     project: str = Field(
         "",
         pattern=r"^([\w.-]+/[\w.-]+)?$",
-        description="`owner/name` of the repository whose workflow promotes; none lets the worker promote by itself",
+        description="`owner/name` of the repository whose workflow promotes; if unset, the worker promotes by itself",
     )
     token: SecretStr | None = Field(None, description="a token that may send events to that repository")
     url: str = Field(
@@ -83,22 +83,22 @@ class WorkerSettings(BaseSettings):
     max_attempts: int = Field(
         2000,
         ge=1,
-        description="attempts after which an event has failed; about a day, with the other defaults, of an MLflow or a "
-        "repository that does not answer",
+        description="attempts after which an event has failed; with the other defaults, about a day in which MLflow or "
+        "the repository does not answer",
     )
     stuck_after: int = Field(5, ge=1, description="attempts after which a notification says that an event is stuck")
 
     webhook_url: str = Field(
         "",
         pattern="^(https?://.+)?$",
-        description="the receiver's address, with its path, which the worker keeps registered in MLflow; none leaves "
-        "that, and the search for missed events, to people and timers",
+        description="the receiver's address, with its path, which the worker keeps registered in MLflow; if unset, "
+        "people or timers do that, and search for missed events",
     )
     webhook_secret: SecretStr | None = Field(
         None, min_length=16, description="the receiver's secret; for `webhook_url`"
     )
     reconcile_interval: float = Field(
-        300.0, gt=0, description="seconds between two looks at the webhook's registration and at what it missed"
+        300.0, gt=0, description="seconds between two checks of the webhook's registration and of missed events"
     )
 
     @model_validator(mode="after")

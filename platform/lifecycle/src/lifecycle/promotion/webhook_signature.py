@@ -22,7 +22,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class WebhookVerificationError(Exception):
-    """The delivery is not MLflow's, or too old; the message says which, and contains no secret."""
+    """The delivery is not from MLflow, or too old; the message says which, and contains no secret."""
 
 
 def sign(secret: str, delivery: str, timestamp: str, body: bytes) -> str:

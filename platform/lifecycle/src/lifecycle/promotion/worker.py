@@ -1,7 +1,7 @@
-"""The worker: takes events from the inbox, asks the registry and the gate, and has accepted versions committed.
+"""The worker: takes events from the inbox, queries the registry and the gate, and publishes accepted versions in git.
 
 Every step can be repeated, so a worker may be killed between any two of them: the event stays in the inbox until its
-last step is done, and the repository knows which events are in its history.
+last step is done, and the repository's history shows which events were committed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-# The status tag after an outcome. Other outcomes leave it unchanged, and nobody is notified.
+# The status tag after an outcome. Other outcomes leave it unchanged, and no notification is sent.
 _STATUS = {"promoted": Status.ROLLING_OUT, "requested": Status.REGISTERED, "rejected": Status.REJECTED}
 
 Gate = Callable[[ModelRegistry, str, str], GateReport]
@@ -72,7 +72,7 @@ class NotReadyError(LifecycleError):
 
 
 class Worker:
-    """Promotes what waits in the inbox. One instance per process; several processes are safe, but no faster."""
+    """Promotes the events in the inbox. One instance per process; several processes are safe, but not faster."""
 
     def __init__(
         self,
@@ -101,10 +101,10 @@ class Worker:
     def run(self, stop: threading.Event, *, until_idle: bool = False, beat: Callable[[], None] = lambda: None) -> None:
         """Work until `stop` is set, or until nothing is due; work in progress is finished first.
 
-        `beat` is called in each turn.
+        `beat` is called in each iteration.
 
-        Examining takes as long as the gate does and runs concurrently. All that was accepted when a push has ended
-        shares the next push.
+        Examining an event takes as long as the gate, and runs concurrently. All versions accepted during a push share
+        the next push.
         """
         with (
             ThreadPoolExecutor(_REGISTRY_THREADS) as examiners,
@@ -126,7 +126,7 @@ class Worker:
                 except InboxError as error:
                     if until_idle:
                         raise
-                    _log.warning("The worker waits for its inbox: %s", error)
+                    _log.warning("The worker is waiting for its inbox: %s", error)
                     stop.wait(self._settings.retry_delay)
 
     def _start_examining(self, examiners: Executor) -> None:
@@ -137,7 +137,7 @@ class Worker:
                 self._examining[examiners.submit(_follow(event, "examine", self._examine), event)] = event
 
     def _examine(self, event: Event) -> Decision:
-        """Decide by the registry, not by the event, which may be late, out of order, or about a deleted version."""
+        """Decide based on the registry; the event may be late, out of order, or about a deleted version."""
         registered = self._registry.find_by_alias(event.model, CHALLENGER)
         if registered is None or registered.model_version.version != event.version:
             return _superseded(event, registered)
@@ -152,7 +152,7 @@ class Worker:
             raise NotReadyError(f"the version is {registered.state} in MLflow")
         with self._gate_slots:
             report = self._evaluate(event)
-        # A gate takes long enough for a newer version to have become the challenger, and to have passed.
+        # Evaluating the gate takes so long that a newer version may have become the challenger, and have passed.
         current = self._registry.find_by_alias(event.model, CHALLENGER)
         if current is None or current.model_version != model_version:
             return _superseded(event, current)
@@ -228,7 +228,7 @@ class Worker:
 
 
 def _follow(event: Event, stage: str, work: Callable[..., T]) -> Callable[..., T]:
-    """The work on an event, with a span of its own, and the event in every line of the log; in whichever thread."""
+    """The work on an event, in any thread, with its own span, and the event's fields in every log line."""
 
     def run(*arguments: Any) -> T:
         fields = describe_event(event)

@@ -1,1 +1,1 @@
-"""Continuous training: what starts a training run of a model, and what people hear of its end."""
+"""Continuous training: triggers that start a training run of a model, and notices of its end."""

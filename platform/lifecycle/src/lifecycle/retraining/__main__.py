@@ -1,4 +1,4 @@
-"""`python -m lifecycle.retraining`: serve, ask the service for runs (schedule, new data), or start a run by hand."""
+"""`python -m lifecycle.retraining`: serve, request runs from the service (schedule, new data), or start a run now."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lifecycle.retraining", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="start runs when alerts, events and the schedule ask for them")
+    serve = commands.add_parser("serve", help="start runs for alerts, events and the schedule")
     serve.set_defaults(run=_serve)
-    schedule = commands.add_parser("schedule", help="ask the service for the models whose schedule is on, for timers")
+    schedule = commands.add_parser("schedule", help="request a run of each scheduled model, for timers")
     schedule.set_defaults(run=_schedule)
-    new_data = commands.add_parser("new-data", help="tell the service that a model's data are new, for pipelines")
+    new_data = commands.add_parser("new-data", help="report new data of a model to the service, for pipelines")
     new_data.add_argument("model")
-    new_data.add_argument("--source", required=True, help="who tells so; with the ID it identifies the event")
-    new_data.add_argument("--id", required=True, help="of the event, which starts one run however often it is sent")
+    new_data.add_argument("--source", required=True, help="the sender; together with the ID it identifies the event")
+    new_data.add_argument("--id", required=True, help="the event's ID; repeating it starts no second run")
     new_data.set_defaults(run=_report_new_data)
     start = commands.add_parser("start", help="start a run of a model now")
     start.add_argument("model")
-    start.add_argument("--force", action="store_true", help="also where the model is cooling down")
+    start.add_argument("--force", action="store_true", help="start it even during the model's cool-down")
     start.set_defaults(run=_start)
     return parser
 
@@ -72,7 +72,7 @@ def _connect(settings: RetrainingSettings) -> Iterator[KubernetesClient]:
 
 def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
     settings, endpoint = read_settings(RetrainingSettings), read_settings(EndpointSettings)
-    read_template(settings.template)  # a template that is none is better found now than by an alert
+    read_template(settings.template)  # find an invalid template now rather than at the first alert
     stop, heartbeat, port = threading.Event(), Heartbeat(), endpoint.port or _PORT
     with observe("retraining"), _connect(settings) as client:
         sender = NoticeSender(settings, client, Notifier(read_settings(NotificationSettings)))
@@ -99,7 +99,7 @@ def _report_new_data(options: argparse.Namespace) -> int:
 
 
 def _send(path: str, event: Mapping[str, Any] | None = None) -> Sequence[str]:
-    """Send a request to the service until it takes it, and print its decisions; returns its answers."""
+    """Send a request to the service until it is accepted, and print the decisions; returns the answers."""
     settings = read_settings(ScheduleSettings)
     retrying = Retrying(
         stop=stop_after_attempt(_ATTEMPTS),
@@ -112,7 +112,7 @@ def _send(path: str, event: Mapping[str, Any] | None = None) -> Sequence[str]:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error.response.status_code) if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
         raise LifecycleError(
-            f"The service at RETRAINING_URL {settings.url} does not take the request ({reason}): look at its log"
+            f"The service at RETRAINING_URL {settings.url} did not accept the request ({reason}): see its log"
         ) from None
     decisions = reply.json()["requests"]
     for decision in decisions:

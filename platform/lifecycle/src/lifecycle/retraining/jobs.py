@@ -1,4 +1,4 @@
-"""The Job of a training run: its manifest, and what is read from it again. Jobs are all the state that there is."""
+"""The Job of a training run: its manifest, and the state that is read from it. There is no state other than Jobs."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ def _read_state(status: Mapping[str, Any]) -> tuple[State, str]:
 
 
 def read_template(path: Path) -> Manifest:
-    """The manifest that those of all runs begin with. Raises LifecycleError where it is none of a Job."""
+    """The manifest from which the Jobs of all runs are built. Raises LifecycleError if it is not a Job."""
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
-        raise LifecycleError(f"RETRAINING_TEMPLATE {path} cannot be read: {problem}; set a manifest") from None
+        raise LifecycleError(f"RETRAINING_TEMPLATE {path} cannot be read: {problem}; correct it") from None
     if not isinstance(content, dict) or content.get("kind") != "Job" or not _find_containers(content):
-        raise LifecycleError(f"RETRAINING_TEMPLATE {path} is not the manifest of a Job with a container; set one")
+        raise LifecycleError(f"RETRAINING_TEMPLATE {path} is not the manifest of a Job with a container; correct it")
     return content
 
 
@@ -110,7 +110,7 @@ def _find_containers(manifest: Manifest) -> list[dict[str, Any]]:
 def build_manifest(template: Manifest, request: TrainingRequest, number: int, kept: timedelta) -> Manifest:
     """The Job of a model's run with this number.
 
-    The name is the lock: of two that would start a model's next run at the same time, the API server refuses one.
+    Its name is the lock: if two processes start a model's next run at the same time, the API server refuses one.
 
     kept  how long the Job is kept once it has finished
     """

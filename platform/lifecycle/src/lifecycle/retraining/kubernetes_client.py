@@ -1,4 +1,4 @@
-"""The calls of the Kubernetes API that a training run takes: create, list and annotate Jobs, and list their pods."""
+"""The calls of the Kubernetes API that training runs need: create, list and annotate Jobs, and list their pods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 
 class UnavailableError(LifecycleError):
-    """The API server does not answer, or not with what was asked for. Trying again later may help."""
+    """The API server does not answer, or not as expected. Trying again later may help."""
 
 
 class ConflictError(Exception):
@@ -29,7 +29,7 @@ class KubernetesClient:
     """A client with a service account's token. Safe to share between threads."""
 
     def __init__(self, server: str, credentials: Path, namespace: str) -> None:
-        """Raises LifecycleError when the folder of credentials has no certificates."""
+        """Raises LifecycleError if the folder of credentials has no certificates."""
         self._token = credentials / "token"
         try:
             tls = ssl.create_default_context(cafile=str(credentials / "ca.crt"))
@@ -38,7 +38,7 @@ class KubernetesClient:
                 f"RETRAINING_API_CREDENTIALS {credentials}: ca.crt cannot be used ({error}); mount the token of a "
                 "service account there"
             ) from None
-        # Proxies in the environment are of programs that call the Internet.
+        # Proxies in the environment are for programs that call the Internet.
         self._client = httpx.Client(base_url=server, verify=tls, timeout=_TIMEOUT, trust_env=False)
         self._jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
@@ -52,11 +52,11 @@ class KubernetesClient:
         return [Job.from_manifest(item) for item in self._list(self._jobs, selector)]
 
     def create_job(self, manifest: Manifest) -> Job:
-        """Raises ConflictError where there is a Job of this name; UnavailableError."""
+        """Raises ConflictError if a Job of this name exists; UnavailableError."""
         return Job.from_manifest(self._request("POST", self._jobs, json=dict(manifest)))
 
     def annotate(self, job: Job, annotations: Mapping[str, str]) -> Job:
-        """Returns the Job as it is then. Raises ConflictError where it has changed since it was read."""
+        """Returns the changed Job. Raises ConflictError if it has changed since it was read."""
         change = {"metadata": {"annotations": dict(annotations), "resourceVersion": job.version}}
         headers = {"content-type": _MERGE_PATCH}
         return Job.from_manifest(self._request("PATCH", f"{self._jobs}/{job.name}", json=change, headers=headers))
@@ -66,20 +66,20 @@ class KubernetesClient:
         return self._list(self._pods, f"batch.kubernetes.io/job-name={job.name}")
 
     def _list(self, path: str, selector: str) -> Sequence[Manifest]:
-        # Without a resourceVersion the list is the latest, which the decision on the next run needs.
+        # Without a resourceVersion the list is up to date, as the decision on the next run requires.
         items: Sequence[Manifest] = self._request("GET", path, params={"labelSelector": selector})["items"]
         return items
 
     def _request(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **content: Any) -> Any:
         try:
-            # Read each time: the kubelet replaces it within the hour.
+            # Read each time: the kubelet replaces the token within the hour.
             sent = {"authorization": f"Bearer {self._token.read_text().strip()}", **(headers or {})}
             tracing.inject(sent)
             reply = self._client.request(method, path, headers=sent, **content)
             if reply.status_code == _CONFLICT:
                 raise ConflictError
             if reply.is_error:
-                raise UnavailableError(f"The API server answers {method} {path} with {_explain(reply)}")
+                raise UnavailableError(f"The API server answered {method} {path} with {_explain(reply)}")
             return reply.json()
         except (httpx.HTTPError, OSError, ValueError) as error:
             raise UnavailableError(
@@ -89,7 +89,7 @@ class KubernetesClient:
 
 
 def _explain(reply: httpx.Response) -> str:
-    """The status with the API server's own message, where it has one."""
+    """The status with the API server's own message, if there is one."""
     try:
         return f"{reply.status_code}: {reply.json()['message']}"
     except (ValueError, TypeError, KeyError):

@@ -1,8 +1,8 @@
-"""The notice of each run's end: what became of the model, and why.
+"""The notice of each run's end: its result for the model, and why.
 
-An annotation of the Job says that its notice is being sent, and then that it was. Of two processes only one can set it,
-since it has to be of the Job as it was read. A process that ends in between leaves a claim that expires, so that its
-notice is sent by another one; only then it may arrive twice.
+An annotation of the Job says that its notice is being sent, and then that it was sent. Only one of two processes can
+set it, since the API server rejects a change if the Job has changed since it was read. If a process ends in between,
+its claim expires, and another one sends the notice; only in this case it may arrive twice.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lifecycle.retraining.results import read_result
 from lifecycle.retraining.settings import RetrainingSettings
 
 _CLAIMED, _SENT = "claimed", "sent"
-_CLAIM = timedelta(minutes=5)  # longer than it takes to send a notice, by its timeouts
+_CLAIM = timedelta(minutes=5)  # longer than the timeouts for sending a notice
 
 _log = logging.getLogger(__name__)
 
 
 class NoticeSender:
-    """Looks at the Jobs again and again."""
+    """Periodically looks for Jobs that have ended, and sends their notices."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class NoticeSender:
                 self.run_turn()
             except LifecycleError as error:
                 metrics.FAILURES.inc()
-                _log.error("Runs that ended cannot be looked at; this is tried again: %s", error)
+                _log.error("The runs could not be read; this is retried: %s", error)
             stop.wait(self._settings.poll_interval)
 
     def run_turn(self) -> None:
@@ -73,13 +73,13 @@ class NoticeSender:
         try:
             claimed = self._annotate(job, _CLAIMED, result)
         except ConflictError:
-            return  # another process sends it, or somebody has changed the Job: the next turn decides
+            return  # another process sends it, or somebody has changed the Job: the next iteration decides
         self._notifier.send(self._describe(job, result))
         metrics.FINISHED.labels(str(result.outcome)).inc()
         try:
             self._annotate(claimed, _SENT, result)
         except ConflictError:
-            _log.warning("The Job %s was changed while its notice was sent, which may be sent again", job.name)
+            _log.warning("The Job %s was changed while its notice was sent; the notice may be sent again", job.name)
 
     def _annotate(self, job: Job, state: str, result: TrainingReport) -> Job:
         notice = f"{state} {self._clock().isoformat(timespec='seconds')}"
@@ -89,7 +89,7 @@ class NoticeSender:
         reason = job.annotations.get(REASON, "")
         details = [f"retraining was started by {job.trigger}{f': {reason}' if reason else ''}", *result.reasons]
         if result.outcome is TrainingOutcome.RETRAINED and result.version:
-            details.append("the gate passed; the version is the challenger, which promotion takes from there")
+            details.append("the gate passed; the version is now the challenger, and its promotion follows")
         else:
             details.append(f"Job {job.name} in the namespace {self._settings.namespace}")
         if result.run_id and self._settings.run_url:

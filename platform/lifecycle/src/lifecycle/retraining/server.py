@@ -1,8 +1,8 @@
-"""The service's HTTP interface, for whoever has the token; a refusal to train is an answer, not an error.
+"""The service's HTTP interface, for clients with the token; a refusal to train is an answer, not an error.
 
 POST /alerts    Alertmanager's webhook
 POST /events    CloudEvents in structured mode: drift, and new data
-POST /schedule  each model whose schedule is on
+POST /schedule  each model that is scheduled
 GET  /health, /ready, /metrics
 """
 
@@ -39,9 +39,9 @@ from lifecycle.retraining.settings import RetrainingSettings
 from lifecycle.retraining.starter import Decision, Starter
 from lifecycle.retraining.triggers import TrainingRequest, Trigger, parse_alerts, parse_event
 
-_LIMITS = HttpLimits(connections=64, seconds=10)  # of Alertmanager's peers, kubelet, Prometheus and some jobs
+_LIMITS = HttpLimits(connections=64, seconds=10)  # for Alertmanager's peers, the kubelet, Prometheus and some jobs
 _RETRY_AFTER = "30"  # seconds
-_MAX_PROBLEMS = 5  # of a body, that an answer lists
+_MAX_PROBLEMS = 5  # of a body, which a response lists
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ Parser = Callable[[bytes], Sequence[TrainingRequest]]
 
 
 class _UnauthorizedError(Exception):
-    """The request has no token, or another one."""
+    """The request has no token, or a wrong one."""
 
 
 def create_config(
@@ -97,7 +97,7 @@ def create_app(settings: RetrainingSettings, starter: Starter, heartbeat: Heartb
     }
     routes = [Route(path, serve(parse), methods=["POST"]) for path, parse in parsers.items()]
     app = Starlette(routes=[*routes, *create_routes(heartbeat)], exception_handlers=_HANDLERS)
-    app.router.redirect_slashes = False  # a redirect would lead to whatever host the sender names
+    app.router.redirect_slashes = False  # a redirect would lead to any host that the sender names
     return app
 
 
@@ -107,7 +107,7 @@ def _describe(decision: Decision) -> Mapping[str, str]:
 
 
 async def _handle_unauthorized(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _reject(401, "unauthorized", "show the token of RETRAINING_TOKEN as `Authorization: Bearer <token>`")
+    return _reject(401, "unauthorized", "send the token of RETRAINING_TOKEN as `Authorization: Bearer <token>`")
 
 
 async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -115,7 +115,7 @@ async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa:
 
 
 async def _handle_crowd(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    detail = "as many large bodies as may be are in memory; send the request again"
+    detail = "the service has reached its limit of large bodies; send the request again"
     return _reject(503, "crowd", detail, {"Retry-After": _RETRY_AFTER})
 
 
@@ -124,7 +124,7 @@ async def _handle_disconnect(request: Request, error: Exception) -> Response:  #
 
 
 async def _handle_malformed_body(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _reject(400, "malformed", "the body is not what the headers say")
+    return _reject(400, "malformed", "the body does not match the headers")
 
 
 async def _handle_malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -134,10 +134,10 @@ async def _handle_malformed(request: Request, error: Exception) -> Response:  # 
 
 
 async def _handle_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """The API server is away, or the template is none: the sender repeats its request until people have mended it."""
+    """The API server is unavailable, or the template invalid: the sender repeats its request until that is fixed."""
     metrics.FAILURES.inc()
-    _log.error("A request cannot be answered: %s", error)
-    detail = "no run can be started now, and the service's log says why; send the request again"
+    _log.error("A request could not be answered: %s", error)
+    detail = "no run can be started now, see the service's log; send the request again"
     return JSONResponse({"error": detail}, 503, {"Retry-After": _RETRY_AFTER})
 
 

@@ -1,4 +1,4 @@
-"""Settings of the service that starts training runs, and of the command that asks it to."""
+"""Settings of the service that starts training runs, and of the commands that request them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lifecycle.core.settings import SECRETS_DIR
 
 _CONFIG = SettingsConfigDict(env_prefix="RETRAINING_", secrets_dir=SECRETS_DIR, extra="ignore")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
-_KEPT = timedelta(days=7)  # longer than any outage of this service, which reads the result
+_KEPT = timedelta(days=7)  # longer than any outage of this service, which still has to read the result
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class ScheduleSettings(BaseSettings):
-    """Where the service is; from `RETRAINING_*`, the token also from a file of this name in PROMOTION_SECRETS_DIR."""
+    """The service's address; from `RETRAINING_*`, the token also from a file of this name in PROMOTION_SECRETS_DIR."""
 
     model_config = _CONFIG
 
     url: str = Field("http://127.0.0.1:8080", pattern="^https?://.+$", description="the service's address")
-    token: SecretStr = Field(min_length=16, description="the bearer token that whoever asks for a run has to show")
+    token: SecretStr = Field(min_length=16, description="the bearer token with which clients request a run")
 
 
 class RetrainingSettings(BaseSettings):
@@ -33,16 +33,16 @@ class RetrainingSettings(BaseSettings):
 
     model_config = _CONFIG
 
-    token: SecretStr = Field(min_length=16, description="the bearer token that whoever asks for a run has to show")
-    models: Names = Field(min_length=1, description="the registered models that may be retrained, by commas")
-    scheduled: Names = Field((), description="those of them that the schedule retrains, by commas")
+    token: SecretStr = Field(min_length=16, description="the bearer token with which clients request a run")
+    models: Names = Field(min_length=1, description="the registered models that may be retrained, separated by commas")
+    scheduled: Names = Field((), description="the models of these that the schedule retrains, separated by commas")
     alerts: Names = Field(
         ("ModelDrifted", "ModelAccuracyDropped"),
-        description="the names of the alerts that start a run of the model in their label `model`, by commas",
+        description="the alerts that start a run of the model in their label `model`, separated by commas",
     )
     # Below a day, so that a run of the nightly schedule does not keep the next one from starting a few seconds early.
     cool_down_hours: float = Field(
-        20, ge=0, le=24 * 30, description="hours from the start of a model's run in which no other one starts"
+        20, ge=0, le=24 * 30, description="hours after the start of a model's run in which no other run starts"
     )
     template: Path = Field(description="the file with the manifest of a run's Job, in JSON or YAML")
     namespace: str = Field("training", min_length=1, description="the namespace of the Jobs")
@@ -52,7 +52,7 @@ class RetrainingSettings(BaseSettings):
         pattern=r"^(https?://.*\{run\}.*)?$",
         description="MLflow's page of the run {run}, for notices; none if unset",
     )
-    poll_interval: float = Field(10.0, gt=0, le=120, description="seconds between two looks at the Jobs")
+    poll_interval: float = Field(10.0, gt=0, le=120, description="seconds between two checks of the Jobs")
     max_body_bytes: int = Field(1 << 20, ge=1 << 10, description="maximum size of a request's body, in bytes")
     api_server: str = Field("https://kubernetes.default.svc", pattern="^https://.+$", description="the API server")
     api_credentials: Path = Field(

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Answer(StrEnum):
-    """What became of a request."""
+    """The result of a request."""
 
     STARTED = "started"
     UNKNOWN = "unknown-model"
@@ -51,11 +51,11 @@ class Starter:
         self._clock = clock
 
     def start(self, request: TrainingRequest, *, is_forced: bool = False) -> Decision:
-        """Start a run, or say why not.
+        """Start a run, or return why not.
 
-        is_forced  also where the model is cooling down, or the event has had its run
+        is_forced  start it even during the model's cool-down, or if the event has already started a run
 
-        Raises UnavailableError; LifecycleError when the template is none.
+        Raises UnavailableError; LifecycleError if the template is not valid.
         """
         with log_context(model=request.model), tracing.span("retraining.start", model=request.model):
             decision = self._decide(request, is_forced)
@@ -65,7 +65,7 @@ class Starter:
 
     def _decide(self, request: TrainingRequest, is_forced: bool) -> Decision:
         if request.model not in self._settings.models:
-            return Decision(request.model, Answer.UNKNOWN, "RETRAINING_MODELS has no model of this name")
+            return Decision(request.model, Answer.UNKNOWN, "RETRAINING_MODELS does not have this model")
         jobs = self._client.list_jobs(request.model)
         refusal = self._find_refusal(jobs, request, is_forced)
         if refusal:
@@ -90,6 +90,6 @@ class Starter:
         last = max(jobs, key=lambda job: job.created)
         end = last.created + self._settings.cool_down
         if self._clock() < end:
-            reason = f"the run {last.name} was started at {last.created:%Y-%m-%d %H:%M} UTC; none starts before "
+            reason = f"the run {last.name} was started at {last.created:%Y-%m-%d %H:%M} UTC; no run starts before "
             return Decision(request.model, Answer.COOLING_DOWN, f"{reason}{end:%Y-%m-%d %H:%M} UTC")
         return None

@@ -1,4 +1,4 @@
-"""What starts a training run, and how each says so: Alertmanager's webhook, and CloudEvents."""
+"""The triggers of training runs, and the formats of their requests: Alertmanager's webhook, and CloudEvents."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Trigger(StrEnum):
 @dataclass(frozen=True)
 class TrainingRequest:
     """
-    model   the registered model's name, as the sender has it
+    model   the registered model's name, as sent
     reason  for people, on one line
-    event   identifies an event that its sender may send again; empty where each request is one of its own
+    event   identifies an event that its sender may send again; empty if every request counts separately
     """
 
     model: str
@@ -76,7 +76,7 @@ _TRIGGERS = {DRIFT_EVENT: Trigger.DRIFT, NEW_DATA_EVENT: Trigger.NEW_DATA}
 def parse_alerts(body: bytes, names: Collection[str]) -> Sequence[TrainingRequest]:
     """One request for each model with a firing alert of these names. Raises pydantic's ValidationError.
 
-    A firing alert is sent again and again, and means each time that nothing has helped: the cool-down decides.
+    A firing alert is sent repeatedly as long as the problem lasts: the cool-down decides whether a run starts.
     """
     requests: dict[str, TrainingRequest] = {}
     for alert in _Notification.model_validate_json(body).alerts:
@@ -90,7 +90,7 @@ def parse_alerts(body: bytes, names: Collection[str]) -> Sequence[TrainingReques
 def parse_event(body: bytes) -> TrainingRequest:
     """The request of an event. Raises pydantic's ValidationError."""
     event = _Event.model_validate_json(body)
-    # Source and ID identify an event; names of Kubernetes' annotations are not made of them, only a value.
+    # Source and ID identify an event; they are used in the value of a Kubernetes annotation, not in its name.
     reason = _shorten("; ".join(event.data.reasons))
     return TrainingRequest(event.data.model, _TRIGGERS[event.type], reason, to_line(f"{event.source} {event.id}"))
 

@@ -1,1 +1,1 @@
-"""Moves requests from the champion to the challenger step by step, or back. Each step is a commit, the only state."""
+"""Moves requests from the champion to the challenger step by step, or back. Each step is a commit: the only state."""

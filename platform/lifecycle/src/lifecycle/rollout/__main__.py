@@ -1,4 +1,4 @@
-"""Rollouts on the command line: of every model that has a challenger, or of one, to the end, by one step, or back."""
+"""Rollouts on the command line: of all models that have a challenger, or of one: to its end, by one step, or back."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _watch(options: argparse.Namespace, settings: RolloutSettings, registry: Mod
 
 
 class _CandidateFinder:
-    """Finds candidates in a clone that is made on first use: the repository need not answer when the process starts."""
+    """Finds candidates in a clone created on first use, so the repository need not answer when the process starts."""
 
     def __init__(self, registry: ModelRegistry) -> None:
         self._registry = registry
@@ -128,7 +128,7 @@ def _abort(controller: Controller, name: str, poll_interval: float) -> None:  # 
 
 @contextmanager
 def _open_controller(settings: RolloutSettings, registry: ModelRegistry) -> Iterator[Controller]:
-    """A controller with a clone of its own."""
+    """A controller with its own clone."""
     notifier = Notifier(read_settings(NotificationSettings))
     guardrails = Guardrails(settings, held_out_rows(registry))
     with closing(Repository(read_settings(GitopsSettings))) as repository:

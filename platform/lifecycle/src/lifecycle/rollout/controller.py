@@ -1,13 +1,13 @@
-"""One rollout, whose next step is decided from git and the model registry alone.
+"""One rollout, whose next step is decided only from git and the model registry.
 
     promoted -> 10 % -> 25 % -> 50 % -> 100 % -> adopted -> settled
          \\_______\\_______\\______\\_______\\________\\__ rolled back
 
 Adopted: champion.yaml names the challenger's version while the challenger still serves every request, so that the
 champion's pods are replaced without an effect on users. Settled: the champion serves every request, the challenger
-is removed. While an experiment decides on the challenger, the rollout waits at 0 %, then goes on or back; at its end
-the experiment's entry says `ended`. The controller has no state of its own between two steps; any other controller can
-replace one that was killed.
+is removed. While an experiment decides on the challenger, the rollout waits at 0 %, then continues or is rolled back;
+at its end the experiment's entry says `ended`. The controller has no state of its own between two steps, so any other
+controller can replace one that was killed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _SETTLED = "settled"
 _ROLLED_BACK = "rolled-back"
 _FINAL_STATUS = {_SETTLED: Status.SERVING, _ROLLED_BACK: Status.ROLLED_BACK}
 _NO_TRAILERS: Mapping[str, str] = MappingProxyType({})
-_MAX_COMMITS = 200  # commits of one model's folder during one rollout, people's among them
+_MAX_COMMITS = 200  # commits to one model's folder during one rollout, including those of people
 
 
 class RolloutError(LifecycleError):
@@ -62,7 +62,7 @@ class RolloutError(LifecycleError):
 class StepResult:
     """The result of one step; `is_done` when there is nothing left to roll out.
 
-    status  of the version whose rollout this step concluded; None where it concluded none
+    status  of the version whose rollout this step concluded; None if it did not conclude one
     """
 
     message: str
@@ -72,9 +72,9 @@ class StepResult:
 
 @dataclass(frozen=True)
 class _Rollout:
-    """A running rollout, as git has it.
+    """A running rollout, as recorded in git.
 
-    commits  the promotion's and the steps', newest first
+    commits  of the promotion and the steps, newest first
     """
 
     folder: ModelFolder
@@ -100,7 +100,7 @@ class _Rollout:
 
 
 class Controller:
-    """Rolls models out on one stack. RepositoryError and RegistryError mean: call again later."""
+    """Rolls models out on one stack. After a RepositoryError or a RegistryError, call the method again later."""
 
     def __init__(
         self,
@@ -121,20 +121,20 @@ class Controller:
         self._clock = clock
 
     def step(self, model: str) -> StepResult:
-        """Evaluate the challenger, and take the next step when it is due.
+        """Evaluate the challenger, and take the next step if it is due.
 
-        Raises RolloutError when a person has to act.
+        Raises RolloutError if a person has to act.
         """
         folder = self._read_folder(model)
         if folder.challenger is None:
             return self._conclude(folder)
         rollout = self._read_rollout(folder, folder.challenger)
         if self._changes.is_requested(self._repository, _name_event(rollout, _ROLLED_BACK)):
-            return self._roll_back(rollout, [])  # it waits for people, whatever the guardrails say since
+            return self._roll_back(rollout, [])  # people merge it, even if guardrails pass again
         return self._settle(rollout) if rollout.champion == rollout.challenger else self._advance(rollout)
 
     def abort(self, model: str, reason: str) -> StepResult:
-        """Roll back, whatever the evaluation says."""
+        """Roll back, regardless of the evaluation."""
         folder = self._read_folder(model)
         if folder.challenger is None:
             return self._conclude(folder)
@@ -167,7 +167,7 @@ class Controller:
         if ruling.action is Action.STOP:
             return self._roll_back(rollout, ruling.explain())
         if ruling.is_waiting and ruling.has_entered and rollout.weight == 0:
-            return StepResult(f"waiting: {ruling.message}")  # the router answers for it, and its guardrails guard
+            return StepResult(f"waiting: {ruling.message}")  # the experiment's router sends and guards its requests
         elapsed = self._elapsed(rollout.latest)
         has_requests = rollout.champion is not None and rollout.weight > 0
         periods = Periods(elapsed, self._elapsed(rollout.commits[-2])) if has_requests else None
@@ -186,13 +186,13 @@ class Controller:
         return self._set_weight(rollout, higher[0], ruling.explain()) if higher else self._adopt(rollout)
 
     def _consult_experiment(self, rollout: _Rollout) -> Ruling:
-        """A first version is compared with none."""
+        """A first version has no champion to be compared with, so no experiment."""
         if rollout.champion is None:
             return Ruling()
         return self._experiments.consult(self._repository.tree(), rollout.challenger)
 
     def _hold(self, rollout: _Rollout, ruling: Ruling) -> StepResult:
-        """Wait for the experiment, with no requests but those of its router: two splits would mix its users."""
+        """Wait for the experiment, with no requests except its router's: a second split would mix its users."""
         if ruling.experiment is None:
             return StepResult(f"waiting: {ruling.message}")
         if rollout.weight > 0:
@@ -239,9 +239,10 @@ class Controller:
         return self._conclude(target) if result.message == _SETTLED else result
 
     def _roll_back(self, rollout: _Rollout, reasons: Sequence[str]) -> StepResult:
-        """Revert the whole rollout in one commit; the history keeps its commits, the generated files are as before it.
+        """Revert the whole rollout in one commit: the history keeps its commits, and the generated files are restored.
 
-        They are replaced, where `git revert` would merge: what people edited meanwhile must not keep bad weights.
+        The files are replaced rather than merged as by `git revert`: edits that people made meanwhile must not preserve
+        bad weights.
         """
         settings, model = self._repository.settings, rollout.folder.model
         path = generated_path(settings, model)
@@ -257,7 +258,7 @@ class Controller:
             ended = self._experiments.edit_end(tree, rollout.challenger)
             after = tree.fork()
             after.apply(edits)
-            is_alone = read_folder(after, settings, model).challenger is None  # else an earlier challenger is back
+            is_alone = read_folder(after, settings, model).challenger is None  # otherwise an earlier challenger is back
             return {**edits, **ended} if is_alone else edits
 
         why = [f"At {rollout.weight} % of the requests:", *(f"- {to_line(reason)}" for reason in reasons)]
@@ -293,7 +294,7 @@ class Controller:
         return StepResult(name if publication.commit else "another commit changed the folder meanwhile")
 
     def _publish(self, rollout: _Rollout, change: Change, stage: str, reasons: Sequence[str] = ()) -> Publication:
-        """Publish a stage once, however many controllers try; no commit when the folder has changed meanwhile."""
+        """Publish a stage once, even if several controllers try; no commit if the folder has changed meanwhile."""
         event = _name_event(rollout, stage)
         trailers = {
             MODEL_TRAILER: rollout.folder.model,
@@ -308,7 +309,7 @@ class Controller:
         return publication
 
     def _conclude(self, folder: ModelFolder) -> StepResult:
-        """Make the registry agree with a folder without a challenger; the status comes last and says it is done."""
+        """Make the registry agree with a folder without a challenger; the status is set last and marks the end."""
         last = next((commit for commit in self._read_history(folder.model) if ROLLOUT_TRAILER in commit.trailers), None)
         if last is None or last.trailers[ROLLOUT_TRAILER] not in _FINAL_STATUS:
             return StepResult("there is no challenger to roll out", is_done=True)
@@ -331,11 +332,11 @@ class Controller:
             self._registry.remove_alias(model, CHAMPION, version)
         else:
             self._registry.set_alias(model, CHAMPION, folder.champion.version)
-            if folder.champion.version != version:  # adopting the challenger had set another status
+            if folder.champion.version != version:  # adopting the challenger set another status
                 self._registry.set_status(model, folder.champion.version, Status.SERVING)
         self._registry.remove_alias(model, CHALLENGER, version)
 
 
 def _name_event(rollout: _Rollout, stage: str) -> str:
-    """It contains the commit before: after a person's own revert the same stage may be reached again."""
+    """The ID contains the previous commit: after a revert by a person, the same stage may be reached again."""
     return f"rollout-{rollout.latest.sha[:12]}-{stage}"

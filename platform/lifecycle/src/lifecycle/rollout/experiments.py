@@ -1,4 +1,4 @@
-"""What an experiment says of a rollout. While one decides on a challenger, its router alone gives it requests."""
+"""An experiment's effect on a rollout. While one decides on a challenger, only its router sends that requests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lifecycle.gitops.repository import Repository, Tree
 
 @dataclass(frozen=True)
 class Ruling:
-    """Whether the rollout goes on, as far as experiments say.
+    """Whether the rollout may continue, as far as experiments are concerned.
 
-    experiment  the running one of the model; None where there is none
+    experiment  the model's running experiment; None if there is none
     has_entered whether the challenger takes part
-    decision    the experiment's on this challenger; None where there is none yet
-    problem     why it is not known whether there is an experiment; empty where it is
+    decision    the experiment's decision on this challenger; None if there is none yet
+    problem     why it is not known whether there is an experiment; empty if it is known
     """
 
     experiment: Experiment | None = None
@@ -49,7 +49,7 @@ class Ruling:
 
     @property
     def message(self) -> str:
-        """What is waited for, and what is known so far."""
+        """What the rollout is waiting for, and what is known so far."""
         if self.experiment is None:
             return self.problem
         name = self.experiment.name
@@ -59,21 +59,21 @@ class Ruling:
         return f"{message}; {self.decision.action}: {self.decision.reasons}" if self.decision else message
 
     def explain(self) -> list[str]:
-        """The decision, for commits and notifications; nothing where there is none."""
+        """The decision, for commits and notifications; empty if there is none."""
         if self.experiment is None or self.decision is None:
             return []
         return [f"The experiment {self.experiment.name} says {self.decision.action}. {self.decision.reasons}"]
 
 
 class Experiments:
-    """The experiments of a stack, as git has them, and their decisions, as the registry has them."""
+    """The experiments of a stack, from git, and their decisions, from the registry."""
 
     def __init__(self, repository: Repository, registry: ModelRegistry) -> None:
         self._repository = repository
         self._participations = Participations(registry)
 
     def consult(self, tree: Tree, challenger: ModelVersion) -> Ruling:
-        """Raises RegistryError, and RepositoryError unless it is about the experiments' file."""
+        """Raises RegistryError, and RepositoryError except for an invalid experiments' file."""
         try:
             experiment = read_experiments(tree, self._repository.settings).running.get(challenger.model)
         except InvalidFileError as error:
@@ -86,11 +86,11 @@ class Experiments:
         return Ruling(experiment, has_entered=True, decision=found.decision)
 
     def enter(self, experiment: Experiment, challenger: ModelVersion, time: float) -> None:
-        """Let the challenger take part from a time on, in seconds since 1970. Raises RegistryError."""
+        """Make the challenger take part from `time` on, in seconds since 1970. Raises RegistryError."""
         self._participations.enter(challenger.model, challenger.version, experiment.name, time)
 
     def find_start(self, ruling: Ruling) -> float:
-        """When the rollout could go on at the earliest, in seconds since 1970; 0 without any experiment so far."""
+        """The earliest time at which the rollout could continue, in seconds since 1970; 0 if no experiment ever ran."""
         path = experiments_path(self._repository.settings)
         changes = [self._repository.arrival_time(commit) for commit in self._repository.history(path, 1)]
         return max([0.0, *changes, *([ruling.decision.time] if ruling.decision else [])])
@@ -98,7 +98,7 @@ class Experiments:
     def edit_end(self, tree: Tree, challenger: ModelVersion) -> Edits:
         """The edit that ends the experiment that the challenger took part in.
 
-        Without the registry it is left alone: nothing may keep a rollout from ending.
+        No edits if the registry does not answer: nothing may keep a rollout from ending.
         """
         try:
             ruling = self.consult(tree, challenger)

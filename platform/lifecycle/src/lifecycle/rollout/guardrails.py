@@ -1,4 +1,4 @@
-"""Whether a challenger may have more requests: by its metrics in Prometheus, and by test predictions of its service."""
+"""Decides whether a challenger may get more requests, from its metrics in Prometheus and from test predictions."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Periods:
-    """For how many seconds a challenger has had requests: at its present weight, and in its rollout as a whole."""
+    """For how many seconds a challenger has had requests: at its current weight, and in the whole rollout."""
 
     step: float
     rollout: float
 
 
 class _SlowResponseError(Exception):
-    """A response took longer than it may, or did not come."""
+    """A response took longer than allowed, or did not arrive."""
 
 
 class Guardrails:
@@ -65,7 +65,7 @@ class Guardrails:
         self._measurements = Measurements(settings)
 
     def evaluate(self, challenger: ModelVersion, champion: ModelVersion | None, periods: Periods | None) -> Evaluation:
-        """Evaluate the challenger, beside the champion where it has requests; `periods` is None where it has none."""
+        """Evaluate the challenger, in comparison with the champion if it has requests; otherwise `periods` is None."""
         if periods is None or champion is None:
             return self.probe(challenger, CHALLENGER, has_requests=False)
         evaluation = self.probe(challenger, CHALLENGER, has_requests=True)
@@ -82,7 +82,7 @@ class Guardrails:
     def probe(self, version: ModelVersion, role: str, *, has_requests: bool) -> Evaluation:
         """Check the role's service itself: readiness, then test predictions.
 
-        Without requests of users, a service that is not ready yet may become so: its image is pulled, or a node added.
+        Without requests of users, a service may still become ready: its image is being pulled, or a node added.
         """
         settings = self._settings
         url = settings.service_url.format(service=service_name(version.model, role), namespace=settings.namespace)
@@ -124,7 +124,7 @@ class Guardrails:
             return False
 
     def _fetch_features(self, url: str, version: ModelVersion) -> Sequence[str]:
-        """The names of the model's inputs, from the service; held-out rows have more columns."""
+        """The names of the model's inputs, from the service; the held-out rows have more columns."""
         try:
             inputs = self._client.get(f"{url}/v2/models/{version.model}").json()["inputs"]
             return [str(column["name"]) for column in inputs]
@@ -134,7 +134,7 @@ class Guardrails:
     def _test_prediction(self, url: str, version: ModelVersion, row: Mapping[str, Any]) -> str:
         """Test one prediction; returns what is wrong with the response, or an empty string.
 
-        One slow response is no failure, since any pause on the way causes it: the metrics tell whether many are slow.
+        A single slow response is not a failure, since any pause on the way can cause it; metrics show if many are slow.
         """
         retrying = Retrying(
             stop=stop_after_attempt(_SLOW_RESPONSES), retry=retry_if_exception_type(_SlowResponseError), reraise=True
@@ -170,7 +170,9 @@ class Guardrails:
         if settings.max_restarts is not None:
             restarts = measurements.count_restarts(challenger, periods.step)
             if restarts > settings.max_restarts:
-                return Evaluation(Result.FAILED, [f"restarts are {restarts:.0f}, more than {settings.max_restarts}"])
+                return Evaluation(
+                    Result.FAILED, [f"{restarts:.0f} container restarts, more than {settings.max_restarts}"]
+                )
         if counted < settings.min_requests:
             reason = f"{counted:.0f} of {settings.min_requests} requests seen in {periods.step:.0f} s"
             return Evaluation(Result.INCONCLUSIVE, [reason])
@@ -178,11 +180,11 @@ class Guardrails:
 
 
 def find_excesses(challenger: Requests, champion: Requests, settings: RolloutSettings) -> list[str]:
-    """In what the challenger is worse than the champion, or beyond a limit, with the evidence that it is no chance.
+    """In which respects the challenger is worse than the champion, or exceeds a limit, beyond what chance explains.
 
     For a challenger that is neither, the probability that this ever finds something during a rollout is at most
-    `settings.false_rollback_rate`. Half of it is for the comparison of failures, so that a rise is found soon. Inputs
-    that are rejected have no limit of their own, since clients send them: only the comparison tells whose fault it is.
+    `settings.false_rollback_rate`. Half of it is for the comparison of failures, so that an increase is found soon.
+    Rejected inputs have no limit of their own, since clients send them: only the comparison shows whose fault they are.
     """
     rate = settings.false_rollback_rate
     slow = f"responses took longer than {settings.max_p95:g} s"

@@ -1,11 +1,11 @@
-"""What Prometheus knows of a challenger's requests, and of those of the champion in the same time.
+"""Metrics in Prometheus of a challenger's requests, and of the champion's requests in the same time.
 
 The metrics of lifecycle.serving, by model and version:
     groundwork_requests_total{endpoint, status}     requests answered
     groundwork_request_seconds_bucket{endpoint}     their response times
-    groundwork_lost_requests_total                  requests that a worker's death left without an answer
+    groundwork_lost_requests_total                  requests left unanswered by a worker's death
     groundwork_worker_deaths_total                  workers that ended unexpectedly
-A counter's first value is no increase for Prometheus, so the last two must be 0 from the start of a server.
+Prometheus does not count a counter's first value as an increase, so the last two must be 0 when a server starts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAX_BLOCKS = 10_000  # Prometheus returns at most 11,000 points of a series
 
 
 class MissingMetricError(Exception):
-    """Prometheus has no such data; the message is what is missing."""
+    """Prometheus has no such data; the message names what is missing."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Requests:
 
 
 class Measurements:
-    """Queries of Prometheus. They raise httpx.HTTPError when it does not answer, MissingMetricError without data."""
+    """Queries of Prometheus. They raise httpx.HTTPError if it does not answer, MissingMetricError without data."""
 
     def __init__(self, settings: RolloutSettings) -> None:
         self._settings = settings
@@ -63,7 +63,7 @@ class Measurements:
         return self._query(f"sum(increase(groundwork_worker_deaths_total{{{labels}}}[{self._window(seconds)}s]))")
 
     def count_restarts(self, version: ModelVersion, seconds: float) -> float:
-        """Restarts of the challenger's containers, as kube-state-metrics has them."""
+        """Restarts of the challenger's containers, as reported by kube-state-metrics."""
         pods = f'namespace="{self._settings.namespace}",pod=~"{service_name(version.model, CHALLENGER)}-.*"'
         query = f"sum(increase(kube_pod_container_status_restarts_total{{{pods}}}[{self._window(seconds)}s]))"
         found = self._query(query, default=math.nan)
@@ -72,11 +72,11 @@ class Measurements:
         return found
 
     def read_requests(self, seconds: float, *versions: ModelVersion) -> Mapping[str, Requests]:
-        """The requests of versions of a model since so many seconds ago, by version, in whole blocks of time."""
+        """The requests of versions of a model in the last seconds, keyed by version, in whole blocks of time."""
         block = self._settings.metrics_block
         whole = max(1, math.floor(seconds / block))
         number = min(whole, _MAX_BLOCKS)
-        # Blocks end at the same times whenever one looks; of a very long rollout the latest count.
+        # Blocks end at the same times in every evaluation; in a very long rollout only the latest ones count.
         start = time.time() - max(0.0, seconds - block) + (whole - number) * block
         labels = _labels(*versions)
         lost = f'model="{versions[0].model}",version=~"{_join(versions)}"'
@@ -91,7 +91,7 @@ class Measurements:
         none = np.zeros(number)
 
         def count(version: str, prefix: str = "") -> Floats:
-            """Responses whose status begins so."""
+            """Responses whose status begins with the prefix."""
             by_status = (counts for key, counts in responses.items() if key[0] == version and key[1].startswith(prefix))
             return sum(by_status, start=none)
 
@@ -105,7 +105,7 @@ class Measurements:
         return {version.version: combine(version.version) for version in versions}
 
     def _count_slow(self, buckets: Mapping[float, Floats], requests: Counts) -> Counts:
-        """Responses beyond the histogram's first bound that is not below the limit."""
+        """Responses slower than the histogram's first bound that is not below the limit."""
         if not buckets:
             if requests.trials.any():
                 raise MissingMetricError("response times")
@@ -126,7 +126,7 @@ class Measurements:
     def _query_range(
         self, query: str, labels: list[str], start: float, number: int
     ) -> Mapping[tuple[str, ...], Floats]:
-        """Values by the labels' values, 0 where there are none.
+        """Values, keyed by the labels' values; 0 if there are none.
 
         https://prometheus.io/docs/prometheus/latest/querying/api/#range-queries
         """

@@ -14,6 +14,6 @@ FAILURES = Counter(
     ["model"],
 )
 
-# Prometheus sees no increase of a series that begins with 1, which the first rollback of a process would be.
+# Otherwise a process's first rollback would begin a series with 1, which Prometheus does not see as an increase.
 for _status in (Status.SERVING, Status.ROLLED_BACK):
     FINISHED.labels(_status)

@@ -21,50 +21,50 @@ class RolloutSettings(BaseSettings):
         description="percent of the requests that go to the challenger, ascending to 100: `10,25,50,100`",
     )
     interval: float = Field(60.0, ge=0, description="minimum seconds between two steps")
-    # Argo CD looks at git every 180 s; Kubernetes gives a Deployment 600 s, nodes and images included, to progress.
+    # Argo CD polls git every 180 s; Kubernetes gives a Deployment 600 s to progress, including nodes and images.
     # https://argo-cd.readthedocs.io/en/stable/faq/#how-often-does-argo-cd-check-for-changes-to-my-git-or-helm-repository
     # https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds
     progress_deadline: float = Field(
         900.0,
         gt=0,
-        description="seconds after which a step whose evaluation stays inconclusive has failed, such as that of a "
-        "challenger whose pods are not ready yet",
+        description="seconds after which a step whose evaluation stays inconclusive has failed, for example if the "
+        "challenger's pods are not ready",
     )
     poll_interval: float = Field(5.0, gt=0, description="seconds between two evaluations")
     max_retry_delay: float = Field(
-        120.0, gt=0, description="seconds up to which the delay before a failed step is repeated is doubled (`watch`)"
+        120.0, gt=0, description="maximum seconds before a failed step is repeated; the delay is doubled each time"
     )
     min_requests: int = Field(50, ge=1, description="requests that the challenger must have answered in a step")
     false_rollback_rate: float = Field(
         0.01,
         gt=0,
         lt=1,
-        description="probability, at most, that chance alone rolls back a challenger that is as good as the champion",
+        description="maximum probability that a challenger as good as the champion is rolled back by chance",
     )
     # https://prometheus.io/docs/prometheus/latest/querying/functions/#increase needs two samples; four allow for gaps.
     metrics_block: float = Field(
-        60.0, gt=0, description="seconds whose requests are compared at a time; at least four scrapes"
+        60.0, gt=0, description="length in seconds of the blocks of time that are compared; at least four scrapes"
     )
     max_error_rate: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="maximum share of requests that are lost or answered with a status 5xx, whatever the champion's is",
+        description="maximum share of requests that are lost or answered with a status 5xx, regardless of the champion",
     )
     max_p95: float = Field(
         2.0,
         gt=0,
-        description="maximum 95th percentile of the response times in seconds, whatever the champion's is; what is "
-        "slower is counted from the next bound of the histogram on",
+        description="maximum 95th percentile of the response times in seconds, regardless of the champion; slower "
+        "responses are counted above the next bound of the histogram",
     )
     max_worker_deaths: int = Field(
-        0, ge=0, description="maximum worker processes of the challenger that end unexpectedly in a step"
+        0, ge=0, description="maximum worker processes of the challenger that may end unexpectedly in a step"
     )
     max_restarts: Annotated[int, Field(ge=0)] | None = Field(
-        0, description="maximum restarts of the challenger's containers in a step; none without kube-state-metrics"
+        0, description="maximum restarts of the challenger's containers in a step; `none` without kube-state-metrics"
     )
     test_predictions: int = Field(5, ge=1, description="test predictions before each step")
-    # As long as a server of lifecycle.serving lets a request wait, by default.
+    # As long as lifecycle.serving lets a request wait by default.
     test_timeout: float = Field(
         30.0, gt=0, description="seconds after which a test prediction without a response is repeated"
     )

@@ -1,7 +1,7 @@
 """Rolls out every model that has a challenger, for as long as the process runs.
 
-Git and the model registry say which models those are. Each is rolled out in a thread of its own, so that a model that
-cannot continue delays no other. The rollouts of a process that has ended stay as git has them, and the next process
+Git and the model registry say which models those are. Each is rolled out in its own thread, so a model that cannot
+continue does not delay the others. When a process ends, the state of its rollouts is in git, and the next process
 continues them.
 """
 
@@ -38,18 +38,18 @@ class Candidates:
 
 
 def find_candidates(repository: Repository, registry: ModelRegistry) -> Candidates:
-    """Models with a challenger in git, and those whose rollout was not concluded in the registry.
+    """Models with a challenger in git, and models whose rollout was not concluded in the registry.
 
     Raises RepositoryError or RegistryError.
     """
     declared = list_models_with_challenger(repository.refresh(), repository.settings)
-    # Anybody may register a model under a name that is a path, and set its status.
+    # Anybody can register a model under a name that is a path, and set its status.
     open_ = {model for model in registry.list_models_with_status(Status.ROLLING_OUT) if is_valid_name(model)}
     return Candidates(repository.head, declared | open_)
 
 
 class Watcher:
-    """Starts a rollout for each candidate, and repeats what fails with growing delays."""
+    """Starts a rollout for each candidate, and repeats failed steps with growing delays."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class Watcher:
         find: Callable[[], Candidates],
         open_controller: Callable[[], AbstractContextManager[Controller]],
     ) -> None:
-        """`open_controller` returns a controller with a clone of its own: clones are not thread-safe."""
+        """`open_controller` returns a controller with its own clone: clones are not thread-safe."""
         self._settings = settings
         self._find = find
         self._open_controller = open_controller
         self._threads: dict[str, threading.Thread] = {}
-        self._started_at: dict[str, str] = {}  # the commit as of which a model's rollout was started last
+        self._started_at: dict[str, str] = {}  # the commit at which each model's rollout was last started
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """Watch until `stop` is set, then wait a little for the steps in progress; `beat` is called in each turn."""
+        """Watch until `stop` is set, then wait a little for steps in progress; `beat` is called in each iteration."""
         failures = 0
         while not stop.is_set():
             beat()
@@ -75,7 +75,7 @@ class Watcher:
             except LifecycleError as error:
                 metrics.FAILURES.labels("").inc()
                 failures += 1
-                _log.warning("The models to roll out cannot be listed: %s", error)
+                _log.warning("The models to roll out could not be listed: %s", error)
             stop.wait(self._delay(failures))
         deadline = time.monotonic() + _STOP_TIMEOUT
         for thread in self._threads.values():
@@ -84,7 +84,7 @@ class Watcher:
     def _start_rollouts(self, candidates: Candidates, stop: threading.Event) -> None:
         self._threads = {model: thread for model, thread in self._threads.items() if thread.is_alive()}
         for model in candidates.models:
-            # A rollout that has ended has nothing left to do until git changes.
+            # A rollout that has ended has nothing to do until git changes.
             if model in self._threads or self._started_at.get(model) == candidates.commit:
                 continue
             self._started_at[model] = candidates.commit
@@ -105,7 +105,7 @@ class Watcher:
                         result = controller.step(model)
                     message, failures = result.message, 0
                 except Exception as error:
-                    # A person's correction, or a dependency that is back, ends this as well as a later step.
+                    # Retry: a person may correct the cause, or a dependency may come back.
                     result = None
                     message, failures = f"waiting: {error or type(error).__name__}", failures + 1
                     metrics.FAILURES.labels(model).inc()

@@ -10,7 +10,7 @@ from lifecycle.core import SettingsError, read_settings
 from lifecycle.serving import logs
 from lifecycle.serving.settings import ServingSettings
 
-# There is one process per core, so threads of numeric libraries would only compete. Read when those are imported.
+# There is one process per core, so threads of numeric libraries would only compete. Libraries read this when imported.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _EXIT_SETTINGS = 2
 

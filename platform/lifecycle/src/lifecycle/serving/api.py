@@ -42,7 +42,7 @@ _API_VERSION = "1"  # of the paths and their bodies
 
 @dataclass
 class Service:
-    """The parts behind the endpoints. `unready_reason` is why no traffic should come; empty when it may."""
+    """The parts behind the endpoints. `unready_reason` says why there should be no traffic; empty if ready."""
 
     model: Model
     settings: ServingSettings
@@ -53,9 +53,9 @@ class Service:
 
 @dataclass(frozen=True)
 class _Body:
-    """A parsed body. `problem` is why it is not strict JSON.
+    """A parsed body. `problem` says why it is not strict JSON.
 
-    NaN is parsed all the same, so that the error can name the feature; `check` is for where no feature has it.
+    NaN is parsed nevertheless, so that the error can name the feature; `check` raises it if no feature has NaN.
     """
 
     data: Mapping[str, Any]
@@ -95,7 +95,7 @@ class Api:
                 Route("/ready", self.ready),
                 Route("/metrics", self.metrics),
             ],
-            redirect_slashes=False,  # a redirect would lead to whatever host the client names
+            redirect_slashes=False,  # a redirect would lead to any host that the client names
         )
 
     async def predict_v1(self, request: Request) -> Response:
@@ -173,7 +173,7 @@ class Api:
     def _check_name(self, request: Request) -> None:
         served = self._model.model_version
         if request.path_params["name"] != served.model:
-            raise not_found(f"there is no model of that name; this server has '{served.model}'")
+            raise not_found(f"there is no model with this name; this server has '{served.model}'")
         if request.path_params.get("version", served.version) != served.version:
             raise not_found(f"there is no such version; this server has {served.version}")
 
@@ -188,12 +188,12 @@ class Api:
                 f"the body is larger than {settings.max_body_bytes} bytes (MAX_BODY_BYTES)"
             ) from None
         except MalformedBodyError:
-            raise invalid_input("the body is not what the request's headers say") from None
+            raise invalid_input("the body does not match the request's headers") from None
         except BodyTooSlowError:
             message = f"the body did not arrive within {settings.read_timeout:g} seconds (READ_TIMEOUT)"
             raise RequestError(408, message, "slow") from None
         except TooManyBodiesError:
-            raise RequestError(503, "this server has as many large bodies as it may have", "overload", 1) from None
+            raise RequestError(503, "this server has reached its limit of large bodies", "overload", 1) from None
 
     async def _predict(self, request: Request, rows: list[Row], user_id: str | None = None) -> Outputs:
         outputs = await self._service.batcher.submit(rows)
@@ -206,7 +206,7 @@ class Api:
 
 
 def _parse_body(body: bytes) -> _Body:
-    """Raises RequestError for a body that is not a JSON object. What orjson rejects goes to json, which accepts NaN."""
+    """Raises RequestError if a body is not a JSON object. If orjson rejects it, json parses it, which accepts NaN."""
     problem = ""
     try:
         data = _load(body)
@@ -222,7 +222,7 @@ def _parse_body(body: bytes) -> _Body:
 
 
 def _load(body: bytes) -> Any:
-    """Parse a body; a large one without garbage collections, which are four fifths of the time of one full of `[]`."""
+    """Parse a body; a large one without garbage collections: if it is full of `[]`, they take 80 % of the time."""
     if len(body) <= LARGE_BODY:
         return orjson.loads(body)
     gc.disable()
@@ -233,7 +233,7 @@ def _load(body: bytes) -> Any:
 
 
 def _to_v1(outputs: Outputs) -> Any:
-    """Predictions in the v1 protocol: one value per row, or one object per row where the model has several outputs."""
+    """Predictions in the v1 protocol: one value per row, or one object per row if the model has several outputs."""
     if len(outputs) == 1:
         return next(iter(outputs.values()))
     columns = [values.tolist() for values in outputs.values()]
@@ -241,6 +241,6 @@ def _to_v1(outputs: Outputs) -> Any:
 
 
 def _json(content: Any, status: int = 200) -> Response:
-    # orjson writes arrays of numbers itself, and calls `default` for others (strings, other memory layouts).
+    # orjson itself writes arrays of numbers, and calls `default` for others (strings, other memory layouts).
     body = orjson.dumps(content, default=lambda values: values.tolist(), option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, status, media_type="application/json")

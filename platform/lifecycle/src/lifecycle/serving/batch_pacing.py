@@ -24,7 +24,7 @@ class BatchPacing:
     def record_arrival(self, now: float) -> None:
         """A request arrived at `now`, in a clock's seconds."""
         if self._last_arrival is not None:
-            # A longer pause has the same meaning, that waiting does not pay, and must not dominate the average.
+            # A longer pause also means that waiting does not pay, but must not dominate the average.
             gap = min(now - self._last_arrival, 2 * self.fixed or math.inf)
             self._gap = gap if self._gap == math.inf else self._gap + _NEWEST_WEIGHT * (gap - self._gap)
         self._last_arrival = now
@@ -39,7 +39,7 @@ class BatchPacing:
 
     @property
     def fixed(self) -> float:
-        """Seconds of a call that do not depend on its rows; all of them while every call has had as many rows."""
+        """Seconds of a call that do not depend on its rows; all seconds as long as all calls had equally many rows."""
         if self._total_weight == 0:
             return 0.0
         rows, seconds = self._rows / self._total_weight, self._seconds / self._total_weight
@@ -55,10 +55,10 @@ class BatchPacing:
         return min(self.fixed, _MAX_WAIT)
 
     def wait(self, waiting: int) -> float:
-        """Seconds that `waiting` requests should wait for one more; 0 when they should be predicted now.
+        """Seconds that `waiting` requests should wait for one more; 0 if they should be predicted now.
 
-        Waiting for one gap costs each of them that gap; the new request saves a call of its own, whose fixed part it
-        shares. So the wait pays while `waiting * gap < fixed`. A single client's gap is longer than its own call, so
-        its requests never wait.
+        Waiting for one gap costs each of them that gap; the new request then needs no call of its own, so the fixed
+        part of a call is saved. The wait pays while `waiting * gap < fixed`. A single client's gap is longer than its
+        own call, so its requests never wait.
         """
         return 2 * self._gap if waiting * self._gap < self.fixed else 0.0

@@ -1,7 +1,7 @@
-"""Predicts off the event loop: one thread predicts all requests that wait when it becomes free in one call.
+"""Predicts off the event loop: when the thread for predictions becomes free, one call predicts all waiting requests.
 
-While the thread is busy, requests queue up. When it is free, they wait for more only as long as `BatchPacing` says that
-it pays. So a single client never waits, and concurrent clients share predict calls.
+While the thread is busy, requests queue up. When it is free, they wait for more only while `BatchPacing` says that it
+pays. So a single client never waits, and concurrent clients share predict calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PredictError(Exception):
 
 @dataclass(eq=False)
 class _Request:
-    """A request until its predictions are there."""
+    """A request, until its predictions are available."""
 
     rows: Sequence[Row]
     predictions: asyncio.Future[Outputs]
@@ -42,7 +42,7 @@ class _Request:
 class _Call:
     """One predict call, for one or more requests; `outcomes` are in their order.
 
-    The thread sets `has_returned`. A busy event loop may learn of it only after timers that have expired meanwhile.
+    The thread sets `has_returned`. A busy event loop may handle it only after timers that have expired meanwhile.
     """
 
     requests: Sequence[_Request]
@@ -84,8 +84,8 @@ class Batcher:
     def submit(self, rows: Sequence[Row]) -> asyncio.Future[Outputs]:
         """Queue rows; returns their future predictions.
 
-        Raises RequestError when too many requests wait. The future raises RequestError on a timeout, PredictError when
-        the model raises.
+        Raises RequestError if too many requests wait. The future raises RequestError on a timeout, PredictError if the
+        model raises.
         """
         if self._is_closed:
             raise _worker_replaced()

@@ -9,7 +9,7 @@ class RequestError(Exception):
     status       the HTTP status
     message      what is wrong and which rule it breaks; names features, never shows their values
     reason       one word for the metrics
-    retry_after  seconds after which a retry may succeed; 0 where it will not
+    retry_after  seconds after which a retry may succeed; 0 if it will not
     """
 
     def __init__(self, status: int, message: str, reason: str, retry_after: int = 0) -> None:

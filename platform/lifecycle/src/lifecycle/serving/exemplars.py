@@ -1,7 +1,7 @@
-"""Exemplars of response times: a trace for each bucket of the histogram, from whichever worker had one last.
+"""Exemplars of response times: a trace for each bucket of the histogram, the latest one of any worker.
 
-prometheus_client has none where several processes count. Each worker keeps its own in a file beside its counts, which
-whoever answers Prometheus reads. A worker writes it once a second at most.
+prometheus_client does not support them with several processes. Each worker writes its own to a file beside its counts,
+at most once a second; the worker that answers Prometheus reads the files of all.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ExemplarWriter:
 
 
 def read_exemplars(folder: Path) -> Exemplars:
-    """The latest of all processes."""
+    """The latest exemplars of all processes."""
     found: dict[tuple[str, str], Exemplar] = {}
     for path in folder.glob(f"{_PREFIX}*.json"):
         for key, (labels, seconds, at) in json.loads(path.read_text()).items():

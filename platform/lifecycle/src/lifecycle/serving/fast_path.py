@@ -1,9 +1,9 @@
-"""Predictions without scikit-learn's overhead, which for few rows is nearly all of the time.
+"""Predictions without scikit-learn's overhead, which takes nearly all of the time for few rows.
 
 A forest's predict checks the rows once per tree and submits every tree to joblib; a linear model's checks take many
 times as long as its sum. Here a pipeline's steps run as bare loops and array operations (`tree_ensembles`,
 `linear_models`), with the same sums in the same order, so that results are equal to the last bit. `accelerate` verifies
-that for each model. Other models, and rows that are not plain finite numbers, go to the estimator itself.
+that for each model. Other models, and rows that are not plain finite numbers, are left to the estimator itself.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _TEST_ROWS = 64  # rows on which both paths must agree, besides the example
 
 
 def accelerate(estimator: Any, method: str, example: Any) -> Call:
-    """The estimator's own method, or a faster equivalent where there is one.
+    """The estimator's own method, or a faster equivalent if there is one.
 
-    The equivalent has to agree exactly on the example, and on rows derived from it: around it, and for trees on their
-    thresholds.
+    The equivalent must agree exactly on the example, and on rows derived from it: around it, and for trees also on
+    their thresholds.
     """
     own: Call = getattr(estimator, method)
     steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
@@ -52,9 +52,9 @@ def accelerate(estimator: Any, method: str, example: Any) -> Call:
 
 @dataclass(frozen=True)
 class _Step:
-    """A fast step of a pipeline; data that it does not support goes to the step's own method.
+    """A fast step of a pipeline; data that it does not support is passed to the step's own method.
 
-    bits  32 for trees, which read every number as such; 64 for sums, which other types would change
+    bits  32 for trees, which read every number in this precision; 64 for sums, which other types would change
     """
 
     estimator: Any
@@ -67,7 +67,7 @@ class _Step:
         return self.own(data) if rows is None else self.fast(rows)
 
     def to_rows(self, data: Any) -> Array | None:
-        """Plain rows; None for data that the estimator itself has to check, or may reject."""
+        """Plain rows; None for data that the estimator itself must check, or may reject."""
         if isinstance(data, pd.DataFrame):
             dtypes = set(data.dtypes)
             if list(data.columns) != list(getattr(self.estimator, "feature_names_in_", ())):
@@ -85,7 +85,7 @@ class _Step:
         return rows if np.isfinite(rows).all() else None
 
     def agrees(self, data: Any) -> bool:
-        """Whether both paths agree on rows around these; true where only the own method is used."""
+        """Whether both paths agree on rows around these; true if only the step's own method is used."""
         rows = self.to_rows(data)
         if rows is None:
             return True
@@ -112,7 +112,7 @@ class _FastPath:
         return self._last(data)
 
     def find_difference(self, own: Call, example: Any) -> str:
-        """Why this must not replace `own`; empty when it may."""
+        """Why this must not replace `own`; empty if it may."""
         data, equal = example, True
         for step in self._first:
             equal = equal and (not isinstance(step, _Step) or step.agrees(data))

@@ -1,4 +1,4 @@
-"""The inference log: one CloudEvent per prediction, sent in batches by a thread of its own.
+"""The inference log: one CloudEvent per prediction, sent in batches by a dedicated thread.
 
 A request only puts its event into a queue, which is bounded in events and in bytes. Events lost to a full queue, a full
 disk or an unavailable sink are counted, and logged once; they never fail or delay a request.
@@ -39,9 +39,9 @@ EVENT_TYPE = "dev.groundwork.inference"
 _MAX_QUEUE = 10_000  # events
 _MAX_QUEUE_BYTES = 32 << 20  # of one worker, in memory, with the batch that is being sent
 _MAX_BATCH = 500  # events
-_MAX_BATCH_BYTES = 4 << 20  # in memory; a batch is larger by one event at most
+_MAX_BATCH_BYTES = 4 << 20  # in memory; a batch is larger by at most one event
 _EVENT_BYTES = 2048  # in memory, of an event without its rows and outputs
-_MAX_RESPONSE_BYTES = 64 << 10  # that are read of a sink's response, to use its connection again
+_MAX_RESPONSE_BYTES = 64 << 10  # read of a sink's response, so that its connection can be reused
 _ATTEMPTS = 3
 _RETRY_DELAY = 0.5  # seconds; doubled after each attempt
 _SINK_TIMEOUT = 5.0  # seconds
@@ -59,13 +59,13 @@ class Prediction:
     user_id: str | None
 
     def estimate_bytes(self, schema: InputSchema) -> int:
-        """The memory that it takes, roughly."""
+        """The approximate memory that it takes."""
         return _EVENT_BYTES + schema.estimate_bytes(self.rows) + sum(each.nbytes for each in self.outputs.values())
 
 
 class Sink(Protocol):
     def send(self, events: Sequence[bytes]) -> None:
-        """Deliver all events, in order. Raises OSError or httpx.HTTPError when that fails for any."""
+        """Deliver all events, in order. Raises OSError or httpx.HTTPError if that fails for any."""
 
 
 class InferenceLog:
@@ -97,7 +97,7 @@ class InferenceLog:
             self._count_bytes(size)
 
     def close(self, seconds: float) -> None:
-        """Send what is queued, for at most `seconds`."""
+        """Send the queued events, for at most `seconds`."""
         self._closing.set()
         try:
             self._queue.put(None, timeout=seconds)
@@ -112,7 +112,7 @@ class InferenceLog:
             self._count_bytes(-sum(prediction.estimate_bytes(self._model.schema) for prediction in batch))
 
     def _next_batch(self) -> list[Prediction] | None:
-        """All that is queued, up to the size of a batch; None at the end."""
+        """The queued events, up to the size of a batch; None at the end."""
         first = self._queue.get()
         if first is None:
             return None
@@ -192,7 +192,7 @@ class FileSink:
 
     def send(self, events: Sequence[bytes]) -> None:
         lines = (b"\n" if self._has_partial_line else b"") + b"\n".join(events) + b"\n"
-        # One write for all lines, so that those of other workers are not interleaved.
+        # One write for all lines, so that they are not interleaved with those of other workers.
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         try:
             written = os.write(file, lines)

@@ -20,7 +20,7 @@ from lifecycle.serving.tree_ensembles import Array, ArrayFunction
 
 
 def find(estimator: Any, method: str) -> ArrayFunction | None:
-    """The equivalent of the estimator's method; None where there is none."""
+    """The equivalent of the estimator's method; None if there is none."""
     build = _BUILDERS.get((type(estimator), method))
     return build(estimator) if build else None
 

@@ -1,4 +1,4 @@
-"""The log: one JSON object per line on standard error. It never contains a feature's value, or a user's ID in clear."""
+"""The log: one JSON object per line on standard error, never with a feature's value, or a user's ID in plain text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOGGER = logging.getLogger("lifecycle.serving")
 
 
 def configure(level: str, **fields: str) -> None:
-    """Send every log of this process, those of libraries too, to standard error as JSON; every line has the fields."""
+    """Send every log of this process, including libraries', to standard error as JSON; every line has the fields."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(**fields))
     logging.basicConfig(level=max(level.upper(), "WARNING", key=logging.getLevelName), handlers=[handler], force=True)

@@ -1,10 +1,10 @@
-"""Prometheus metrics: counted in each process, and aggregated over all of them at /metrics.
+"""Prometheus metrics: counted in each process, and aggregated over all processes at /metrics.
 
 Requests received are requests answered, plus those lost with a worker that died, plus those in progress.
 
-prometheus_client keeps a process's values in files in PROMETHEUS_MULTIPROC_DIR, which a server sets before it imports
-this module. They are named by the worker's number, not by its process: the successor of a worker that died counts on in
-its files, so that no count is lost and the files do not become more.
+prometheus_client stores a process's values in files in PROMETHEUS_MULTIPROC_DIR, which a server sets before it imports
+this module. They are named by the worker's number, not by its process: the successor of a worker that died continues
+its files, so no count is lost and the number of files does not grow.
 https://prometheus.github.io/client_python/multiprocess/
 """
 
@@ -28,10 +28,10 @@ _MODEL = ["model", "version"]
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 DURATION_NAME = "groundwork_request_seconds"
 _SUPERVISOR = "supervisor"
-NO_ENDPOINT = "other"  # the label of requests for none of the endpoints
+NO_ENDPOINT = "other"  # the label of requests for no known endpoint
 
-_process: str = _SUPERVISOR  # whose files this process counts in
-# Before the first metric is created; as prometheus_client itself decides, whose files are named by processes.
+_process: str = _SUPERVISOR  # the worker whose files this process counts in
+# Set before the first metric is created. The condition is prometheus_client's own, whose files are named by processes.
 if _FOLDER in os.environ:
     values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
@@ -93,7 +93,7 @@ class Metrics:
         _REFUSALS.labels(*self._labels, reason).inc()
 
     def record_refusal(self, status: int, reason: str) -> None:
-        """A request was refused before it was one for any endpoint; the status is 0 if it got no response."""
+        """A request was refused before it reached an endpoint; the status is 0 if it got no response."""
         self.record_request_error(reason)
         if status:
             self.record_request()
@@ -114,7 +114,7 @@ class Metrics:
 
 
 class WorkerMetrics:
-    """What the supervisor counts about its workers, by their numbers."""
+    """The supervisor's metrics of its workers, keyed by their numbers."""
 
     def __init__(self, model_version: ModelVersion) -> None:
         self._labels = (model_version.model, model_version.version)
@@ -133,18 +133,18 @@ class WorkerMetrics:
         return lost
 
     def record_death(self, cause: str) -> None:
-        """A worker's process has ended by itself; `cause` is one of few words."""
+        """A worker's process has ended by itself; `cause` is one of a few words."""
         _DEATHS.labels(*self._labels, cause).inc()
 
 
 def count_as(worker: int) -> None:
-    """Count in the files of the worker of this number, from its predecessor's values on. Called in a new process."""
+    """Continue to count in the files of the worker with this number. Called in a new process."""
     global _process
     _process = str(worker)
 
 
 def _count_unanswered(worker: int) -> int:
-    """Requests that all processes of this number have received and not answered, in their file of counters."""
+    """Requests that processes of this number have received and not answered, according to their file of counters."""
     path = Path(os.environ[_FOLDER], f"counter_{worker}.db")
     if not path.exists():  # it ended before it counted anything
         return 0
@@ -155,7 +155,7 @@ def _count_unanswered(worker: int) -> int:
 
 
 class AllWorkers(Collector):
-    """All workers' metrics, and the exemplars that they have left of response times."""
+    """All workers' metrics, and the exemplars of response times that they have written."""
 
     def collect(self) -> Iterator[Metric]:
         collector = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]

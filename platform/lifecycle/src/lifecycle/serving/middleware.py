@@ -24,14 +24,14 @@ from lifecycle.serving.metrics import NO_ENDPOINT, Metrics
 from lifecycle.serving.settings import ErrorHook
 
 USER_ID = "lifecycle.user_id"
-"""In an ASGI scope: the ID of the user behind the request, in clear."""
+"""In an ASGI scope: the ID of the user behind the request, in plain text."""
 
 
 class RequestMiddleware:
     """An ASGI application around another one, whose exceptions it turns into responses."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, hook: ErrorHook | None, user_key: bytes) -> None:
-        """`user_key` is the key of users' pseudonyms, which logs have; without it they have none."""
+        """`user_key` is the key of users' pseudonyms in logs; without it, logs have none."""
         self._app = app
         self._metrics = metrics
         self._hook = hook
@@ -53,7 +53,7 @@ class RequestMiddleware:
 
         try:
             await self._call_app(scope, receive, send_with_id)
-        finally:  # also a request whose response cannot be sent is counted
+        finally:  # count also a request whose response cannot be sent
             self._record(scope, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
@@ -89,7 +89,7 @@ class RequestMiddleware:
             return
         except asyncio.CancelledError:  # it did not end within DRAIN_TIMEOUT
             self._metrics.record_request_error("stopping")
-            await _error_response(503, "this server stops; retry", {"retry-after": "1"})(scope, receive, send)
+            await _error_response(503, "this server is stopping; retry", {"retry-after": "1"})(scope, receive, send)
         except Exception as error:
             self._report_failure(scope, error)
             message = "the model failed on this request" if isinstance(error, PredictError) else "the server failed"
@@ -105,7 +105,7 @@ class RequestMiddleware:
 
 
 class TracingMiddleware(RequestMiddleware):
-    """The same with a span for each prediction, to which the histogram of response times leads by exemplars."""
+    """The same with a span for each prediction, to which the exemplars of the response times lead."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, hook: ErrorHook | None, user_key: bytes) -> None:
         super().__init__(app, metrics, hook, user_key)
@@ -138,6 +138,6 @@ def _endpoint(scope: Scope) -> str:
 
 
 def _error_response(status: int, message: str, headers: Mapping[str, str]) -> Response:
-    # A message may quote a name from a request, in which JSON's escapes can put what UTF-8 has not: a lone surrogate.
+    # A message may quote a name from a request, in which JSON's escapes allow lone surrogates, but UTF-8 does not.
     text = message.encode(errors="replace").decode()
     return Response(orjson.dumps({"error": text}), status, headers, media_type="application/json")

@@ -1,4 +1,4 @@
-"""A loaded model: its input schema, and predict. The serving contract admits scikit-learn's models only."""
+"""A loaded model: its input schema, and predict. The serving contract admits only scikit-learn's models."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lifecycle.serving.errors import RequestError
 from lifecycle.serving.model_source import DownloadedModel, ModelError
 from lifecycle.serving.schema import Column, ColumnType, InputSchema, Row
 
-OUTPUT = "predict"  # the name of an output that has none in the signature
+OUTPUT = "predict"  # the name of an output without a name in the signature
 
-# How scikit-learn words that values are not ones that it can predict for (sklearn/utils/validation.py and
+# scikit-learn's messages about values that it cannot predict for (sklearn/utils/validation.py and
 # sklearn/preprocessing/_encoders.py); the serving contract pins its version.
 _TOO_LARGE = re.compile(r"value too large for dtype\('(\w+)'\)")
 _MISSING = re.compile(r"^Input (\w+ )?contains NaN")
@@ -40,7 +40,7 @@ _COLUMN_TYPES: Mapping[DataType, ColumnType] = {
     DataType.datetime: schemas.DATETIME,
 }
 
-Outputs = Mapping[str, "np.ndarray[Any, Any]"]  # by the output's name; the first axis is the row
+Outputs = Mapping[str, "np.ndarray[Any, Any]"]  # keyed by the output's name; the first axis is the row
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Model:
 
     outputs         name, datatype and shape of each output, as the Open Inference Protocol describes tensors
     call            the estimator's own predict, or a faster equivalent
-    accepts_arrays  whether `call` takes arrays: for one row, scikit-learn's checks of a frame cost more than
+    accepts_arrays  whether `call` accepts arrays: for one row, scikit-learn's checks of a frame cost more than
                     most models
     """
 
@@ -62,8 +62,8 @@ class Model:
     def predict(self, rows: Sequence[Row]) -> Outputs:
         """Predictions for checked rows.
 
-        Raises RequestError for values that fit the signature but that the model cannot predict for, ValueError when the
-        number of predictions is not that of the rows, and whatever else the model raises.
+        Raises RequestError for values that fit the signature but that the model cannot predict for, ValueError if the
+        number of predictions differs from the number of rows, and any other exception of the model.
         """
         try:
             data = self.schema.to_array(rows) if self.accepts_arrays else self.schema.to_frame(rows)
@@ -89,7 +89,7 @@ def load(downloaded: DownloadedModel, max_rows: int) -> Model:
         estimator = _load_estimator(folder)
         check_native_structures(estimator)
         method = description.flavors["python_function"].get("predict_fn", "predict")
-    except Exception as error:  # a corrupt file raises anything at all
+    except Exception as error:  # a corrupt file may raise any exception
         raise ModelError(f"{subject} cannot be loaded ({_summarize(error)}). Train it again.") from None
     signature = description.signature
     if signature is None:
@@ -109,7 +109,7 @@ def load(downloaded: DownloadedModel, max_rows: int) -> Model:
 
 
 def _explain_rejection(schema: InputSchema, rows: Sequence[Row], message: str) -> RequestError | None:
-    """The client's error behind scikit-learn's message; None where the model itself fails."""
+    """The client's error behind scikit-learn's message; None if the model itself failed."""
     if too_large := _TOO_LARGE.search(message):
         return schema.out_of_range(rows, too_large[1])
     if _UNKNOWN_CATEGORY.search(message):
@@ -130,13 +130,13 @@ def datatype(dtype: np.dtype[Any]) -> str:
 def _load_estimator(folder: str) -> Any:
     """Scikit-learn's own object: MLflow's wrapper would repeat the checks of the schema."""
     estimator = mlflow.sklearn.load_model(folder)
-    # A worker has one core, for which several threads would only compete.
+    # A worker has one core, so several threads would only compete.
     threads = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
     return estimator.set_params(**dict.fromkeys(threads, 1))
 
 
 def _predicts_arrays(call: Callable[[Any], Any], example: np.ndarray[Any, Any], predicted: Any) -> bool:
-    """Whether the model predicts the same without the features' names; it does not where it selects columns by name."""
+    """Whether the model predicts the same without the features' names; not if it selects columns by name."""
     warnings.filterwarnings("ignore", message="X does not have valid feature names")
     try:
         return bool(np.array_equal(call(example), predicted))
@@ -148,7 +148,8 @@ def _column(subject: str, spec: ColSpec | TensorSpec) -> Column:
     column_type = _COLUMN_TYPES.get(spec.type) if isinstance(spec.type, DataType) else None
     if column_type is None or spec.name is None:
         raise ModelError(
-            f"{subject} takes '{spec.name}' of type {spec.type}; supported are numbers, booleans, strings and dates."
+            f"{subject} has the input '{spec.name}' of type {spec.type}; only numbers, booleans, strings and dates are "
+            "supported."
         )
     return Column(spec.name, column_type, spec.required)
 
@@ -165,5 +166,5 @@ def _output(spec: ColSpec | TensorSpec) -> dict[str, Any]:
 
 
 def _summarize(error: Exception) -> str:
-    """An exception in one line of bounded length."""
+    """An exception as one line of bounded length."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

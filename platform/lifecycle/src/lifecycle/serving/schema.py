@@ -1,7 +1,7 @@
-"""The columns that a model takes, read from its signature. Every request is checked against them.
+"""The input columns of a model, from its signature. Every request is checked against them.
 
 Rows are checked one by one while they are plain Python values, so that an error names its feature. Arrays and frames
-are made of checked rows only, for a whole batch at once.
+are created only from checked rows, for a whole batch at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Row = tuple[Any, ...]
 _NUMBERS = frozenset({int, float})
 _MAX_NAMES = 5  # in one message
 _VALUE_BYTES = 40  # in memory, of a number with its place in a row
-# What nanoseconds in 64 bits can express; numpy converts other times to wrong ones, silently.
+# The range of nanoseconds in 64 bits; numpy silently converts other times to wrong ones.
 _EARLIEST, _LATEST = pd.Timestamp.min.to_pydatetime(warn=False), pd.Timestamp.max.to_pydatetime(warn=False)
 
 
@@ -59,7 +59,7 @@ class Column:
 
 
 class InputSchema:
-    """The columns, in the model's order; `is_plain` where all are 64-bit floats."""
+    """The columns, in the model's order; `is_plain` if all are 64-bit floats."""
 
     def __init__(self, columns: Sequence[Column], max_rows: int) -> None:
         self.columns = tuple(columns)
@@ -89,7 +89,7 @@ class InputSchema:
         return [self._parse_row(data, path)]
 
     def check_row_count(self, rows: int, path: str) -> None:
-        """Raises RequestError when there are no rows, or too many."""
+        """Raises RequestError if there are no rows, or too many."""
         if rows == 0:
             raise invalid_input(f"{path}: must have at least one row")
         if rows > self._max_rows:
@@ -117,17 +117,17 @@ class InputSchema:
         return invalid_input(f"feature '{self.names[index]}' is too large: the model computes with {dtype}")
 
     def missing_value(self, rows: Sequence[Row]) -> RequestError | None:
-        """The error for a null that the signature allows and the model does not; None where no row has one."""
+        """The error for a null that the signature allows but the model does not; None if no row has one."""
         names = [name for index, name in enumerate(self.names) if any(row[index] is None for row in rows)]
         return invalid_input(f"the model does not accept null for {_quote(names)}") if names else None
 
     def unknown_category(self) -> RequestError:
-        """The error for a value that is none of those that the model's encoder has seen in training."""
+        """The error for a value that the model's encoder has not seen in training."""
         names = [column.name for column in self.columns if not column.type.is_numeric] or self.names
         return invalid_input(f"a value of {_quote(names)} is not one of the categories that the model was trained with")
 
     def estimate_bytes(self, rows: Sequence[Row]) -> int:
-        """The memory that checked rows take, roughly."""
+        """The approximate memory that checked rows take."""
         text = sum(sys.getsizeof(row[index]) for row in rows for index in self._text) if self._text else 0
         return text + _VALUE_BYTES * len(self.columns) * len(rows)
 
@@ -154,7 +154,7 @@ class InputSchema:
             raise invalid_input(f"{path}: {_list_features(missing, self.names)} missing, and required")
         if extra:
             features = _list_features(extra, sorted(extra))
-            raise invalid_input(f"{path}: {features} unknown; the model takes {_quote(self.names)}")
+            raise invalid_input(f"{path}: {features} unknown; the model's features are {_quote(self.names)}")
         return tuple(map(row.get, self.names))
 
     def _values_of_list(self, row: list[Any], path: str) -> Row:
@@ -219,7 +219,7 @@ def _parse_string(value: Any) -> str:
 
 
 def _parse_datetime(value: Any) -> datetime:
-    """A time without a zone, as data frames have it; one with a zone is converted to UTC."""
+    """A time without a zone, as in data frames; a time with a zone is converted to UTC."""
     try:
         moment = datetime.fromisoformat(_parse_string(value))
         moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
@@ -252,7 +252,7 @@ def _to_series(column: Column, values: Sequence[Any]) -> Any:
 
 
 def _are_finite(values: Row) -> bool:
-    """Whether all are finite. False also for a sum that overflows: then each value is checked."""
+    """Whether all are finite. False also if the sum overflows: then each value is checked."""
     try:
         return math.isfinite(sum(values))
     except OverflowError:

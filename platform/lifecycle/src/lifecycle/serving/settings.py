@@ -1,4 +1,4 @@
-"""The server's settings, read once at start. With invalid settings the server does not start."""
+"""The server's settings, read once at startup. With invalid settings the server does not start."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from lifecycle.core.event_sink import check_sink, find_sink_file
 
 SECRETS = Path(os.environ.get("SERVING_SECRETS_DIR", "/run/secrets"))
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-_OTHER_DESCRIPTORS = 64  # of a worker: libraries' files, metrics, the inference log's sink, the event loop
-MAX_DEFAULT_WORKERS = 4  # where WORKERS is not set, however many cores there are
+_OTHER_DESCRIPTORS = 64  # in a worker: libraries' files, metrics, the inference log's sink, the event loop
+MAX_DEFAULT_WORKERS = 4  # if WORKERS is not set, even with more cores
 
 ErrorHook = Callable[[BaseException, Mapping[str, Any]], None]
 """Called with an unexpected exception, and with the request's ID and endpoint."""
 
 
 class ServingSettings(BaseSettings):
-    """The server's environment variables; their names are the fields' in capitals.
+    """The server's environment variables; their names are the fields' names in capitals.
 
     Which version is served: MODEL_VERSION if set, else MODEL_ALIAS, else MODEL_STAGE (MLflow's deprecated stages), else
-    the alias `champion`. So a rollout can pin a version in spite of an alias.
+    the alias `champion`. So a rollout can pin a version regardless of an alias.
     """
 
     model_config = SettingsConfigDict(extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None)
@@ -64,21 +64,21 @@ class ServingSettings(BaseSettings):
     max_queue: int = Field(256, ge=1, description="requests that wait in one worker before others get status 503")
     max_body_bytes: int = Field(1 << 20, ge=1, description="maximum size of a request's body, in bytes")
     read_timeout: float = Field(
-        30, gt=0, le=3600, description="seconds in which a request has to arrive, and its response has to be taken"
+        30, gt=0, le=3600, description="seconds in which a request must arrive, and its response must be read"
     )
     max_connections: int = Field(
         512,
         ge=1,
-        description="connections of one worker, each of which takes a file descriptor; when it has as many, the one "
-        "that has waited longest for its request is closed for a new one",
+        description="maximum connections of one worker, each of which takes a file descriptor; beyond that, a new one "
+        "replaces the one that has waited longest for its request",
     )
     drain_delay: float = Field(
-        5, ge=0, description="seconds that the server still serves after SIGTERM, while not ready"
+        5, ge=0, description="seconds after SIGTERM in which the server is not ready but still serves"
     )
     drain_timeout: float = Field(30, gt=0, description="seconds from SIGTERM to the end, including the delay")
 
     inference_log_sink: str = Field(
-        "", description="where inference events go: `http(s)://...` or `file:///...`; nowhere if unset"
+        "", description="where inference events are sent: `http(s)://...` or `file:///...`; nowhere if unset"
     )
     user_id_key: SecretStr = Field(SecretStr(""), description="key of the hash of user_id; without it none is logged")
     error_hook: str = Field("", description="`module:function`, called with unexpected exceptions and their requests")
@@ -123,7 +123,7 @@ class ServingSettings(BaseSettings):
 
     @cached_property
     def error_tracking(self) -> ErrorTrackingSettings:
-        """Where errors are reported; from variables of its own."""
+        """Where errors are reported; from separate variables."""
         return read_settings(ErrorTrackingSettings)
 
     @property
@@ -135,17 +135,17 @@ class ServingSettings(BaseSettings):
 
     @property
     def selecting_alias(self) -> str:
-        """The alias that selects the version where no version is set; empty where a stage does."""
+        """The alias that selects the version if no version is set; empty if a stage does."""
         return self.model_alias or ("" if self.model_stage else CHAMPION)
 
     @property
     def log_file(self) -> Path | None:
-        """The inference log where it is a file."""
+        """The inference log, if it is a file."""
         return find_sink_file(self.inference_log_sink)
 
 
 def load_hook(name: str) -> ErrorHook:
-    """The function that `module:function` names. Raises ValueError when there is none."""
+    """The function that `module:function` names. Raises ValueError if there is none."""
     module, _, function = name.partition(":")
     try:
         hook = getattr(importlib.import_module(module), function)

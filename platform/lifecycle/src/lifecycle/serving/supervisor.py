@@ -1,10 +1,10 @@
 """The first process: downloads the model once, starts the workers, replaces those that die, and forwards SIGTERM.
 
-A worker that dies is counted, with the requests that it loses. Its successor starts at once the first time, and later
-after a delay that doubles with each death, so that a model that ends its process does not use up the machine.
+Worker deaths and their lost requests are counted. The first time, the successor starts at once, later after a delay
+that doubles with each death, so that a model that ends its process does not exhaust the machine.
 
 Workers are forked, so they share the memory of the libraries. Each loads the model itself, because numeric libraries
-do not survive a fork once they have computed.
+do not survive a fork after their first computation.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from lifecycle.serving.settings import ServingSettings
 EXIT_UNCLEAN = 1
 EXIT_SETTINGS = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-_CHECK_INTERVAL = 0.2  # seconds between two looks at deadlines and due starts
+_CHECK_INTERVAL = 0.2  # seconds between two checks of deadlines and due starts
 _RESTART_DELAY = 0.5  # seconds before the second start in succession; doubled with each death
-_MAX_RESTART_DELAY = 30.0  # seconds; by then a kubelet restarts the pod by platform/gitops/base, if nothing responds
-# Seconds without a death after which the next is the first again; a kubelet's, by
+_MAX_RESTART_DELAY = 30.0  # seconds; by then a kubelet restarts an unresponsive pod, see platform/gitops/base
+# Seconds without a death after which the next one counts as the first again; as in a kubelet:
 # https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
 _STABLE_AFTER = 600.0
 _HUNG = "hung"  # the cause of the death of a worker that ended itself because its model did not return
@@ -41,14 +41,14 @@ _KILL_INTERVAL = 3.0  # seconds after which workers that were killed and still e
 def run(settings: ServingSettings) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code.
 
-    0 after a clean drain, 1 when a worker had to be killed, 2 when the address is not available, 3 when the model
-    cannot be served; the reason is the log's last line.
+    0 after a clean drain, 1 if a worker had to be killed, 2 if the address is not available, 3 if the model cannot be
+    served; the reason is the last line of the log.
     """
     try:
         listener = _bind(settings)
     except OSError as error:
         LOGGER.error(
-            f"PORT {settings.port} of {settings.host} is not available: {error.strerror}. Free it, or set another."
+            f"PORT {settings.port} of {settings.host} is not available: {error.strerror}. Free it, or set another port."
         )
         return EXIT_SETTINGS
     with tempfile.TemporaryDirectory(prefix="model-") as folder:
@@ -110,7 +110,7 @@ class _Supervisor:
 
     def run(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # sigtimedwait receives them
-        gc.freeze()  # else the first collection in a worker would copy every shared page
+        gc.freeze()  # otherwise the first collection in a worker would copy every shared page
         for number in range(self._settings.workers):
             self._start(number)
         while self._workers or self._due:
@@ -144,7 +144,7 @@ class _Supervisor:
         except Exception:
             LOGGER.exception("a worker failed")
         finally:
-            os._exit(code)  # without the cleanup that is the supervisor's
+            os._exit(code)  # without the supervisor's cleanup
 
     def _reap(self) -> None:
         while self._workers:

@@ -105,7 +105,7 @@ def _parse_tensor(item: object, path: str) -> _Tensor:
 
 
 def _flatten(data: list[Any], shape: Sequence[int], path: str) -> list[Any]:
-    """Data may be nested in rows, if the rows have the length that the shape gives."""
+    """Data may be nested in rows, if the rows have the length in the shape."""
     if data and type(data[0]) is list:
         if any(type(row) is not list or len(row) != shape[-1] for row in data) or len(shape) != 2:
             raise invalid_input(f"{path}: the rows of data do not have the length in shape {list(shape)}")

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 EXIT_MODEL = 3
 EXIT_STUCK = 4
 READY = b"r"
-_FLUSH_TIMEOUT = 2.0  # seconds for the inference log and the traces to send what is queued
-# Of the bodies of requests in progress, in memory; not of those below 64 KiB, which connections bound.
+_FLUSH_TIMEOUT = 2.0  # seconds for the inference log and the traces to send queued events
+# Limits bodies of requests in progress, in memory; bodies below 64 KiB are limited by the number of connections.
 _MAX_BODIES_BYTES = 32 << 20
-_MIN_LARGE_BODIES = 4  # whatever MAX_BODY_BYTES is
+_MIN_LARGE_BODIES = 4  # regardless of MAX_BODY_BYTES
 _EXIT_MARGIN = 1.0  # seconds of DRAIN_TIMEOUT for the process to exit before the supervisor kills it
 
 
@@ -122,7 +122,7 @@ class _Worker:
         return tracing.start(version.model, attributes)
 
     def _start_error_tracking(self) -> Callable[[], None]:
-        """In each worker, since the thread that sends does not survive a fork."""
+        """Called in each worker, since the thread that sends does not survive a fork."""
         version = self._model.model_version
         tags = {"service": "serving", "model": version.model, "version": version.version}
         return start_error_tracking(self._settings.error_tracking, **tags)

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "step":
             _step(options.name, rest)
         elif rest:
-            raise LifecycleError(f"The argument {' '.join(rest)} is unknown; `--help` lists all arguments.")
+            raise LifecycleError(f"Unknown arguments: {' '.join(rest)}. `--help` lists all arguments.")
         elif options.command == "run":
             _run(options.report)
         elif options.command == "compile":
@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     running = commands.add_parser(
         "run", help="run the pipeline here, with kfp's local runner; prints the model version as JSON"
     )
-    running.add_argument("--report", type=Path, metavar="FILE", help="write how the run ended as JSON, for a Job")
+    running.add_argument(
+        "--report", type=Path, metavar="FILE", help="write the run's result as JSON to this file, for a Job"
+    )
     compiling = commands.add_parser("compile", help="write the pipeline file for Kubeflow")
     compiling.add_argument("--output", type=Path, required=True, metavar="FILE")
     submitting = commands.add_parser("submit", help="start the same steps on a cloud's training service")

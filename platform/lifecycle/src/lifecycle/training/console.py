@@ -12,13 +12,13 @@ def info(message: str) -> None:
 
 
 def report_step(step: str, message: str) -> None:
-    """Print a step's message, each line prefixed, so that it differs from the output of what runs the step."""
+    """Print a step's message, each line prefixed to tell it from the output of the program that runs the step."""
     for line in message.splitlines():
         info(f"{step} | {line}")
 
 
 class StepOutput(io.TextIOBase):
-    """A stream that prints the messages of steps, and keeps all other lines for when a step fails without a message."""
+    """A stream that prints the messages of steps, and keeps all other lines in case a step fails without a message."""
 
     _MESSAGE = re.compile(r"\s*([a-z]+ \| .*)")
 

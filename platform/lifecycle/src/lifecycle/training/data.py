@@ -16,7 +16,7 @@ import pandas as pd
 from lifecycle.core import LifecycleError
 from lifecycle.gate import TARGET
 
-MIN_ROWS = 200  # with fewer, a held-out slice has so few rows that one error outweighs the gate's margin
+MIN_ROWS = 200  # with fewer, a held-out slice is so small that one error exceeds the gate's margin
 HELD_OUT_SHARE = 0.25  # of rows that no model is trained on
 
 _STATISTICS = ("mean", "error", "worst")
@@ -78,7 +78,7 @@ def load_shipped() -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a CSV file with a header. Raises LifecycleError when it is missing or malformed."""
+    """Read a CSV file with a header. Raises LifecycleError if it is missing or malformed."""
     try:
         return pd.read_csv(path)
     except FileNotFoundError:
@@ -93,7 +93,7 @@ def read(path: Path) -> pd.DataFrame:
 def validate(table: pd.DataFrame) -> pd.DataFrame:
     """Check the table against the schema; returns it.
 
-    Raises LifecycleError that lists each broken rule with its column, and the first value that breaks it.
+    Raises LifecycleError, which lists each broken rule with its column, and the first value that breaks it.
     """
     from pandera.errors import SchemaErrors
 
@@ -111,8 +111,8 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
 def split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows to train on, and held-out rows, which have a column per slice.
 
-    A row is assigned by its content. So it stays held out when rows are added or reordered, and no champion was trained
-    on rows that a challenger is evaluated with.
+    A row is assigned by its content, so it stays held out when rows are added or reordered, and no champion was trained
+    on rows with which a challenger is evaluated.
     """
     position = pd.util.hash_pandas_object(table[FEATURES], index=False) / 2.0**64
     held_out = table[position < HELD_OUT_SHARE].reset_index(drop=True)
@@ -141,7 +141,7 @@ def _schema() -> Any:
 
 def _describe_problems(cases: pd.DataFrame) -> list[str]:
     cases = cases.astype(object).where(cases.notna(), None)
-    # A column of another type also breaks the rules for its values; only its type is reported.
+    # A column with the wrong type also breaks the rules for its values; only its type is reported.
     cases = cases[~cases["failure_case"].astype(str).str.startswith("TypeError(")]
     grouped = cases.groupby(["schema_context", "column", "check"], dropna=False, sort=False)
     return [_describe_problem(str(context), column, str(check), group) for (context, column, check), group in grouped]

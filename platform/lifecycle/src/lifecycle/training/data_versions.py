@@ -1,6 +1,6 @@
 """Versions of the data with DVC: a version is the content's hash, under which the remote stores the content.
 
-The DVC repository is temporary and without Git. The history is in MLflow: each run keeps the pointer file
+The DVC repository is temporary and without Git. The history is in MLflow: each run stores the pointer file
 (`table.csv.dvc`) with which `dvc pull` fetches the data in any folder with the same remote.
 """
 
@@ -30,7 +30,7 @@ def pointer_path(table: Path) -> Path:
 def record(table: Path, remote: str) -> str:
     """Add a file to DVC and push it; returns the version, an MD5 in hex. Writes the pointer file beside the table.
 
-    Raises LifecycleError when the push fails.
+    Raises LifecycleError if the push fails.
     """
     with _repository(remote) as repository:
         copy = Path(repository.root_dir, table.name)
@@ -45,7 +45,7 @@ def record(table: Path, remote: str) -> str:
 def fetch(version: str, table: Path, remote: str) -> None:
     """Fetch a version from the remote to the file `table`, with its pointer file beside it.
 
-    Raises LifecycleError when the version is not a hash, or the remote does not have it.
+    Raises LifecycleError if the version is not a hash, or the remote does not have it.
     """
     if not _HASH.fullmatch(version):
         raise LifecycleError(
@@ -61,9 +61,9 @@ def fetch(version: str, table: Path, remote: str) -> None:
 
 
 def download(name: str, table: Path, remote: str) -> None:
-    """Copy a file of the remote that is no version of DVC's, such as the latest data, to the file `table`.
+    """Copy a file of the remote that is not a DVC version, such as the latest data, to the file `table`.
 
-    Raises LifecycleError when the remote does not have it, or does not answer.
+    Raises LifecycleError if the remote does not have it, or does not answer.
     """
     with _repository(remote) as repository:
         store = repository.cloud.get_remote()
@@ -102,7 +102,7 @@ def _repository(remote: str) -> Iterator[Any]:
 
 
 def _transfer(repository: Any, verb: str, table: Path, remote: str) -> None:
-    """Push or pull. The clouds' clients raise exceptions of any type, so all are reported as the remote's."""
+    """Push or pull. The clouds' clients raise exceptions of any type, so all are reported as errors of the remote."""
     try:
         getattr(repository, verb)(targets=[str(pointer_path(table))])
     except Exception as error:

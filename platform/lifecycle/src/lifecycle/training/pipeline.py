@@ -35,8 +35,8 @@ class TrainingFailedError(LifecycleError):
     """A step has failed.
 
     step     its name
-    reasons  what it said, line by line
-    run_id   of the MLflow run; empty where the step before has not started one
+    reasons  the lines of its message
+    run_id   of the MLflow run; empty if no step has started one
     """
 
     def __init__(self, step: str, reasons: list[str], message: str) -> None:
@@ -47,7 +47,7 @@ class TrainingFailedError(LifecycleError):
 
     @property
     def report(self) -> TrainingReport:
-        """What is told to whoever started the run."""
+        """The report for the service or the person that started the run."""
         outcome = TrainingOutcome.GATE_REFUSED if self.step == _GATE and self.reasons else TrainingOutcome.FAILED
         return TrainingReport(outcome=outcome, run_id=self.run_id, reasons=self.reasons or [str(self)])
 
@@ -133,7 +133,7 @@ def arguments(training: TrainingSettings, gate: GateSettings) -> dict[str, str |
 
 
 def git_commit() -> str:
-    """The commit of this package's code, with `-dirty` when files were changed; `unknown` outside a repository."""
+    """The commit of this package's code, with `-dirty` if files were changed; `unknown` outside a repository."""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         process = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
@@ -143,9 +143,9 @@ def git_commit() -> str:
 
 
 def run(training: TrainingSettings, gate: GateSettings, image: str) -> TrainingResult:
-    """Run the pipeline here, each step in a process of its own, as on a cluster.
+    """Run the pipeline here, each step in its own process, as on a cluster.
 
-    Raises TrainingFailedError when a step fails; the reason is on standard error and in its MLflow run.
+    Raises TrainingFailedError if a step fails; the reason is on standard error and in its MLflow run.
     """
     # The steps' processes must find this package even if it is not installed.
     sources = str(Path(__file__).resolve().parents[2])
@@ -162,7 +162,7 @@ def run(training: TrainingSettings, gate: GateSettings, image: str) -> TrainingR
 
 
 def _execute(pipeline: Any, values: dict[str, str | int | float]) -> None:
-    """Show the messages of steps only: kfp prints much more, which helps only when a step fails without a message."""
+    """Show only the messages of steps: kfp prints much more, which helps only if a step fails without a message."""
     output = StepOutput()
     logging.disable(logging.ERROR)
     try:
@@ -170,8 +170,8 @@ def _execute(pipeline: Any, values: dict[str, str | int | float]) -> None:
             pipeline(**values)
     except RuntimeError as error:
         step = re.findall(r"'([a-z]+)[-0-9]*'", str(error))[-1]
-        said = [line.removeprefix(f"{step} | ") for line in output.messages if line.startswith(f"{step} |")]
-        reason = "Its message is above." if said else "\n".join(output.other)[-3000:]
-        raise TrainingFailedError(step, said, f"Training failed in the step {step}. {reason}") from None
+        messages = [line.removeprefix(f"{step} | ") for line in output.messages if line.startswith(f"{step} |")]
+        reason = "Its message is above." if messages else "\n".join(output.other)[-3000:]
+        raise TrainingFailedError(step, messages, f"Training failed in the step {step}. {reason}") from None
     finally:
         logging.disable(logging.NOTSET)

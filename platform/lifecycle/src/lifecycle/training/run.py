@@ -1,4 +1,4 @@
-"""The MLflow run that a pipeline's steps share, passed from step to step as a file, and what comes of it."""
+"""The MLflow run that a pipeline's steps share, passed from step to step as a file, and its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_TAG = 1000  # characters
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run at an MLflow server, the registered model that it trains, and what that is made from."""
+    """A run at an MLflow server, the registered model that it trains, and the lineage."""
 
     tracking_uri: str
     model: str
@@ -54,9 +54,9 @@ class TrainingResult:
 def start(registry: ModelRegistry, experiment: str, model: str, data_version: str, git_commit: str) -> TrainingRun:
     """Start a run, with its lineage as tags and the serving contract as an artifact.
 
-    Raises UnreachableError when MLflow does not answer, RegistryError when the experiment was deleted.
+    Raises UnreachableError if MLflow does not answer, RegistryError if the experiment was deleted.
     """
-    from mlflow.entities import Dataset, DatasetInput  # every step imports this module, and few need MLflow
+    from mlflow.entities import Dataset, DatasetInput  # every step imports this module, but few need MLflow
 
     client = registry.client
     with registry.translate_errors():

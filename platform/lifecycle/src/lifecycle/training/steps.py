@@ -36,7 +36,7 @@ def ingest(
 ) -> None:
     """Fetch the data, record its version, and start the run.
 
-    Raises UnreachableError when MLflow does not answer, LifecycleError when the data or its remote cannot be used.
+    Raises UnreachableError if MLflow does not answer, LifecycleError if the data or its remote cannot be used.
     """
     from lifecycle.training import data_versions
     from lifecycle.training import run as runs
@@ -118,7 +118,7 @@ def evaluate(*, run: Path, partitions: Path, forest: Path, boosting: Path, evalu
 
 
 def gate(*, run: Path, evaluation: Path, min_accuracy: float, min_recall: float, margin: float, report: Path) -> None:
-    """Evaluate the model as promotion does again later. Raises LifecycleError when it does not pass."""
+    """Evaluate the model, as promotion will do again later. Raises LifecycleError if it does not pass."""
     from lifecycle.gate import GateSettings, evaluate_model, log_report
     from lifecycle.training.run import TrainingRun
 
@@ -160,7 +160,7 @@ STEPS: Mapping[str, Callable[..., None]] = {
 
 
 def run_step(name: str, **arguments: str | int | float) -> None:
-    """Run one step; paths come as strings. Ends the process with status 1 and a message when the step fails."""
+    """Run one step; paths are passed as strings. Ends the process with status 1 and a message if the step fails."""
     from lifecycle.training import run as runs
     from lifecycle.training.console import report_step
 

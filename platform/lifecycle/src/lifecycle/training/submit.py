@@ -33,10 +33,10 @@ class Task:
 
     name        `tune-2`
     step        `tune`
-    constants   values by argument
-    parameters  names of the pipeline's parameters by argument
-    inputs      (task, output) by argument
-    outputs     arguments that are folders which the step writes
+    constants   values, keyed by argument
+    parameters  names of the pipeline's parameters, keyed by argument
+    inputs      (task, output), keyed by argument
+    outputs     arguments with folders that the step writes
     """
 
     name: str
@@ -52,8 +52,8 @@ def submit(
 ) -> str:
     """Start the pipeline on a cloud's service; returns the job's name, or with `dry_run` the job itself.
 
-    Raises LifecycleError for settings that are missing or valid only on this machine, for a missing `az`, and when the
-    cloud rejects the job.
+    Raises LifecycleError if settings are missing or valid only on this machine, if `az` is missing, or if the cloud
+    rejects the job.
     """
     tasks, values = read_tasks(pipeline.specification(settings.image)), pipeline.arguments(training, gate)
     if target == "azure-ml":

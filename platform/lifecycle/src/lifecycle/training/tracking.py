@@ -1,4 +1,4 @@
-"""What a run records in MLflow: its searches, the best model with signature and input example, the model version."""
+"""The records of a run in MLflow: its searches, the best model with signature and input example, the model version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EXAMPLE_ROWS = 3
 
 @dataclass(frozen=True)
 class LoggedModel:
-    """A model in MLflow's store: `uri` is `models:/m-...`, metrics as `gate.score` names them."""
+    """A model in MLflow's store: `uri` is `models:/m-...`, metrics have the names of `gate.score`."""
 
     family: str
     uri: str
@@ -44,10 +44,10 @@ def log_candidates(
 ) -> LoggedModel:
     """Log searches and files of all candidates, and the best model by cross-validation with its reference.
 
-    tunings     one per family, as `models.Tuning` has it
+    tunings     one `models.Tuning` per family
     weights     skops files, in the same order
-    trained_on  the training rows, from which the signature and the input example are taken
-    files       local files by the artifact path they are logged under; the held-out rows among them
+    trained_on  the training rows, from which the signature and the input example are derived
+    files       local files, including the held-out rows, keyed by the artifact path under which they are logged
     """
     registry = run.connect()
     client = registry.client
@@ -73,7 +73,7 @@ def log_candidates(
 
 
 def register(run: TrainingRun, logged: LoggedModel, report: GateReport) -> ModelVersion:
-    """Register a version of the model. The alias is set last: whoever reacts to it finds the tags."""
+    """Register a version of the model. The alias is set last, so that the tags exist when others react to it."""
     registry = run.connect()
     client = registry.client
     tags = {STATUS_TAG: str(Status.REGISTERED), **run.lineage.tags, **report.tags}
@@ -89,9 +89,9 @@ def register(run: TrainingRun, logged: LoggedModel, report: GateReport) -> Model
 
 
 def profile_reference(model: Any, trained_on: pd.DataFrame, held_out: pd.DataFrame) -> ReferenceProfile:
-    """What inferences are compared with: the inputs of all rows, and the predictions of the held-out rows.
+    """The reference for inferences: the inputs of all rows, and the predictions of the held-out rows.
 
-    A model predicts the rows that it was trained on better than any others, so these are left out.
+    A model predicts the rows that it was trained on better than others, so predictions of those are left out.
     """
     predictions = pd.Series(model.predict(held_out[FEATURES]), name=DEFAULT_OUTPUT)
     correct = int((predictions == held_out[TARGET].to_numpy()).sum())
@@ -127,6 +127,6 @@ def _log_model(run: TrainingRun, model: Any, trained_on: pd.DataFrame) -> str:
             skops_trusted_types=list(terms.trusted_types),
             pip_requirements=terms.requirements,
         )
-    # `start_run` has ended the run, which later steps continue.
+    # `start_run` has ended the run, but later steps continue it.
     MlflowClient(run.tracking_uri).update_run(run.id, status="RUNNING")
     return f"models:/{info.model_id}"
