@@ -205,7 +205,7 @@ def test_an_exception_that_nothing_needs_is_named(pack: Path, project: Path) -> 
     [
         (None, {}, "exceptions.yaml cannot be read: No such file or directory"),
         ("- a: [", {}, "line 1, column 7: this is not YAML"),
-        ("text", {}, "has to be a list, each entry with control, resource, owner, reason, expires"),
+        ("text", {}, "must be a list of entries with control, resource, owner, reason, expires"),
         ("- {control: x}", {}, "needs 'owner'"),
         ("[]", {"files": "x"}, "'exceptions' has no setting 'files'"),
         ("late", {}, "later than the longest term allows"),

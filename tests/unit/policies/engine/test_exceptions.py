@@ -87,8 +87,8 @@ def test_a_star_does_not_match_a_slash(pattern: str, matches: bool) -> None:
             f"- {{control: {CONTROL}, resource: x, owner: me, reason: y, expires: 2030-01-01, 1: 2, a: b}}",
             "unknown field '1'",
         ),
-        (f"control: {CONTROL}", "has to be a list, each entry with control, resource, owner, reason, expires"),
-        ("just text", "has to be a list"),
+        (f"control: {CONTROL}", "must be a list of entries with control, resource, owner, reason, expires"),
+        ("just text", "must be a list"),
         ("- control: x\n   resource: y", r"line 2, column 12: this is not YAML: .* Indent this line"),
         ("- control: !x y", "has a value that cannot be read"),
         (
