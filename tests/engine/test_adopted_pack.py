@@ -108,7 +108,7 @@ def test_it_is_judged_and_goes_on_with_exceptions_of_its_own(folder: Path, expor
     assert not VIOLATION.findall(passed.output)
     printed = " ".join(passed.output.split())
     assert f"the exception from '{min(controls)}' for '*' expires on" in printed
-    assert "the exception from 'aws-rds-backups' for 'orders' is not used, since test has no such resource" in printed
+    assert "the exception from 'aws-rds-backups' for 'orders' is not used because test has no such resource" in printed
 
 
 def test_a_wrong_path_of_exceptions_stops_the_run_with_one_message(folder: Path, exports: str, pack: Path) -> None:
