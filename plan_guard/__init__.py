@@ -1,4 +1,4 @@
-"""Requires a person's approval for every loss of data in a preview of any Pulumi project.
+"""Requires a person's approval for each loss of data in a preview of any Pulumi project.
 
 Other packages import the names in this module only.
 """

@@ -129,7 +129,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Kubernetes pods: practice", pod_practice),
     ("KServe InferenceServices", inference_service),
     ("Kubernetes namespaces, services and configuration", workload),
-    ("Kubernetes objects beside workloads", cluster_objects),
+    ("Kubernetes objects other than workloads", cluster_objects),
     ("Kubernetes workloads: reliability", reliability),
     ("Kubernetes namespaces: placement", placement),
     ("Kubernetes RBAC", rbac),

@@ -31,7 +31,7 @@ def rbac(props: Props) -> Findings:
 )
 def local_accounts(props: Props) -> Findings:
     yield from expect(
-        props, "disableLocalAccounts", IS_TRUE, "the cluster's certificate gives everyone who has it full access"
+        props, "disableLocalAccounts", IS_TRUE, "the cluster's certificate grants full access to everyone who has it"
     )
 
 

@@ -1,4 +1,4 @@
-"""Kubernetes objects beside workloads: service accounts, network policies, storage classes, ingresses, budgets."""
+"""Kubernetes objects other than workloads: service accounts, network policies, storage classes, ingresses, budgets."""
 
 from collections.abc import Mapping
 from typing import Any
