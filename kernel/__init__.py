@@ -1,5 +1,5 @@
-"""Facts about data that `infra`, `policies` and `rehearsal` share. Imports none of them, and only the standard library.
+"""Facts about data that `infra`, `policies` and `rehearsal` share. Imports none of them.
 
-`values` has the two markers for what cannot be read, `paths` the one language of property paths, `iam` the one reader
-of AWS policy documents.
+`values` has the two markers for values that cannot be read, `paths` the only parser of property paths, and `iam` the
+only reader of AWS policy documents.
 """

@@ -1,10 +1,10 @@
-"""The option by which `make up` and `make rehearse` are told which settings may be changed although that loses data."""
+"""The option of `make up` and `make rehearse` that lists the settings that may be changed although that loses data."""
 
 from argparse import ArgumentParser
 
 
 def add_confirm_option(parser: ArgumentParser) -> None:
-    """`--confirm a,b` becomes a list of names, without blanks; it is empty where the option or its value is."""
+    """Parse `--confirm a,b` into a list of names without blanks; empty if the option is missing or has no value."""
     parser.add_argument(
         "--confirm", type=_split, default=[], help="settings that `up` may change although that loses data: a,b"
     )

@@ -1,4 +1,4 @@
-"""The engine's event log: one JSON object a line, as `--event-log` writes them.
+"""The engine's event log: one JSON object per line, as `--event-log` writes it.
 
 Source: sdk/go/common/apitype/events.go in https://github.com/pulumi/pulumi/tree/v3.255.0
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-# Makes the option `--event-log` known to the engine.
+# Enables the engine's option `--event-log`.
 LOG_VARIABLES = {"PULUMI_DEBUG_COMMANDS": "true"}
 
 OPERATIONS = frozenset(
@@ -21,17 +21,17 @@ OPERATIONS = frozenset(
         *("import", "import-replacement", "diff", "extend-parameterize"),
     }
 )
-"""All that the engine does to a resource. Source: pkg/resource/deploy/step.go."""
+"""Every operation of the engine on a resource. Source: pkg/resource/deploy/step.go."""
 
-# The engine's marks for colours, as in <{%fg 1%}>
+# The engine's colour codes, such as <{%fg 1%}>
 _STYLE = re.compile(r"<\{%.*?%\}>")
 
-# What the engine adds to every failure.
-_SAYS_NOTHING = frozenset({"preview failed", "update failed"})
+# The engine adds these messages to every failure; they explain nothing.
+_GENERIC_MESSAGES = frozenset({"preview failed", "update failed"})
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events in a log; none where the engine has not begun one."""
+    """The events in a log; none if the engine has not created it yet."""
     if path.exists():
         with path.open() as lines:
             for line in lines:
@@ -39,7 +39,7 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What a run's providers have refused, in their words, by the logical name of the resource."""
+    """The error messages of a run's providers, keyed by the logical name of the resource."""
     found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
     errors = ((each["urn"], each["message"]) for each in found if each["severity"] == "error" and each.get("urn"))
     return {
@@ -48,18 +48,18 @@ def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def list_errors(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """All errors of a run, whatever they belong to."""
+    """All errors of a run, of resources and of the program."""
     found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
     messages = (strip_style(each["message"]).strip() for each in found if each["severity"] == "error")
     return [message for message in messages if message]
 
 
 def list_program_errors(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Errors of a run that belong to no resource but the stack: the program's own, such as a traceback."""
+    """Errors of a run that belong to the stack and not to another resource: the program's own, such as a traceback."""
     found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
     errors = (each for each in found if each["severity"] == "error")
     messages = [strip_style(each["message"]).strip() for each in errors if _belongs_to_stack(each.get("urn", ""))]
-    return [message for message in messages if message and message not in _SAYS_NOTHING]
+    return [message for message in messages if message and message not in _GENERIC_MESSAGES]
 
 
 def _belongs_to_stack(urn: str) -> bool:
@@ -67,5 +67,5 @@ def _belongs_to_stack(urn: str) -> bool:
 
 
 def strip_style(message: str) -> str:
-    """A message without the engine's marks for colours."""
+    """A message without the engine's colour codes."""
     return _STYLE.sub("", message)

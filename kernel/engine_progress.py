@@ -1,7 +1,7 @@
-"""What a run of the engine waits for, said now and then where no terminal shows it.
+"""Periodic lines that name what a run of the engine is waiting for, when there is no terminal.
 
-On a terminal the engine shows all that is in progress. Elsewhere, as in a CI log, it prints what begins and ends, and
-between them dots, which do not say what takes so long.
+On a terminal the engine shows everything in progress. Elsewhere, such as in a CI log, it prints a line when an
+operation begins or ends, and dots in between, which do not show what takes so long.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 # Leaves out the dots.
 NO_DOTS = ("--suppress-progress",)
 
-_SILENCE = 30.0  # seconds without a line of the engine's until one is said
+_SILENCE = 30.0  # seconds without a line from the engine before one is reported
 _POLL_INTERVAL = 1.0  # seconds
-_NAMES = 3  # of resources in one line
+_NAMES = 3  # most resources named in one line
 _ENDS = ("resOutputsEvent", "resOpFailedEvent")
 
 
 def shows_progress() -> bool:
-    """Whether the engine, started by this process, shows on a terminal what is in progress."""
+    """Whether the engine, when this process starts it, shows what is in progress on a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 @contextmanager
-def report_waits(log: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """For as long as the context lasts, `say` a line when nothing has been printed for a while.
+def report_waits(log: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """While the context lasts, `report` a line whenever nothing has been printed for a while.
 
-    `log` is where the engine writes its events; it need not exist yet, and must not have another run's.
+    `log` is where the engine writes its events. It need not exist yet, and must not contain another run's events.
     """
     finished = threading.Event()
     waits = Waits(time.monotonic())
@@ -43,7 +43,7 @@ def report_waits(log: Path, say: Callable[[str], None]) -> Iterator[None]:
         while not finished.wait(_POLL_INTERVAL):
             position = _read_on(log, position, waits)
             if line := waits.describe(time.monotonic()):
-                say(line)
+                report(line)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -55,15 +55,15 @@ def report_waits(log: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 class Waits:
-    """What is in progress in a run; `started` is on the monotonic clock, as are all times."""
+    """The operations in progress in a run. `started` and all other times are from the monotonic clock."""
 
     def __init__(self, started: float) -> None:
         self._started = self._last_line = started
         self._done = 0
-        self._pending: dict[tuple[str, str], str] = {}  # names by URN and operation, the oldest first
+        self._pending: dict[tuple[str, str], str] = {}  # names, keyed by URN and operation, oldest first
 
     def add(self, event: Mapping[str, Any], now: float) -> None:
-        """Take note of an event of the engine's log."""
+        """Record an event of the engine's log."""
         begun = event.get("resourcePreEvent")
         ended = next((event[name] for name in _ENDS if name in event), None)
         if "preludeEvent" in event:  # an update follows its preview
@@ -83,7 +83,7 @@ class Waits:
                 self._last_line = now
 
     def describe(self, now: float) -> str:
-        """A line where none has been printed for a while, empty otherwise."""
+        """A line if none has been printed for a while, otherwise empty."""
         if now - self._last_line < _SILENCE:
             return ""
         self._last_line = now
@@ -94,12 +94,12 @@ class Waits:
 
 
 def _describe(metadata: Mapping[str, Any]) -> str:
-    """A resource as `Release kserve`."""
+    """Type and name of a resource: `Release kserve`."""
     return f"{metadata['type'].rpartition(':')[2]} {metadata['urn'].rpartition('::')[2]}"
 
 
 def _read_on(log: Path, position: int, waits: Waits) -> int:
-    """Take note of the whole lines after a position, and return the position after them."""
+    """Record the complete lines after a position, and return the position after them."""
     if not log.exists():
         return position
     with log.open("rb") as lines:

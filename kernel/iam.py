@@ -1,7 +1,7 @@
 """Reading AWS policy documents: IAM policies, trust policies, and policies of buckets, keys, repositories and secrets.
 
-A document reaches us as JSON text, as an already parsed mapping, or as UNKNOWN while a preview does not know an ARN in
-it. Elements that may hold one value or a list are always read as lists. Nothing here evaluates conditions, NotAction or
+A document is JSON text, a mapping that is already parsed, or UNKNOWN while a preview does not know an ARN in it.
+Elements that may hold one value or a list are always read as lists. Nothing here evaluates conditions, NotAction or
 NotResource; callers decide what those mean to them.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
@@ -50,7 +50,7 @@ class Statement:
 
     @property
     def conditions(self) -> list[Condition]:
-        """Every condition; none where the element is unknown or malformed."""
+        """Every condition; none if the element is unknown or malformed."""
         element = self.elements.get("Condition")
         operators = element.items() if isinstance(element, Mapping) else ()
         return [
@@ -70,12 +70,12 @@ class Statement:
         return as_list(principal.get(kind) if isinstance(principal, Mapping) else principal)
 
     def names_action(self, action: str) -> Truth:
-        """Whether a pattern of the Action element matches an action, in any case; UNKNOWN where one still may."""
+        """Whether a pattern of the Action element matches an action, ignoring case; UNKNOWN if one still may."""
         return any_holds(_matches(pattern, action) for pattern in self.actions)
 
 
 def parse_document(document: Any) -> Mapping[str, Any] | Literal[Marker.UNKNOWN] | None:
-    """A policy document from JSON text or a mapping; None where it is neither."""
+    """A policy document from JSON text or a mapping; None if it is neither."""
     if isinstance(document, str):
         try:
             document = json.loads(document)
@@ -85,7 +85,7 @@ def parse_document(document: Any) -> Mapping[str, Any] | Literal[Marker.UNKNOWN]
 
 
 def statements(document: Any) -> list[Statement]:
-    """The statements of a document in any of its forms; none where it is unknown or cannot be read.
+    """The statements of a document in any of its forms; none if it is unknown or cannot be read.
 
     Callers that must tell those apart call `parse_document` first.
     """
@@ -95,9 +95,9 @@ def statements(document: Any) -> list[Statement]:
 
 
 def allows(document: Any, kind: PrincipalKind, principal: str, action: str) -> Truth:
-    """Whether a statement allows an action to a principal that it names.
+    """Whether a statement allows an action for a principal that it names.
 
-    UNKNOWN where the document, or an element that decides, is unknown: compare with `is True` or `is not False`.
+    UNKNOWN if the document, or an element that decides, is unknown: compare with `is True` or `is not False`.
     """
     policy = parse_document(document)
     if policy is UNKNOWN:

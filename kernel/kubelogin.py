@@ -1,15 +1,15 @@
-"""How kubelogin, the exec plugin of AKS's kubeconfig, is asked for a token."""
+"""Arguments for kubelogin, the exec plugin in AKS's kubeconfig, to get a token."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# The application of AKS itself in Entra, the same in every tenant: what tokens are for.
+# The Entra application of AKS itself, which is the audience of the tokens; the same in every tenant.
 # Source: https://azure.github.io/kubelogin/concepts/aks.html
 AKS_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
-# What each login takes of the options that AKS writes for `devicecode`, as `kubelogin convert-kubeconfig` decides it:
-# the client is an application of AKS's own, and the Azure CLI, signed in as a managed identity, accepts no tenant.
+# The options of each login, out of those that AKS writes for `devicecode`, as `kubelogin convert-kubeconfig` selects
+# them: the client is an application of AKS, and the Azure CLI accepts no tenant when signed in as a managed identity.
 # Source: https://github.com/Azure/kubelogin/blob/v0.2.19/pkg/internal/converter/convert.go
 _OPTIONS = {
     "azurecli": ("--server-id",),
@@ -23,7 +23,7 @@ _READS_ARM_VARIABLES = {"msi", "spn", "workloadidentity"}
 
 
 def list_token_arguments(login: str, options: Mapping[str, str]) -> list[str]:
-    """The arguments of kubelogin that get a token by a login, from the options that AKS writes and their values."""
-    kept = [text for name in _OPTIONS[login] if name in options for text in (name, options[name])]
+    """The arguments of kubelogin to get a token with a login, from the options that AKS writes and their values."""
+    selected = [text for name in _OPTIONS[login] if name in options for text in (name, options[name])]
     flags = ["--use-azurerm-env-vars"] if login in _READS_ARM_VARIABLES else []
-    return ["get-token", "--login", login, *kept, *flags]
+    return ["get-token", "--login", login, *selected, *flags]

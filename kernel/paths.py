@@ -27,9 +27,9 @@ _NEEDS_QUOTES = re.compile(r'[."\[\]\\]|^$')
 
 @lru_cache(maxsize=8192)
 def parse_path(text: str) -> Path:
-    """The steps of a path; none for the empty text. Raises ValueError where the text is not a path.
+    """The steps of a path; none for an empty string. Raises ValueError if the text is not a path.
 
-    The API server's `metadata.labels[example.com/owner]`, without quotes, is understood too.
+    The API server's `metadata.labels[example.com/owner]`, without quotes, is accepted too.
     """
     steps: list[str | int] = []
     position = 0
@@ -50,7 +50,7 @@ def parse_path(text: str) -> Path:
 
 
 def format_path(path: Path) -> str:
-    """The text of a path. `parse_path` reads it back to the same steps."""
+    """The text of a path, which `parse_path` parses into the same steps."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -65,9 +65,9 @@ def format_path(path: Path) -> str:
 
 
 def look_up(values: Any, path: str | Path, default: Any = ABSENT) -> Any:
-    """The value at a path without `[*]`: `default` where nothing or null is there, UNKNOWN where it is unknown.
+    """The value at a path without `[*]`: `default` if it is missing or null, UNKNOWN if it is unknown.
 
-    Whatever lies inside an unknown value is unknown. Reading never raises because of the values' shapes.
+    Everything inside an unknown value is unknown. Values of an unexpected shape never raise an error.
     """
     for step in _steps(path):
         if values is UNKNOWN:
@@ -80,15 +80,15 @@ def each_value(values: Any, path: str | Path) -> Iterator[tuple[str, Any]]:
     """Every value at a path such as `rules[*].name`, each with its own path: `rules[0].name`.
 
     A missing or an empty list is reported once, as ABSENT with the requested path; an unknown one as UNKNOWN with its
-    own path. Where `[*]` meets a single value, that counts as a list of one: providers
-    bridged from Terraform flatten lists that can hold one item only.
+    own path. A single value in place of `[*]` counts as a list of one, because providers bridged from Terraform flatten
+    lists that can hold only one item.
     """
     return _walk(values, _steps(path), ())
 
 
 def overlaps(path: str | Path, other: str | Path) -> bool:
     """Whether two paths are equal or one contains the other. EVERY matches any index or key."""
-    # zip ends at the shorter path.
+    # zip stops at the end of the shorter path.
     pairs = zip(_steps(path), _steps(other), strict=False)
     return all(one == two or EVERY in (one, two) for one, two in pairs)
 

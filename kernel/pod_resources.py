@@ -1,4 +1,4 @@
-"""What pods request of nodes, as Kubernetes writes and adds it up. Amounts are exact: fractions."""
+"""The resources that pods request from nodes, parsed and summed as Kubernetes does. Amounts are exact fractions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 ResourceAmounts: TypeAlias = Mapping[str, Fraction]
-"""Amounts by resource, as Kubernetes names them: cpu, memory, pods, nvidia.com/gpu."""
+"""Amounts, keyed by the name of the resource in Kubernetes: cpu, memory, pods, nvidia.com/gpu."""
 
 _NONE = Fraction(0)
 
@@ -24,7 +24,7 @@ _SUFFIXES: Mapping[str, Fraction] = {
 
 
 def parse_quantity(text: str | float) -> Fraction:
-    """A quantity as Kubernetes writes it: `100m`, `1.5Gi`, `12e6`. Raises ValueError where it is not one."""
+    """Parse a Kubernetes quantity: `100m`, `1.5Gi`, `12e6`. Raises ValueError if it is not one."""
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
         raise ValueError(
@@ -35,10 +35,10 @@ def parse_quantity(text: str | float) -> Fraction:
 
 
 def pod_requests(pod: Mapping[str, Any]) -> ResourceAmounts:
-    """What the scheduler reserves for a pod.
+    """The amounts that the scheduler reserves for a pod.
 
-    The sum over containers and sidecars (init containers that are always restarted), or the largest sum over an init
-    container and the sidecars before it where that is more; and the overhead of the runtime class.
+    This is the sum over containers and sidecars (init containers that are always restarted) or, if it is larger, the
+    largest sum over an init container and the sidecars before it; plus the overhead of the runtime class.
     Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
     """
     spec = pod["spec"]
@@ -54,17 +54,17 @@ def pod_requests(pod: Mapping[str, Any]) -> ResourceAmounts:
 
 
 def container_requests(container: Mapping[str, Any]) -> ResourceAmounts:
-    """What one container requests."""
+    """The amounts that one container requests."""
     return parse_amounts(container.get("resources", {}).get("requests", {}))
 
 
 def parse_amounts(resources: Mapping[str, str]) -> ResourceAmounts:
-    """Quantities by resource as amounts. Raises ValueError where one is no quantity."""
+    """Parse quantities that are keyed by resource. Raises ValueError if one is not a quantity."""
     return {name: parse_quantity(amount) for name, amount in resources.items()}
 
 
 def sum_amounts(amounts: Iterable[ResourceAmounts]) -> ResourceAmounts:
-    """Amounts added up, resource by resource."""
+    """The sum of amounts, per resource."""
     total: dict[str, Fraction] = {}
     for summand in amounts:
         for name, amount in summand.items():

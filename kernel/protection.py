@@ -1,4 +1,4 @@
-"""The resources in an engine's state that it does not delete, because the program protects them.
+"""The resources in an engine's state that it refuses to delete, because the program protects them.
 
 https://www.pulumi.com/docs/iac/concepts/resources/options/protect/
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def explain_protection(resources: Sequence[Mapping[str, Any]], stack: str, remedy: str) -> str:
-    """Why a stack with these resources is not destroyed; empty where the program protects none of them."""
+    """Why a stack with these resources cannot be destroyed; empty if the program protects none of them."""
     names = [_describe(str(each["urn"])) for each in resources if each.get("protect")]
     if not names:
         return ""

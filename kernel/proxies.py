@@ -1,4 +1,4 @@
-"""Proxy variables: what runs on this machine is never reached through a proxy."""
+"""Proxy variables: connections to this machine never use a proxy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def loopback_exemptions(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that exempt this machine from the proxies of an environment, beside what is exempt already.
+    """The variables that exempt this machine from the proxies of an environment, in addition to existing exemptions.
 
-    gRPC and Python's HTTP clients send even loopback traffic to a proxy that the environment names. Some read the
+    gRPC and Python's HTTP clients send even loopback traffic to a proxy that the environment sets. Some read the
     variable in lower case and some in upper case.
     """
     exempt = ",".join(environment.get(name, "") for name in _VARIABLES).split(",")

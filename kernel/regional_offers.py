@@ -1,6 +1,6 @@
-"""What clouds do not offer in each of their regions: dated data, with sources and the day of the check.
+"""Features that clouds do not offer in every region: dated data, with sources and the day of the check.
 
-The program accepts locations by it, and the simulated clouds refuse by it.
+The program and the simulated clouds both reject locations by this data.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-# Regions gain features now and then; a location that is refused for too long is an annoyance, no outage.
+# Regions gain features now and then; rejecting a location for too long is an annoyance, not an outage.
 LONGEST_WITHOUT_CHECK = timedelta(days=180)
 
 
@@ -18,7 +18,7 @@ class RegionalOffer:
     """A feature of a service.
 
     missing_in  locations that do not have it
-    checked     when that was compared with `source`
+    checked     day on which `missing_in` was compared with `source`
     """
 
     feature: str

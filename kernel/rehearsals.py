@@ -1,4 +1,4 @@
-"""How a shell that belongs to a rehearsal is told from one that works on real clouds."""
+"""The variable that distinguishes a rehearsal's shell from one that works on real clouds."""
 
 REHEARSED_STACK = "GROUNDWORK_REHEARSAL"
-"""Variable that names the stack whose rehearsal a shell belongs to; not set in any other."""
+"""Variable with the stack whose rehearsal a shell belongs to; not set in other shells."""

@@ -1,4 +1,4 @@
-"""Lists that people review, in YAML: entries that say who allows what, why, and until which day."""
+"""YAML lists that people review: each entry says who allows what, why, and until which day."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import yaml
 
 from kernel.yaml_document import compose, decode, read_bytes
 
-TEXT: Final = (str, "a text, in quotes where it looks like something else")
+TEXT: Final = (str, "text, in quotes if YAML would read it as another type")
 DAY: Final = (date, "a day such as 2027-11-30")
 
-# The parser in C, where PyYAML has it, takes a tenth of the time, but has no words of its own for what is wrong.
+# If PyYAML has its parser in C, that takes a tenth of the time, but its errors do not explain what is wrong.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 FindProblems: TypeAlias = Callable[[Any], Iterable[str]]
 Fields = Mapping[str, tuple[type, str]]
-"""The type of each field, and how to write it. A moment (datetime) is no day, though Python has it for one."""
+"""The type of each field, and how to write it. A datetime is not accepted as a day, though it is a `date`."""
 
 
 def find_today() -> date:
@@ -29,9 +29,9 @@ def find_today() -> date:
 
 
 def read_entries(path: Path, fields: Collection[str]) -> list[Any]:
-    """The entries in a file, whatever they are. Raises ValueError where it cannot be read, or is no list.
+    """The entries in a file, not validated. Raises ValueError if it cannot be read, or is not a list.
 
-    `fields` are those that an entry needs, for the message.
+    `fields` are the required fields of an entry, for the message.
     """
     name = shorten(path)
     content = read_bytes(path, name)
@@ -39,16 +39,16 @@ def read_entries(path: Path, fields: Collection[str]) -> list[Any]:
     try:
         entries = yaml.load(text, _LOADER) or []  # noqa: S506 both are safe
     except (ValueError, yaml.YAMLError) as error:
-        compose(content, name)  # says where a file is not YAML, and what to do
-        # A day such as 2027-02-30, or a tag that nothing knows.
+        compose(content, name)  # raises an error with place and remedy if the file is not YAML
+        # A day such as 2027-02-30, or an unknown tag.
         raise ValueError(f"{name} has a value that cannot be read: {error}.") from None
     if not isinstance(entries, list):
-        raise ValueError(f"{name} has to be a list, each entry with {', '.join(fields)}: begin each with `- `.")
+        raise ValueError(f"{name} must be a list of entries with {', '.join(fields)}: begin each with `- `.")
     return entries
 
 
 def read_valid_entries(path: Path, fields: Collection[str], find_problems: FindProblems) -> list[Any]:
-    """The entries in a file of which `find_problems` finds nothing wrong with any; see `read_entries`.
+    """The entries in a file, validated with `find_problems`; see `read_entries`.
 
     Raises ValueError with every problem of every entry.
     """
@@ -62,7 +62,7 @@ def read_valid_entries(path: Path, fields: Collection[str], find_problems: FindP
 def list_field_problems(
     entry: Mapping[Any, Any], label: str, fields: Fields, optional: Collection[str] = ()
 ) -> Iterator[str]:
-    """What is wrong with the fields of an entry, which messages call `label`."""
+    """Problems with the fields of an entry; `label` names the entry in messages."""
     for field, (kind, form) in fields.items():
         if (field in entry or field not in optional) and (type(entry.get(field)) is not kind or not entry[field]):
             yield f"{label} needs '{field}', {form}"
@@ -71,11 +71,11 @@ def list_field_problems(
 
 
 def suggest(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
-    """`: did you mean 'x'?` of the nearest name; empty where none is near."""
+    """`: did you mean 'x'?` with the most similar name; empty if none is similar."""
     similar = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f": did you mean '{similar[0]}'?" if similar else ""
 
 
 def shorten(path: Path) -> str:
-    """What messages call a file: its folder and its name."""
+    """The name of a file in messages: its folder and its name."""
     return f"{path.parent.name}/{path.name}"

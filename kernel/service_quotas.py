@@ -1,7 +1,7 @@
-"""Quotas of the clouds' services that a deployment may meet: dated data, with sources and the day of the check.
+"""Quotas of the clouds' services that a deployment may reach: dated data, with sources and the day of the check.
 
-The simulated clouds refuse by them, and preflight names the same ones. An account's own quotas may be higher, which
-preflight asks; those that cannot be raised are limits of the settings too.
+The simulated clouds enforce them, and preflight checks the same ones. An account's own quotas may be higher; preflight
+queries those. Quotas that cannot be raised are limits of the settings too.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 CHECKED = date(2026, 11, 30)
-# Clouds raise quotas more often than they lower them: one that is too low is refused by a rehearsal alone.
+# Clouds raise quotas more often than they lower them: an outdated quota makes only a rehearsal fail.
 LONGEST_WITHOUT_CHECK = timedelta(days=365)
 
 _VPC = "https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"
 _EKS = "https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html"
 _IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
-# From memory: nobody has found them in a page. What is to be compared is named beside each, without its scheme.
+# From memory, not found in a page. The page to compare with is named beside each, without its scheme.
 _UNVERIFIED = ""
 
 
 @dataclass(frozen=True)
 class ServiceQuota:
     """
-    name    what is limited, and in what it is counted
-    limit   of an account that asked for no more
-    source  URL of the page that says so; empty: unverified
-    code    what AWS calls it where it can be raised
+    name    what is limited, and the unit
+    limit   default of an account that has not requested an increase
+    source  URL of the page that states it; empty: unverified
+    code    AWS's quota code, if the quota can be raised
     """
 
     name: str
@@ -66,7 +66,7 @@ DATABASES = ServiceQuota(
     "L-7B6409FD",
 )
 
-# On-demand instances of a region, in vCPU, by the letters that their families begin with.
+# On-demand instances of a region, in vCPUs, by the first letters of their families.
 # docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 STANDARD_INSTANCES = ServiceQuota("Running On-Demand Standard instances", 5, _UNVERIFIED, "L-1216C47A")
 GRAPHICS_INSTANCES = ServiceQuota("Running On-Demand G and VT instances", 0, _UNVERIFIED, "L-DB2E81BA")
@@ -114,7 +114,7 @@ def find_instance_quota(size: str) -> ServiceQuota | None:
 
 
 def count_instance_vcpus(size: str) -> int:
-    """The vCPU of an EC2 instance size, by its name; 0 where the name does not tell, as of bare metal.
+    """The vCPUs of an EC2 instance size, from its name; 0 if the name does not show them, as for bare metal.
 
     Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-types.html
     """
@@ -126,7 +126,7 @@ def count_instance_vcpus(size: str) -> int:
 
 
 def count_machine_vcpus(size: str) -> int:
-    """The vCPU of an Azure size, by its name; 0 where the name does not tell.
+    """The vCPUs of an Azure size, from its name; 0 if the name does not show them.
 
     Source: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
     """
@@ -135,6 +135,6 @@ def count_machine_vcpus(size: str) -> int:
 
 
 def name_machine_family(size: str) -> str:
-    """The series of an Azure size as quotas name it: `standardDSv5Family` of Standard_D4s_v5."""
+    """The series of an Azure size as quotas name it: `standardDSv5Family` for Standard_D4s_v5."""
     match = re.fullmatch(r"Standard_([A-Z]+?)\d+(?:-\d+)?([a-z]*)(?:_[A-Z]\w*?)?(?:_(v\d+))?", size)
     return f"standard{match[1]}{match[2].upper()}{match[3] or ''}Family" if match else size

@@ -1,9 +1,9 @@
 """Reads a stack's file, `Pulumi.<stack>.yaml`, as the Pulumi engine reads it.
 
-A key without a namespace belongs to the project, and what is not an object or a list is text to a program. Source:
-sdk/go/common/workspace/loaders.go and sdk/go/common/resource/config in
-https://github.com/pulumi/pulumi/tree/v3.255.0. tests/engine compares both readers. This one also refuses two spellings
-of one key, of which the engine takes either.
+A key without a namespace belongs to the project. A program gets every value that is not an object or a list as text.
+Source: sdk/go/common/workspace/loaders.go and sdk/go/common/resource/config in
+https://github.com/pulumi/pulumi/tree/v3.255.0. tests/engine compares both readers. This one also rejects two spellings
+of one key, of which the engine uses either.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from kernel import yaml_scalars
 from kernel.yaml_document import Keys, Reader, compose, is_null, is_text, read_bytes
 
 ENCRYPTED = "[encrypted]"
-"""What `StackFile.values` has for a value that only the stack's secrets provider can decrypt."""
+"""Placeholder in `StackFile.values` for a value that only the stack's secrets provider can decrypt."""
 
-# Keys at the top that only the stack's own backend can make use of: its encryption, and environments of Pulumi Cloud.
+# Top-level keys that only the stack's own backend can use: its encryption, and environments of Pulumi Cloud.
 _BACKEND_KEYS = frozenset({"secretsprovider", "encryptedkey", "encryptionsalt", "environment"})
 
 
@@ -31,9 +31,9 @@ _BACKEND_KEYS = frozenset({"secretsprovider", "encryptedkey", "encryptionsalt", 
 class Place:
     """Where a value is written.
 
-    line     from 1
-    text     of a scalar as it stands there, None for the others
-    comment  what YAML takes as a comment behind a scalar without quotes, from its `#` on
+    line     counted from 1
+    text     text of a scalar as it is written; None for other values
+    comment  text that YAML reads as a comment after a scalar without quotes, including its `#`
     """
 
     line: int
@@ -58,7 +58,7 @@ class StackFile:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The stack's configuration by full key. Only in objects and lists are numbers and booleans more than text."""
+        """The stack's configuration by full key. Numbers and booleans outside of objects and lists are text."""
         config: Mapping[str, Any] = self.content.get("config", {})
         return config
 
@@ -69,7 +69,7 @@ class StackFile:
         return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
     def without_encryption(self, placeholder: Callable[[Keys], str]) -> dict[str, Any]:
-        """The content for another backend: placeholders for encrypted values, nothing that only its own can read."""
+        """The content for another backend: placeholders for encrypted values, no keys of the stack's own backend."""
         content = {key: value for key, value in self.content.items() if key not in _BACKEND_KEYS}
         if "config" in content:
             content["config"] = {
@@ -79,14 +79,14 @@ class StackFile:
 
 
 def format_content(content: Mapping[str, Any]) -> str:
-    """The text of a file with this content: JSON, which every reader of YAML reads alike."""
+    """The text of a file with this content: JSON, which all readers of YAML parse to the same values."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def read(path: Path, project: str, name: str = "") -> StackFile:
     """Read a stack's file. Keys without a namespace belong to `project`; messages call the file `name`.
 
-    Raises DocumentError, whose message lists all faults.
+    Raises DocumentError with all faults.
     """
     name = name or str(path)
     return parse(read_bytes(path, name), project, name)
@@ -101,7 +101,7 @@ def parse(data: bytes, project: str, name: str) -> StackFile:
 
 
 class _Reader(Reader):
-    """Reads `config` as the engine does, and notes where each of its values is."""
+    """Reads `config` as the engine does, and records the place of each value."""
 
     def __init__(self, project: str) -> None:
         super().__init__()
@@ -141,14 +141,14 @@ class _Reader(Reader):
             if not full:
                 self.add_fault(key_node, f"'{key}' is not a key of `config`. Write it as `namespace:name`")
             elif full in config:
-                self.add_fault(key_node, f"'{full}' is set before, in line {lines[full]}. Keep one of the two")
+                self.add_fault(key_node, f"'{full}' is already set in line {lines[full]}. Keep one of the two")
             else:
                 lines[full] = key_node.start_mark.line + 1
                 config[full] = self._read_setting(value, full)
         return config
 
     def _complete_key(self, key: str) -> str:
-        """A key with its namespace, empty when it is none. `project:config:name` is an old spelling."""
+        """A key with its namespace; empty if it is not a key. `project:config:name` is an old spelling."""
         match key.split(":"):
             case [name]:
                 return f"{self._project}:{name}"
@@ -158,7 +158,7 @@ class _Reader(Reader):
                 return ""
 
     def _read_setting(self, node: yaml.Node, key: str) -> Any:
-        """A value of `config` itself: null is an empty text, and every scalar is its text."""
+        """A value directly in `config`: null becomes an empty string, and every other scalar its text."""
         value = self.read_value(node, (key,))
         match value:
             case None:
@@ -172,7 +172,7 @@ class _Reader(Reader):
 
 
 def _find_comment(node: yaml.Node) -> str:
-    """The comment in the line of a plain scalar; in the others a `#` has its place inside the quotes."""
+    """The comment after a plain scalar; in a quoted one a `#` is part of the text."""
     end = node.end_mark
     if node.tag != yaml_scalars.PLAIN or end.buffer is None:
         return ""

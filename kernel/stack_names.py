@@ -1,4 +1,4 @@
-"""Names of stacks: those that have a file, and what to say of one that has none."""
+"""Names of stacks: those that have a file, and the message about one that has none."""
 
 from __future__ import annotations
 

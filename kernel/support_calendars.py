@@ -1,7 +1,7 @@
-"""Support calendars of what the clouds manage: dated data, with sources and the day of the check.
+"""Support calendars of the clouds' managed services: dated data, with sources and the day of the check.
 
-The program offers versions by them, and the simulated clouds refuse versions by them, on the day that a rehearsal is
-given. No other module states them. A test fails when they are stale, and says what to look up.
+They decide which versions the program offers, and which versions the simulated clouds reject on the day that a
+rehearsal is set to. No other module states them. A test fails when they are stale, and says what to look up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 CHECKED = date(2026, 11, 28)
-# Kubernetes appears three times a year, so within this time one of the clouds adds or retires a version.
+# Kubernetes is released three times a year, so within this time one of the clouds adds or retires a version.
 LONGEST_WITHOUT_CHECK = timedelta(days=90)
 
 
@@ -21,8 +21,8 @@ class SupportCalendar:
 
     ends      last day of standard support, by version, oldest version first
     source    URL of the calendar
-    extended  how long support at extra cost follows standard support, for whoever asks for it; None: unknown
-    has_gaps  whether it lacks versions that the service supports: those that no stack uses
+    extended  how long optional support at extra cost lasts after standard support; None: unknown
+    has_gaps  whether it omits versions that the service supports but no stack uses
     """
 
     service: str
@@ -32,7 +32,7 @@ class SupportCalendar:
     has_gaps: bool = False
 
     def describe_age(self, today: date) -> str:
-        """Why the calendar may not be used on a day without a new look at its source; empty where it may."""
+        """Why the calendar is too old to be used on a day; empty if it is not."""
         if today <= CHECKED + LONGEST_WITHOUT_CHECK:
             return ""
         return f"{self.service}'s calendar of versions was last compared with {self.source} on {CHECKED}"
@@ -40,8 +40,8 @@ class SupportCalendar:
 
 AKS = SupportCalendar(
     "AKS",
-    # Ends on the last day of the month that the calendar names. The calendar, dated 2026-08-05, announces 1.37 for
-    # October 2026; `az aks get-versions --location <location>` tells whether a region has it.
+    # Support ends on the last day of the month in the calendar. The calendar, dated 2026-08-05, announces 1.37 for
+    # October 2026; `az aks get-versions --location <location>` shows whether a region has it.
     {
         "1.32": date(2026, 3, 31),
         "1.33": date(2026, 7, 31),

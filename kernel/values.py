@@ -1,4 +1,4 @@
-"""Markers that stand where a property has no readable value."""
+"""Markers in place of values of properties that cannot be read."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 
 class Marker(Enum):
-    """Stands in the place of a value that cannot be read. Compare with `is`: members are true in a condition."""
+    """Replaces a value that cannot be read. Compare with `is`: members are true in a condition."""
 
     ABSENT = "absent"
     UNKNOWN = "unknown"
@@ -19,14 +19,14 @@ ABSENT: Final = Marker.ABSENT
 """The property is not set, or is null."""
 
 UNKNOWN: Final = Marker.UNKNOWN
-"""The property is set, and a preview does not know yet to what."""
+"""The property is set, but a preview does not know its value yet."""
 
 Truth: TypeAlias = bool | Literal[Marker.UNKNOWN]
-"""The answer to a question about values of which some may be unknown."""
+"""The answer to a question about values, some of which may be unknown."""
 
 
 def any_holds(answers: Iterable[Truth]) -> Truth:
-    """True if one answer is, UNKNOWN if one still may become true, else False."""
+    """True if an answer is true, UNKNOWN if one may still become true, otherwise False."""
     found = set(answers)
     if True in found:
         return True
@@ -34,7 +34,7 @@ def any_holds(answers: Iterable[Truth]) -> Truth:
 
 
 def all_hold(answers: Iterable[Truth]) -> Truth:
-    """False if one answer is, UNKNOWN if one still may become false, else True."""
+    """False if an answer is false, UNKNOWN if one may still become false, otherwise True."""
     found = set(answers)
     if False in found:
         return False
@@ -47,9 +47,9 @@ def is_list(value: object) -> bool:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The items of a list; a single value as a list of one; nothing for None and ABSENT.
+    """The items of a list; a single value as a list of one; an empty list for None and ABSENT.
 
-    For interfaces that take one value or a list of them, such as the elements of IAM policies. UNKNOWN is a single
+    For interfaces that accept one value or a list of them, such as the elements of IAM policies. UNKNOWN is a single
     value: `[UNKNOWN]`.
     """
     if value is None or value is ABSENT:

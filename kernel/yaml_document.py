@@ -1,9 +1,9 @@
-"""Reads a YAML file that people write, as the Pulumi engine reads it; one message says where, what and how to mend it.
+"""Reads a YAML file that people write, as the Pulumi engine reads it. Errors say where, what, and how to fix it.
 
 The engine reads YAML with gopkg.in/yaml.v3, whose scalars are not those of YAML 1.1, which Python's readers follow:
 `NO` and `12:30:45` are text, `0042` is 34, and a date becomes a timestamp (`kernel.yaml_scalars`).
 
-This reader is stricter in two places, where the engine silently does what nobody means: it refuses a second document,
+This reader is stricter in two places, where the engine silently does what nobody intends: it rejects a second document,
 which the engine ignores, and UTF-16, which other readers of the file do not expect.
 """
 
@@ -19,7 +19,7 @@ import yaml
 from kernel import yaml_scalars
 
 Keys = tuple[str, ...]
-"""Where a value is: the keys and indices that lead to it."""
+"""The place of a value: the keys and indices that lead to it."""
 
 _SAVE_AS_UTF_8 = (
     "Save it as UTF-8: an editor has `Save with Encoding`, PowerShell `Set-Content -Encoding utf8`, a shell `iconv`"
@@ -27,11 +27,11 @@ _SAVE_AS_UTF_8 = (
 
 
 class DocumentError(ValueError):
-    """A file that cannot be read, or not as it is meant; the message says where, what and how to mend it."""
+    """A file that cannot be read, or that has mistakes; the message says where, what, and how to fix it."""
 
 
 def read_bytes(path: Path, name: str) -> bytes:
-    """The content of a file. Raises DocumentError when it cannot be read; `name` is what messages call it."""
+    """The content of a file. Raises DocumentError if it cannot be read; `name` is its name in messages."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -39,10 +39,10 @@ def read_bytes(path: Path, name: str) -> bytes:
 
 
 def read_mapping(path: Path, name: str = "") -> dict[str, Any]:
-    """The content of a file with a mapping, none for an empty file. Raises DocumentError with all that is wrong."""
+    """The mapping in a file, empty for an empty file. Raises DocumentError with all faults."""
     name = name or str(path)
     reader = Reader()
-    content = reader.read_root(compose(read_bytes(path, name), name), "the file has to be a mapping")
+    content = reader.read_root(compose(read_bytes(path, name), name), "the file must be a mapping")
     reader.raise_faults(name)
     return content
 
@@ -61,7 +61,7 @@ def compose(data: bytes, name: str) -> yaml.Node | None:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise DocumentError(
-            f"{name}, line {line}: the character U+{error.character:04X} may not stand in YAML. Remove it."
+            f"{name}, line {line}: the character U+{error.character:04X} is not allowed in YAML. Remove it."
         ) from None
     except yaml.MarkedYAMLError as error:
         raise DocumentError(f"{name}, {_explain(error, text)}") from None
@@ -69,9 +69,9 @@ def compose(data: bytes, name: str) -> yaml.Node | None:
 
 
 def decode(data: bytes, name: str) -> str:
-    """The text of a file. Raises DocumentError where it is not UTF-8; `name` is what messages call the file."""
+    """The text of a file. Raises DocumentError if it is not UTF-8; `name` is the file's name in messages."""
     if wide := _detect_wide_encoding(data):
-        raise DocumentError(f"{name} is encoded in {wide}, and it has to be UTF-8. {_SAVE_AS_UTF_8}.")
+        raise DocumentError(f"{name} is encoded in {wide}, but must be UTF-8. {_SAVE_AS_UTF_8}.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -85,14 +85,14 @@ def decode(data: bytes, name: str) -> str:
 
 
 def _detect_wide_encoding(data: bytes) -> str:
-    """UTF-32 or UTF-16, by its byte order mark or by the zeros beside ASCII characters; empty for neither."""
+    """UTF-32 or UTF-16, detected by a byte order mark or by zero bytes beside ASCII characters; empty for neither."""
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         return "UTF-32"
     return "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4] else ""
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves plain scalars unresolved, and tells them from quoted ones by their tag."""
+    """Leaves plain scalars unresolved, and marks them with a tag that quoted ones do not have."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and value is not None and implicit[0]:
@@ -101,11 +101,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> str:
-    """Place, reason and remedy of a mistake in YAML's grammar, and the line that it is in."""
+    """Place, reason and remedy of a syntax error, and the line that it is in."""
     problem = error.problem or error.context or "it cannot be parsed"
     remedy = next((remedy for pattern, remedy in _REMEDIES.items() if re.search(pattern, problem)), "")
-    began_before = re.search(f"{_END}|{_NO_COLON}", problem)
-    mark = error.context_mark if began_before else error.problem_mark or error.context_mark
+    starts_earlier = re.search(f"{_END}|{_NO_COLON}", problem)
+    mark = error.context_mark if starts_earlier else error.problem_mark or error.context_mark
     if mark is None:
         return f"this is not YAML: {problem}."
     lines = text.split("\n")
@@ -117,7 +117,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> str:
 
 _END = "end of stream|stream end"
 _NO_COLON = "could not find expected ':'"
-# What to do about the mistakes that people make, by the parser's words for them.
+# Remedies for common mistakes, keyed by a pattern of the parser's message.
 _REMEDIES = {
     _END: "Close the quotes or brackets that begin here.",
     r"'\\t'": "Indent with blanks, not with tabs.",
@@ -132,14 +132,14 @@ _REMEDIES = {
 
 
 class Reader:
-    """Turns nodes into values, collecting what is wrong with them."""
+    """Turns nodes into values, and collects their faults."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
-        self._open: list[yaml.Node] = []  # nodes that contain the present one
+        self._open: list[yaml.Node] = []  # nodes that contain the current one
 
     def raise_faults(self, name: str) -> None:
-        """Raises DocumentError if there are any; `name` is the file's."""
+        """Raises DocumentError if there are any faults; `name` is the file's."""
         if self.faults:
             raise DocumentError("\n".join(f"{name}, {fault}" for fault in self.faults))
 
@@ -147,7 +147,7 @@ class Reader:
         self.faults.append(f"line {node.start_mark.line + 1}: {fault}.")
 
     def read_root(self, node: yaml.Node | None, rule: str) -> dict[str, Any]:
-        """The content of a document that is a mapping; else `rule` is a fault."""
+        """The content of a document that is a mapping; `rule` is the fault if it is not."""
         if node is None or is_null(node):
             return {}
         if not isinstance(node, yaml.MappingNode):
@@ -161,7 +161,7 @@ class Reader:
         return content
 
     def read_entry(self, key: str, node: yaml.Node) -> Any:
-        """The value of a key at the top."""
+        """The value of a top-level key."""
         return self.read_value(node, (key,))
 
     def read_value(self, node: yaml.Node, keys: Keys) -> Any:
@@ -190,17 +190,17 @@ class Reader:
         return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
 
     def items(self, node: yaml.Node) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        """Key, its node, and the value's node. What `<<` brings in comes last, and never replaces a key."""
+        """Keys, their nodes, and the values' nodes. Keys merged by `<<` come last, and never replace another key."""
         own: dict[str, yaml.Node] = {}
         merged: list[yaml.Node] = []
         for key_node, value in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                self.add_fault(key_node, "a key has to be text, not a list or a mapping")
+                self.add_fault(key_node, "a key must be text, not a list or a mapping")
             elif key_node.value == "<<" and not _is_quoted(key_node):
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif (first := own.get(key_node.value)) is not None:
                 line = first.start_mark.line + 1
-                self.add_fault(key_node, f"'{key_node.value}' is set before, in line {line}. Keep one of the two")
+                self.add_fault(key_node, f"'{key_node.value}' is already set in line {line}. Keep one of the two")
             else:
                 own[key_node.value] = key_node
                 yield self._format_key(key_node), key_node, value
@@ -209,7 +209,7 @@ class Reader:
     def _merged_items(self, nodes: list[yaml.Node], known: set[str]) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         for node in nodes:
             if not isinstance(node, yaml.MappingNode):
-                self.add_fault(node, "`<<` takes a mapping, or a list of them")
+                self.add_fault(node, "`<<` needs a mapping, or a list of mappings")
                 continue
             for key, key_node, value in self.items(node):
                 if key_node.value not in known:

@@ -1,4 +1,4 @@
-"""What a scalar of YAML means to gopkg.in/yaml.v3, the reader of the Pulumi engine.
+"""The values that gopkg.in/yaml.v3, the YAML reader of the Pulumi engine, gives to scalars.
 
 Source: https://github.com/go-yaml/yaml/blob/v3.0.1/resolve.go
 """
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 PLAIN = "?"
-"""Tag of a scalar without quotes and without a tag: what it means depends on how it is spelled."""
+"""Tag for a scalar without quotes and without a tag: its type depends on its spelling."""
 
 Scalar = None | bool | int | float | str
 
@@ -38,9 +38,9 @@ _TAGS = "tag:yaml.org,2002:"
 
 
 def resolve(tag: str, text: str) -> Scalar:
-    """The value of a scalar with a tag, `PLAIN` for none. A timestamp is the text that the engine makes of it.
+    """The value of a scalar with a tag, `PLAIN` for none. A timestamp becomes the text that the engine formats it as.
 
-    Raises ValueError when the text is not of the tag's type.
+    Raises ValueError if the text is not of the tag's type.
     """
     kind = tag.removeprefix(_TAGS)
     if kind == "binary":
@@ -61,7 +61,7 @@ def resolve(tag: str, text: str) -> Scalar:
 def format_number(value: float) -> str:
     """A number as the engine writes it in JSON. Raises ValueError for infinity and NaN, which JSON cannot express."""
     if not math.isfinite(value):
-        raise ValueError("infinity and NaN are no values of a setting")
+        raise ValueError("infinity and NaN are not valid values of a setting")
     if value and not 1e-6 <= abs(value) < 1e21:
         mantissa, _, exponent = repr(value).partition("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent):+}"
@@ -83,7 +83,7 @@ def _resolve_plain(text: str) -> tuple[str, Scalar]:
         value = _parse_integer(integer)
         if -(2**63) <= value < 2**64:
             return "int", value
-    # After a point, an underscore has to be between digits.
+    # After a decimal point, an underscore must be between digits.
     is_number = _FRACTION.fullmatch(text) if text[0] == "." else _FLOAT.fullmatch(digits)
     if is_number and math.isfinite(float(digits)):
         return "float", float(digits)
@@ -98,7 +98,7 @@ def _parse_integer(match: re.Match[str]) -> int:
 
 
 def _format_timestamp(text: str) -> str:
-    """A timestamp as Go writes it, `2026-11-28 00:00:00 +0000 UTC`; empty for what is none."""
+    """A timestamp as Go writes it, `2026-11-28 00:00:00 +0000 UTC`; empty if the text is not a timestamp."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None or (match["t"] in ("T", "t")) != bool(match["zone"]):
         return ""

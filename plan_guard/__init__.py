@@ -1,4 +1,4 @@
-"""Has a person approve what a preview of any Pulumi project would destroy of its data.
+"""Requires a person's approval for each loss of data in a preview of any Pulumi project.
 
 Other packages import the names in this module only.
 """

@@ -1,4 +1,4 @@
-"""`python -m plan_guard preview.json`: has what a preview of any Pulumi project would lose approved, or stops."""
+"""`python -m plan_guard preview.json`: fails if a preview of any Pulumi project would lose data without approval."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from plan_guard import ApprovalError, PlanError, judge, load_approvals, read_pla
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m plan_guard", description=__doc__)
     parser.add_argument(
-        "preview", help="the JSON of `pulumi preview --json --show-replacement-steps`, or an event log; - reads it here"
+        "preview",
+        help="the JSON of `pulumi preview --json --show-replacement-steps`, or an event log; - reads standard input",
     )
-    parser.add_argument("--approvals", type=Path, default=Path("approvals.yaml"), help="by default approvals.yaml")
+    parser.add_argument("--approvals", type=Path, default=Path("approvals.yaml"), help="default: approvals.yaml")
     arguments = parser.parse_args()
     try:
         text, name = _read(arguments.preview)
@@ -28,7 +29,7 @@ def main() -> int:
     if refusal := judgement.refuse(shorten(arguments.approvals.resolve()), find_today()):
         print(f"error: {refusal}", file=sys.stderr)
         return 1
-    print("The plan loses no data that nobody has approved to lose.", file=sys.stderr)
+    print("The plan loses no data without approval.", file=sys.stderr)
     return 0
 
 

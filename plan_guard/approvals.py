@@ -1,4 +1,4 @@
-"""Approvals of losses of data: a reviewed list in YAML, each with reason, approver and the last day of its validity."""
+"""Approvals of losses of data: a reviewed YAML list, each entry with reason, approver and its last valid day."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plan_guard.holdings import HOLDINGS, find_holding, normalize_type
 from plan_guard.plan import Operation, PlannedChange
 
 LONGEST_TERM: Final = timedelta(days=31)
-"""An approval is for one deployment, and not for those of a year: what a later one would lose is another decision."""
+"""An approval is for one deployment, not for a year of them: a loss in a later one is another decision."""
 
 _FIELDS: Final = {
     "stack": TEXT,
@@ -30,12 +30,12 @@ _OPTIONAL: Final = ("type", "name", "urn")
 
 
 class ApprovalError(ValueError):
-    """A file of approvals that cannot be used; the message has all that is wrong in it, a line each."""
+    """A file of approvals that cannot be used; the message has every problem in it, one per line."""
 
 
 @dataclass(frozen=True)
 class Approval:
-    """Allows one loss up to and including the day `expires`; of a resource by `urn`, or by `type` and `name`."""
+    """Allows one loss of a resource, named by `urn` or by `type` and `name`, up to and including the day `expires`."""
 
     stack: str
     operation: str
@@ -47,7 +47,7 @@ class Approval:
     urn: str = ""
 
     def names(self, change: PlannedChange) -> bool:
-        """Whether it is of this resource and this operation, expired or not."""
+        """Whether it is for this resource and this operation, expired or not."""
         if self.operation != change.operation:
             return False
         if self.urn:
@@ -63,9 +63,9 @@ class Approval:
 
 
 def load_approvals(path: Path, known_stacks: Collection[str] = ()) -> list[Approval]:
-    """The approvals in a file; none where there is no such file. Raises ApprovalError with all that is wrong.
+    """The approvals in a file; none if it does not exist. Raises ApprovalError with all problems.
 
-    `known_stacks` are those of the project, where they are known, so that a misspelt one is found.
+    `known_stacks` are the stacks of the project, if they are known, so that a misspelt one is found.
     """
     if not path.exists():
         return []
@@ -88,23 +88,23 @@ def _find_problems(entry: Any, known_stacks: Collection[str], last: date) -> Seq
 
 
 def _find_contradictions(entry: Mapping[str, Any], known_stacks: Collection[str], last: date) -> Iterator[str]:
-    """What is wrong with an entry whose fields are there, each of its type."""
+    """Problems with an entry whose fields are all present and of the right type."""
     if entry["operation"] not in set(Operation):
         yield _describe_unknown("operation", entry["operation"], list(Operation))
     if known_stacks and entry["stack"] not in known_stacks:
         yield _describe_unknown("stack", entry["stack"], known_stacks)
     if ("urn" in entry) == ("type" in entry or "name" in entry) or ("type" in entry) != ("name" in entry):
-        yield "has to name its resource by `urn`, or else by `type` and `name`"
+        yield "must name its resource either by `urn`, or by `type` and `name`"
         return
     if "urn" in entry and not entry["urn"].startswith(f"urn:pulumi:{entry['stack']}::"):
-        yield f"has a URN of another stack: one of {entry['stack']} begins with 'urn:pulumi:{entry['stack']}::'"
+        yield f"has a URN of another stack: URNs of {entry['stack']} begin with 'urn:pulumi:{entry['stack']}::'"
         return
     type_ = entry["type"] if "type" in entry else entry["urn"].split("::")[2].rpartition("$")[2]
     if not find_holding(type_):
         yield f"names the type '{type_}', which holds no data that the guard knows of{suggest(type_, HOLDINGS)}"
     if entry["expires"] > last:
-        yield f"expires on {entry['expires']}, later than an approval may hold: at most on {last}"
+        yield f"expires on {entry['expires']}, which is too late: an approval may expire on {last} at the latest"
 
 
 def _describe_unknown(field: str, value: str, known: Collection[str]) -> str:
-    return f"has the {field} '{value}', which is none{suggest(value, known)} (known: {', '.join(known)})"
+    return f"has an unknown {field} '{value}'{suggest(value, known)} (known: {', '.join(known)})"

@@ -1,4 +1,4 @@
-"""What is in a resource of each type, and is gone with it: the one list of types that hold data."""
+"""The one list of resource types that hold data, and what is lost with a resource of each type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOLDINGS: Final = {
     "aws:docdb/cluster:Cluster": "its databases",
     "aws:dynamodb/globalTable:GlobalTable": "its items",
     "aws:dynamodb/table:Table": "its items",
-    "aws:ebs/snapshot:Snapshot": "the volume's content that it keeps",
+    "aws:ebs/snapshot:Snapshot": "its copy of the volume",
     "aws:ebs/volume:Volume": "its files",
     "aws:ecr/repository:Repository": "its images",
     "aws:ecrpublic/repository:Repository": "its images",
@@ -37,7 +37,7 @@ HOLDINGS: Final = {
     "aws:timestreamwrite/table:Table": "its records",
     "azure-native:appconfiguration:ConfigurationStore": "its values, after their recovery window",
     "azure-native:compute:Disk": "its files",
-    "azure-native:compute:Snapshot": "the disk's content that it keeps",
+    "azure-native:compute:Snapshot": "its copy of the disk",
     "azure-native:containerregistry:Registry": "its images",
     "azure-native:cosmosdb:DatabaseAccount": "its databases",
     "azure-native:cosmosdb:MongoDBResourceMongoDBCollection": "its documents",
@@ -78,30 +78,30 @@ HOLDINGS: Final = {
     "kubernetes:core/v1:PersistentVolumeClaim": "its files, unless its class retains them",
     "random:index/randomPassword:RandomPassword": "the password that others sign in with",
 }
-"""By the types of Pulumi's providers, those of Azure without the version of its API."""
+"""Keyed by Pulumi's resource types; those of Azure without the API version."""
 
-# Packages of which the list has what holds data, or which hold none.
+# Packages whose types with data are all in the list, or that have no types with data.
 _KNOWN_PACKAGES: Final = frozenset({*(type_.partition(":")[0] for type_ in HOLDINGS), "pulumi", "tls", "time"})
-# What a former version of the Azure provider called a module. Source: its guide from version 2 to 3,
+# Former names of the Azure provider's modules. Source: its migration guide from version 2 to 3,
 # https://www.pulumi.com/registry/packages/azure-native/from-v2-to-v3/
 _FORMER_MODULES: Final = {"documentdb": "cosmosdb"}
 
 
 def find_holding(type_: str) -> str:
-    """What is gone with a resource of a type, as a noun with `its`; empty where it holds no data that is known of."""
+    """What is lost with a resource of a type, such as `its logs`; empty if the type is not known to hold data."""
     return HOLDINGS.get(normalize_type(type_), "")
 
 
 def is_known_package(type_: str) -> bool:
-    """Whether the list of what holds data has the package of a type, so that a type not in it holds none."""
+    """Whether the list covers the package of a type, so that a type of it that is not listed holds no data."""
     return type_.partition(":")[0] in _KNOWN_PACKAGES
 
 
 def describe_loss(type_: str, verb: str, causes: str = "", *, is_protected: bool = False) -> str:
-    """A sentence without its subject: `is replaced because of location, and with it its databases`; empty for no loss.
+    """A sentence without its subject: `is replaced because of location, and with it its databases`; empty if no loss.
 
     verb    `replaced` or `deleted`
-    causes  the properties that force it, with commas between them
+    causes  the properties that force it, separated by commas
     """
     holding = find_holding(type_)
     if not holding:
@@ -112,7 +112,7 @@ def describe_loss(type_: str, verb: str, causes: str = "", *, is_protected: bool
 
 
 def normalize_type(type_: str) -> str:
-    """`azure-native:storage/v20240101:BlobContainer` is `azure-native:storage:BlobContainer` of one API version."""
+    """The type without API version: `azure-native:storage:Table` for `azure-native:storage/v20240101:Table`."""
     package, module, name = type_.split(":", 2) if type_.count(":") >= 2 else (type_, "", "")
     if package == "azure-native":
         module = module.partition("/")[0]

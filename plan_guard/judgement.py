@@ -1,4 +1,4 @@
-"""Compares what a plan would lose with what is approved."""
+"""Compares the losses in a plan with their approvals."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _USUAL_TERM = timedelta(days=7)
 @dataclass(frozen=True)
 class Judgement:
     """
-    refused   losses that nobody has approved, each with why its approval does not hold, or an empty text
+    refused   losses without a valid approval, each with the reason why an approval is not valid, or an empty string
     approved  losses with their approvals
-    notes     lines that stop nothing: approvals of what is not planned, what stays in the cloud, what is not judged
+    notes     lines that stop nothing: approvals that match no loss, what stays in the cloud, what is not checked
     """
 
     stack: str
@@ -30,7 +30,7 @@ class Judgement:
     notes: Sequence[str]
 
     def describe(self) -> str:
-        """What stops nothing, a line each: losses that are approved, and the notes; empty where there is neither."""
+        """The approved losses and the notes, one per line; empty if there are none."""
         lines = [
             f"{change.type} {change.name} {_describe(change)}: approved by {approval.approver} until {approval.expires}"
             for change, approval in self.approved
@@ -38,7 +38,7 @@ class Judgement:
         return "\n".join([*lines, *self.notes])
 
     def refuse(self, file: str, today: date) -> str:
-        """Why the plan may not be carried out, and what to do; empty where it may. `file` is that of the approvals."""
+        """Why the plan may not be deployed, and what to do; empty if it may. `file` is the file of approvals."""
         if not self.refused:
             return ""
         losses = "".join(
@@ -47,9 +47,10 @@ class Judgement:
         )
         entries = "".join(_format_entry(change, self.stack, today) for change, _ in self.refused)
         return (
-            f"{self.stack} would lose data that nobody has approved to lose:{losses}\n"
-            "Where that is not meant, change program or settings until the preview has it no longer. Where it is, save "
-            f"what is needed of it, and have these entries of {file} reviewed, with a reason and your name:\n{entries}"
+            f"{self.stack} would lose data without approval:{losses}\n"
+            "If this is not intended, change the program or its settings until the preview no longer shows it. If it "
+            f"is, back up what you need, add these entries to {file} with a reason and your name, and have them "
+            f"reviewed:\n{entries}"
         ).rstrip()
 
 
@@ -77,7 +78,7 @@ def _loses(change: PlannedChange) -> bool:
 def _find_approval(
     change: PlannedChange, losses: Sequence[PlannedChange], approvals: Sequence[Approval], today: date
 ) -> tuple[str, Approval | None]:
-    """The approval of a loss, or why there is none that holds."""
+    """The approval of a loss, or the reason why an approval of it is not valid."""
     reason = ""
     for approval in approvals:
         if not approval.names(change):
@@ -85,7 +86,7 @@ def _find_approval(
         if approval.expires < today:
             reason = f"The approval of {approval.approver} expired on {approval.expires}"
         elif sum(approval.names(each) for each in losses) > 1:
-            reason = f"The approval of {approval.approver} names several resources: give the `urn` of each"
+            reason = f"The approval of {approval.approver} matches several resources: approve each by its `urn`"
         else:
             return "", approval
     return reason, None
@@ -105,7 +106,7 @@ def _note_retained(plan: Plan) -> Iterator[str]:
 
 
 def _note_idle(approvals: Sequence[Approval], losses: Sequence[PlannedChange]) -> Iterator[str]:
-    """Approvals of what is not planned: carried out already, no longer needed, or misspelt."""
+    """Approvals that match no planned loss: already deployed, no longer needed, or misspelt."""
     for approval in approvals:
         if any(map(approval.names, losses)):
             continue
@@ -113,19 +114,19 @@ def _note_idle(approvals: Sequence[Approval], losses: Sequence[PlannedChange]) -
         hint = _begin(suggest(approval.subject, list(known), 0.8).removeprefix(": "))
         if same := known.get(approval.subject):
             hint = f"It is planned to {same.operation} it."
-        yield f"{_begin(str(approval))} is of what is not planned. {hint or 'Remove it.'}"
+        yield f"{_begin(str(approval))} matches no planned loss. {hint or 'Remove it.'}"
 
 
 def _begin(text: str) -> str:
-    """A text as the beginning of a sentence; `str.capitalize` would change its names."""
+    """A text with a capital first letter; `str.capitalize` would also change the names in it."""
     return text[:1].upper() + text[1:]
 
 
 def _note_unknown(plan: Plan) -> Iterator[str]:
-    """What the list of types with data does not know."""
+    """Changes of packages that the list of types with data does not cover."""
     types = (change.type for change in plan.changes if not is_known_package(change.type))
     for package, count in sorted(Counter(type_.partition(":")[0] for type_ in types).items()):
-        yield f"Not judged: {count} of the package '{package}', of which the guard does not know what holds data."
+        yield f"Not checked: {count} of the package '{package}'. The guard does not know which of its types hold data."
 
 
 def _format_entry(change: PlannedChange, stack: str, today: date) -> str:

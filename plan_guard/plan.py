@@ -1,8 +1,8 @@
-"""What a preview would replace and delete, read from its JSON.
+"""The replacements and deletions of a preview, read from its JSON.
 
-The engine writes a preview as one document (`pulumi preview --json`), or as its events, one a line (`--event-log`, or
-`--json` with PULUMI_ENABLE_STREAMING_JSON_PREVIEW). The document leaves out what an interrupted run has still to
-delete, unless `--show-replacement-steps` is given; the events have everything.
+The engine writes a preview as one document (`pulumi preview --json`), or as events, one per line (`--event-log`, or
+`--json` with PULUMI_ENABLE_STREAMING_JSON_PREVIEW). Without `--show-replacement-steps` the document omits resources
+that an interrupted run has not deleted yet; the events have everything.
 
 Source: pkg/display/json.go and sdk/go/common/apitype/events.go in https://github.com/pulumi/pulumi/tree/v3.255.0
 """
@@ -22,11 +22,11 @@ HOW_TO_WRITE: Final = "Write it with `pulumi preview --json --show-replacement-s
 
 
 class PlanError(ValueError):
-    """Text that does not say what a preview would do; the message says why, and how to get one that does."""
+    """Text that is not a complete preview; the message says why, and how to get one."""
 
 
 class Operation(StrEnum):
-    """What is done to a resource with data, as approvals call it."""
+    """An operation on a resource with data, as named in approvals."""
 
     REPLACE = "replace"
     DELETE = "delete"
@@ -38,7 +38,7 @@ _OPERATIONS: Final = {
     "delete": Operation.DELETE,
     "delete-replaced": Operation.DELETE,
 }
-# Those of them that a summary counts, each as often as a plan lists it.
+# The operations that a summary counts; a plan lists each of them as often.
 _COUNTED: Final = ("replace", "import-replacement", "delete")
 
 
@@ -67,22 +67,22 @@ class PlannedChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """The replacements and deletions of a preview; `stack` is empty where it has no resources at all."""
+    """The replacements and deletions of a preview; `stack` is empty if it has no resources at all."""
 
     stack: str
     changes: Sequence[PlannedChange]
 
 
 def read_plan(text: str, name: str) -> Plan:
-    """The plan in a preview's JSON, which messages call `name`. Raises PlanError where it has none, or half of one."""
+    """The plan in a preview's JSON; `name` is its name in messages. Raises PlanError if the preview is not complete."""
     errors, steps, counts = _read(text, name)
     if errors:
         raise PlanError(
-            f"{name} is of a preview that failed, so it does not say all that would change: {errors[0]} "
-            "Mend that, and preview again."
+            f"{name} is from a preview that failed, so it does not list all changes: {errors[0]} "
+            "Fix that, and preview again."
         )
     if counts is None:
-        raise PlanError(f"{name} has no summary, with which a preview ends: it was interrupted. {HOW_TO_WRITE}.")
+        raise PlanError(f"{name} has no summary at its end: the preview was interrupted. {HOW_TO_WRITE}.")
     steps = [_check_step(step, name) for step in steps]
     found = Counter(step["op"] for step in steps)
     for operation in _COUNTED:
@@ -94,14 +94,14 @@ def read_plan(text: str, name: str) -> Plan:
     changes = [
         _read_change(step)
         for step in steps
-        # The deletion that belongs to a replacement is no further loss; one that a former run has left is.
+        # The deletion that belongs to a replacement is not another loss, but one left over from an earlier run is.
         if step["op"] in _OPERATIONS and not (step["op"] == "delete-replaced" and step["urn"] in replaced)
     ]
     return Plan(steps[0]["urn"].split("::")[0].rpartition(":")[2] if steps else "", changes)
 
 
 def _read(text: str, name: str) -> tuple[list[str], list[Any], Mapping[str, Any] | None]:
-    """Errors, steps and the summary's counts of a preview; None for a preview that has not ended."""
+    """Errors, steps and the summary's counts of a preview; the counts are None if it was interrupted."""
     try:
         document = json.loads(text)
     except ValueError:
@@ -163,8 +163,8 @@ def _check_step(step: Any, name: str) -> Mapping[str, Any]:
 
 def _other_version(name: str, found: str) -> PlanError:
     return PlanError(
-        f"{name} has {found}, so it is of another version of Pulumi than this guard reads (it was written for "
-        "3.255.0). Preview with that, or extend plan_guard/plan.py."
+        f"{name} has {found}, so it is from a version of Pulumi that this guard cannot read (it was written for "
+        "3.255.0). Preview with that version, or extend plan_guard/plan.py."
     )
 
 
@@ -180,7 +180,7 @@ def _read_change(step: Mapping[str, Any]) -> PlannedChange:
 
 
 def _list_causes(step: Mapping[str, Any]) -> Iterator[str]:
-    """The paths of properties that force a replacement; where the provider has no details, their names."""
+    """The paths of properties that force a replacement; their names if the provider reports no details."""
     details = step.get("detailedDiff") or {}
     paths = [
         path

@@ -1,7 +1,7 @@
 """Groundwork's policy pack: controls over Azure, AWS and Kubernetes resources, listed in docs/controls.md.
 
-This is the pack's public interface. `engine/` has what controls are written with, `controls/` the controls
-themselves, and `contents` the list of both. Pulumi starts the pack through `__main__`.
+This is the pack's public interface. `engine/` is the framework for controls, `controls/` has the controls themselves,
+and `contents` lists them. Pulumi starts the pack through `__main__`.
 """
 
 from policies.contents import (

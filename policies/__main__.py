@@ -1,4 +1,4 @@
-"""Starts the policy pack. Pulumi runs this file; nothing else may, because PolicyPack serves and never returns."""
+"""Starts the policy pack. Only Pulumi may run this file, because PolicyPack serves and never returns."""
 
 import gc
 import sys
@@ -25,6 +25,6 @@ except ValueError as error:
 
 # The configuration is empty until the engine sends it, before the first resource.
 policies = [as_policy(control, PackServicer.exceptions, PackServicer.configuration) for control in controls()]
-# What is loaded stays. Otherwise the collector walks it again and again while resources are decoded.
+# Loaded modules are never freed. Without this, the garbage collector scans them repeatedly while resources are decoded.
 gc.freeze()
 PolicyPack(NAME, [*policies, exception_register.as_policy(PackServicer.exceptions)])

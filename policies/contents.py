@@ -129,7 +129,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Kubernetes pods: practice", pod_practice),
     ("KServe InferenceServices", inference_service),
     ("Kubernetes namespaces, services and configuration", workload),
-    ("Kubernetes objects beside workloads", cluster_objects),
+    ("Kubernetes objects other than workloads", cluster_objects),
     ("Kubernetes workloads: reliability", reliability),
     ("Kubernetes namespaces: placement", placement),
     ("Kubernetes RBAC", rbac),
@@ -139,7 +139,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
 
 
 def controls() -> list[Control]:
-    """Every control, service by service in the order above. Raises ValueError where a control's module is missing."""
+    """Every control, in the order of the services above. Raises ValueError if a control's module is missing there."""
     order = {module.__name__: place for place, (_, module) in enumerate(SERVICES)}
     for control in REGISTRY.values():
         if control.function.__module__ not in order:
@@ -151,7 +151,7 @@ def controls() -> list[Control]:
 
 
 def get_control(control_id: str) -> Control:
-    """The control with this ID. Raises KeyError where there is none."""
+    """The control with this ID. Raises KeyError if it does not exist."""
     return REGISTRY[control_id]
 
 
@@ -161,21 +161,21 @@ def controls_over(manifest: Props) -> list[Control]:
     applying = [control for control in controls() if not control.over_stack and control.applies_to(type_)]
     if not may_carry_any(type_):
         return applying
-    judged = set(find_types(type_, manifest))
-    return [control for control in applying if not judged.isdisjoint(control.types)]
+    types = set(find_types(type_, manifest))
+    return [control for control in applying if not types.isdisjoint(control.types)]
 
 
 def manifest_type(manifest: Props) -> str:
-    """The type that a Kubernetes manifest has as a resource of a program."""
+    """The type of a Kubernetes manifest, if it were a resource of a program."""
     api_version, kind = look_up(manifest, "apiVersion"), look_up(manifest, "kind")
     group = api_version if "/" in str(api_version) else f"core/{api_version}"
     return f"kubernetes:{group}:{kind}"
 
 
 def configure_pack(configuration: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """What a pack's configuration has to say where the engine does not send the stack's: the settings that it extends.
+    """The pack configuration to use when the engine does not send the stack's: the settings that the stack extends.
 
-    `configuration` is what a program gets.
+    `configuration` is the stack's configuration, as a program gets it.
     """
     return {
         control.id: {name: setting.default for name, setting in extended.settings.items() if setting.extended_by}
@@ -185,9 +185,9 @@ def configure_pack(configuration: Mapping[str, str]) -> dict[str, dict[str, Any]
 
 
 def evaluate_manifest(manifest: Props, configuration: Mapping[str, str] | None = None) -> list[tuple[Control, Finding]]:
-    """The findings of those controls on the manifest, with the settings of a stack that has this configuration.
+    """The findings of `controls_over` the manifest, with the settings of a stack that has this configuration.
 
-    `configuration` is what a program gets: text by full key, with objects and lists as JSON.
+    `configuration` is as a program gets it: text by full key, with objects and lists as JSON.
     """
     in_force = [extend_defaults(control, configuration or {}) for control in controls_over(manifest)]
     type_ = manifest_type(manifest)
@@ -195,5 +195,5 @@ def evaluate_manifest(manifest: Props, configuration: Mapping[str, str] | None =
 
 
 def load_exceptions(path: Path = exceptions.FILE) -> list[ReviewedException]:
-    """The reviewed exceptions in a file. Raises ValueError with every malformed entry and what is wrong with it."""
+    """The reviewed exceptions in a file. Raises ValueError with the problems of every malformed entry."""
     return exceptions.load(REGISTRY.keys(), path)

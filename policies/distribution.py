@@ -1,7 +1,7 @@
-"""The policy pack as a folder of its own, for other projects: `python -m policies.distribution FOLDER` writes it.
+"""The policy pack as a separate folder for other projects: `python -m policies.distribution FOLDER` writes it.
 
-The folder has the controls, the part of this project that they need (`kernel`), the requirements that the lock file
-has for them, and the list of controls. It has none of this project's exceptions.
+The folder contains the controls, the package of this project that they need (`kernel`), their requirements from the
+lock file, and the list of controls. It contains none of this project's exceptions.
 """
 
 import re
@@ -13,12 +13,12 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _PACKAGES: Final = ("kernel", "policies")
-# What needs the rest of the project: its exceptions, the page and this module.
-_LEFT_OUT: Final = ("__pycache__", "exceptions.yaml", "catalogue.py", "distribution.py")
+# Files that need the rest of the project: its exceptions, the page and this module.
+_OMITTED: Final = ("__pycache__", "exceptions.yaml", "catalogue.py", "distribution.py")
 _DESCRIPTION: Final = "PulumiPolicy.yaml"
 
 REQUIREMENTS: Final = ("pulumi", "pulumi-policy", "pyyaml")
-"""What the pack imports, by the names of the lock file."""
+"""The distributions that the pack imports, as the lock file names them."""
 
 _MAIN: Final = "__main__.py"
 _START: Final = '''"""Starts the policy pack, which is the package `policies` in this folder. Pulumi runs this file."""
@@ -27,18 +27,18 @@ import runpy
 
 runpy.run_module("policies", run_name="__main__")
 '''
-_NO_EXCEPTIONS: Final = """# The pack makes no exceptions of its own: name a file of yours in the pack's configuration.
+_NO_EXCEPTIONS: Final = """# The pack has no exceptions of its own: name your own file in the pack's configuration.
 []
 """
 
 
 def write_pack(folder: Path) -> None:
-    """Write the pack into a folder, in place of one that is there. Raises ValueError where something else is."""
+    """Write the pack into a folder, and replace an existing pack. Raises ValueError if the folder has other files."""
     if folder.exists() and any(folder.iterdir()) and not _is_written(folder):
-        raise ValueError(f"{folder} has files and is no such pack: name an empty folder, or one that is not there.")
+        raise ValueError(f"{folder} has files and is not a policy pack: name a new or an empty folder.")
     for package in _PACKAGES:
         shutil.rmtree(folder / package, ignore_errors=True)
-        shutil.copytree(_ROOT / package, folder / package, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        shutil.copytree(_ROOT / package, folder / package, ignore=shutil.ignore_patterns(*_OMITTED))
     (folder / "policies" / "exceptions.yaml").write_text(_NO_EXCEPTIONS, encoding="utf-8")
     description = (_ROOT / "policies" / _DESCRIPTION).read_text(encoding="utf-8")
     (folder / _DESCRIPTION).write_text(description.replace("../.venv", ".venv"), encoding="utf-8")
@@ -51,7 +51,7 @@ def write_pack(folder: Path) -> None:
 
 
 def select_requirements(lock: str) -> str:
-    """The part of a lock file that the pack needs: its requirements and what they need, with the digests."""
+    """The part of a lock file that the pack needs: its requirements and their dependencies, with the digests."""
     blocks = dict(_read_blocks(lock))
     needed = set(REQUIREMENTS)
     while True:
@@ -63,13 +63,13 @@ def select_requirements(lock: str) -> str:
 
 
 def _is_written(folder: Path) -> bool:
-    """Whether a folder is what this module has written, and may be overwritten. Its environment stays."""
+    """Whether this module wrote the folder, so that it may be overwritten. The folder's environment is not touched."""
     start = folder / _MAIN
     return start.is_file() and start.read_text(encoding="utf-8") == _START
 
 
 def _read_blocks(lock: str) -> Iterator[tuple[str, str]]:
-    """Each distribution's name and its lines: the requirement, the digests, and the comment of what requires it."""
+    """Each distribution's name and its lines: the requirement, the digests, and the comment with its dependents."""
     for block in re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]:
         yield re.split(r"[=\[; ]", block, maxsplit=1)[0].lower(), block
 
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{folder} is the policy pack: docs/adopt-policies.md says how another project uses it.")
+    print(f"The policy pack is in {folder}: docs/adopt-policies.md says how another project uses it.")
     return 0
 
 

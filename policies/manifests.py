@@ -1,4 +1,4 @@
-"""The controls over Kubernetes manifests that no program declares, as the pack applies them to a program's objects."""
+"""Applies controls to Kubernetes manifests that no program declares, as the pack does to a program's objects."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from policies.engine.stack import Resource
 
 @dataclass(frozen=True)
 class ManifestFinding:
-    """What a control reports of one of several manifests; `index` is its place among them."""
+    """A finding of a control on one of several manifests; `index` is the manifest's position among them."""
 
     index: int
     control: Control
@@ -26,9 +26,9 @@ def evaluate_manifests(
     configuration: Mapping[str, str] | None = None,
     exceptions: Sequence[ReviewedException] = (),
 ) -> list[ManifestFinding]:
-    """The findings on manifests that are deployed together, without those that an exception covers by `metadata.name`.
+    """The findings on manifests that are deployed together, except those that an exception covers by `metadata.name`.
 
-    `configuration` is that of `evaluate_manifest`.
+    `configuration` is as in `evaluate_manifest`.
     """
     single = [
         ManifestFinding(index, control, finding)

@@ -1,4 +1,4 @@
-"""Network addresses and ports that controls of both clouds check."""
+"""Network addresses and ports, for controls of both clouds."""
 
 import ipaddress
 from typing import Any
@@ -13,7 +13,7 @@ _WIDEST_RANGE = 2**24  # addresses, as many as a /8 has
 
 
 def is_whole_internet(address: Any) -> bool:
-    """Whether an address range or tag means the whole Internet, or one of the few large ranges that together do."""
+    """Whether an address range or tag is the whole Internet, or so large that a few such ranges cover it."""
     text = str(address).lower()
     if text in {"*", "any", "internet", "0.0.0.0", "::"}:  # noqa: S104 (refused, not listened on)
         return True
@@ -36,7 +36,7 @@ def is_range(address: Any) -> bool:
 
 
 def is_wide_range(first: Any, last: Any) -> bool:
-    """Whether the addresses from one to another are more than a network that somebody owns."""
+    """Whether a range of addresses is larger than a network that one organization owns."""
     try:
         start, end = ipaddress.IPv4Address(str(first)), ipaddress.IPv4Address(str(last))
     except ValueError:
@@ -45,7 +45,7 @@ def is_wide_range(first: Any, last: Any) -> bool:
 
 
 def has_port(first: Any, last: Any, port: int) -> bool:
-    """Whether a range of ports includes one. Clouds refuse ranges that are not numbers."""
+    """Whether a range of ports includes a port. Clouds reject ranges that are not numbers."""
     try:
         return float(first) <= port <= float(last)
     except (TypeError, ValueError):
@@ -58,13 +58,13 @@ def has_admin_port(first: Any, last: Any) -> bool:
 
 
 def expect_narrow_ranges(props: Props, path: str) -> Findings:
-    """Require address ranges at `path` that admit clients to a public API server, and none that admits everyone."""
+    """Require address ranges at `path` that limit access to a public API server, and none that allows everyone."""
 
     def check(where: str, address: Any) -> Findings:
         if not is_range(address):
             yield f"{where} must be an address range"
         elif is_whole_internet(address):
-            yield f"{where} must not admit the whole Internet"
+            yield f"{where} must not allow the whole Internet"
 
     listed = look_up(props, path)
     if not as_list(listed):

@@ -1,4 +1,4 @@
-"""Versions of Kubernetes that the clouds' managed clusters run, which both clouds support for about a year."""
+"""Kubernetes versions of the clouds' managed clusters. Both clouds support a version for about a year."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ from policies.engine.findings import Findings, Props
 
 
 def expect_supported(props: Props, path: str, calendar: SupportCalendar) -> Findings:
-    """Require a version in standard support today at `path`. Where none is set, the cloud takes one that is."""
+    """Require a version at `path` that is in standard support today. If none is set, the cloud chooses one that is."""
     supported = Requirement(
         f"must be a version in {calendar.service}'s standard support", lambda version: is_supported(version, calendar)
     )

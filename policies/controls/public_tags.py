@@ -1,4 +1,4 @@
-"""Tags by which a team says of its resources what no other property does."""
+"""Tags with which a team marks resources that are public on purpose."""
 
 from typing import Final
 
@@ -8,11 +8,11 @@ from policies.engine.control import Setting
 from policies.engine.findings import Props
 
 PUBLIC_TAG: Final = Setting({"type": "string"}, default="")
-"""A tag, `public` or with a value `public=true`, of what is meant for everybody; the empty one is nobody's."""
+"""A tag, such as `public` or `public=true`, of resources that everybody may read; if empty, no resource has it."""
 
 
 def has_tag(props: Props, wanted: str) -> bool:
-    """Whether a resource has a tag, written as a key, or as `key=value`."""
+    """Whether a resource has a tag that is written as `key` or as `key=value`."""
     key, _, value = wanted.partition("=")
     found = look_up(props, ("tags", key)) if key else ABSENT
     return isinstance(found, str) and (not value or found == value)

@@ -1,4 +1,4 @@
-"""Tags, by which both clouds divide a bill, and which say what a resource is for."""
+"""Tags, which say what a resource is for, and by which both clouds can split a bill."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,16 +12,16 @@ REQUIRED: Final = Setting({"type": "array", "items": {"type": "string"}}, defaul
 EXEMPT: Final = Setting(
     {"type": "array", "items": {"type": "string"}}, default=["dev", "development", "test", "staging"]
 )
-"""Values of the tag `environment` whose resources are meant to be cheap and to be thrown away."""
+"""Values of the tag `environment` for resources that are cheap and disposable on purpose."""
 
 
 def is_exempt(props: Props, environments: Sequence[str]) -> bool:
-    """Whether the resource's tag says that it is in one of these environments. Without the tag it is in none."""
+    """Whether the resource's tag `environment` is one of these; False without the tag."""
     return _read_tags(props).get("environment") in environments
 
 
 def expect_tags(props: Props, required: Sequence[str]) -> Findings:
-    """Require tags by these names, in any case, each with a value."""
+    """Require tags with these names, ignoring case, each with a value."""
     if look_up(props, "tags") is UNKNOWN:
         yield Undecided("tags")
         return
@@ -29,10 +29,10 @@ def expect_tags(props: Props, required: Sequence[str]) -> Findings:
     for name in required:
         value = values.get(name.lower())
         if value is not UNKNOWN and not (isinstance(value, str) and value):
-            yield f'tags must include "{name}", otherwise nobody knows whose the cost is'
+            yield f'tags must include "{name}", otherwise its cost cannot be assigned to an owner'
 
 
 def _read_tags(props: Props) -> Mapping[str, Any]:
-    """The tags, by their names in small letters."""
+    """The tags, keyed by their names in lower case."""
     tags = look_up(props, "tags")
     return {str(name).lower(): value for name, value in tags.items()} if isinstance(tags, Mapping) else {}

@@ -1,1 +1,1 @@
-"""How controls are written, registered, exempt and served to Pulumi's engine. Knows no control."""
+"""The framework in which controls are written, registered, exempted and served to Pulumi's engine. Has no controls."""

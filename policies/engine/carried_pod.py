@@ -10,9 +10,9 @@ from policies.engine.findings import Props
 
 @dataclass(frozen=True)
 class CarriedPod:
-    """A pod in a custom resource: `props` are its metadata and spec, `path` is where those stand.
+    """A pod in a custom resource: `props` are its metadata and spec, `path` is where they are.
 
-    What an operator adds to them is elsewhere: see `policies.engine.partial`.
+    Properties that an operator adds are elsewhere: see `policies.engine.partial`.
     """
 
     path: Path

@@ -1,8 +1,8 @@
-"""What resources carry: other objects that controls judge as if each were a resource of its own.
+"""Objects that resources carry, which controls evaluate like separate resources.
 
 A list has its items, a patch a part of its object, custom resources have the pods that their operators run, and
-workflows the objects that they make. Controls over a stack see items of lists only: what a workflow makes is not
-deployed with the stack, and comes and goes.
+workflows the objects that they create. Controls over a stack see only items of lists, because objects that a workflow
+creates are temporary and not deployed with the stack.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from kernel.paths import Path, format_path, look_up
 from kernel.values import UNKNOWN, is_list
-from policies.engine.custom_resources import find_pods, is_custom, makes_objects, runs_pods
+from policies.engine.custom_resources import creates_objects, find_pods, is_custom, runs_pods
 from policies.engine.findings import Finding, Props, Undecided
 from policies.engine.partial import Partial, Unread, as_partial, is_decided_elsewhere, keep_known
 from policies.engine.stack import Resource
@@ -24,16 +24,16 @@ from policies.engine.workflow_objects import WorkflowObject, find_workflow_objec
 
 POD: Final = "kubernetes:core/v1:Pod"
 _LIST: Final = "kubernetes:core/v1:List"  # of objects of any kind, as kubectl prints it
-_MOST_NESTED: Final = 5  # workflows that make workflows
+_MOST_NESTED: Final = 5  # workflows that create workflows
 _ITEM: Final = re.compile(r"items(\[\d+\])?")
 _SUFFIX: Final = re.compile(r"^(kubernetes:.+:\w*)(Patch|List)$")
 
 
 @dataclass(frozen=True)
 class Carried:
-    """An object in a resource, at the path `where`; the resource itself at the empty path.
+    """An object in a resource, at the path `where`; the path of the resource itself is empty.
 
-    Of a partial one the rest is elsewhere, so that only what it sets can be wrong.
+    If the object is partial, its other properties are elsewhere, so that only those that it sets can be wrong.
     """
 
     type: str
@@ -51,7 +51,7 @@ class Carried:
 
 @cache
 def certain_types(resource_type: str) -> tuple[str, ...]:
-    """The types as which the resources of a type are judged, whatever they contain."""
+    """The types as which all resources of a type are evaluated, regardless of their properties."""
     own = canonical_type(resource_type)
     match = _SUFFIX.match(own)
     carried = [match.group(1)] if match else []
@@ -60,13 +60,13 @@ def certain_types(resource_type: str) -> tuple[str, ...]:
 
 @cache
 def possible_types(resource_type: str) -> tuple[str, ...]:
-    """The types as which the resources of a type may be judged. Any custom resource may have pods."""
+    """The types as which resources of a type may be evaluated. Any custom resource may have pods."""
     certain = certain_types(resource_type)
     return (*certain, POD) if is_custom(certain[0]) and POD not in certain else certain
 
 
 def may_carry(resource_type: str, types: Collection[str]) -> bool:
-    """Whether a resource of one type may be judged as one of some types."""
+    """Whether a resource of a type may be evaluated as one of `types`."""
     if may_carry_any(resource_type):
         return any(each.startswith("kubernetes:") for each in types)
     return any(each in types for each in possible_types(resource_type))
@@ -74,22 +74,22 @@ def may_carry(resource_type: str, types: Collection[str]) -> bool:
 
 @cache
 def may_carry_any(resource_type: str) -> bool:
-    """Whether a resource of a type may carry objects of any kind of Kubernetes."""
-    return resource_type == _LIST or any(map(makes_objects, certain_types(resource_type)))
+    """Whether a resource of a type may carry Kubernetes objects of any kind."""
+    return resource_type == _LIST or any(map(creates_objects, certain_types(resource_type)))
 
 
 def find_types(resource_type: str, props: Props) -> tuple[str, ...]:
-    """The types as which a resource is judged, by all that it carries."""
+    """The types as which a resource is evaluated, including those of the objects that it carries."""
     return tuple(sorted({each.type for each in find_carried(resource_type, props)}))
 
 
 def find_carried(resource_type: str, props: Props) -> Iterator[Carried]:
-    """The resource itself and what it carries."""
+    """The resource itself and the objects that it carries."""
     yield from _find(resource_type, props, "", 0)
 
 
 def _find(resource_type: str, props: Props, where: str, depth: int) -> Iterator[Carried]:
-    """An object at the path `where`, in so many workflows, and what it carries."""
+    """An object at the path `where`, nested in `depth` workflows, and the objects that it carries."""
     own = canonical_type(resource_type)
     match = _SUFFIX.match(own)
     if match and match.group(2) == "Patch":
@@ -102,7 +102,7 @@ def _find(resource_type: str, props: Props, where: str, depth: int) -> Iterator[
 
 
 def expand_lists(stack: Iterable[Resource]) -> list[Resource]:
-    """The resources of a stack with the items of lists in the place of lists."""
+    """The resources of a stack, with lists replaced by their items."""
     return [each for resource in stack for each in (_expand(resource) if _is_list(resource) else (resource,))]
 
 
@@ -136,7 +136,7 @@ def _find_items(item_type: str, props: Props, list_path: str, depth: int) -> Ite
 
 
 def _find_type(item: Props, default: str) -> str:
-    """The type of an item: lists of the API say it once for all of their items, `kind: List` in each."""
+    """The type of an item. Typed lists of the API state it once for all items, a `kind: List` in each item."""
     version, kind = look_up(item, "apiVersion"), look_up(item, "kind")
     if not isinstance(version, str) or not isinstance(kind, str):
         return default
@@ -149,27 +149,27 @@ def _describe(type_: str) -> Props:
 
 
 def _with_carried(carried: Carried, depth: int) -> Iterator[Carried]:
-    """An object and what it carries as a custom resource."""
+    """An object and, if it is a custom resource, the objects that it carries."""
     yield carried
     if not is_custom(carried.type):
         return
     for pod in find_pods(carried.type, carried.props):
-        # Of a part of an object, what is not known may as well be elsewhere.
+        # If the object is partial, unknown values may as well be elsewhere.
         props = as_partial(keep_known(pod.props)) if isinstance(carried.props, Partial) else pod.props
         yield Carried(POD, props, _join(carried.where, pod.path))
-    if makes_objects(carried.type):
+    if creates_objects(carried.type):
         for each in find_workflow_objects(carried.props):
             if each.content is not UNKNOWN or not isinstance(carried.props, Partial):
                 yield from _find_object(each, _join(carried.where, each.path), depth)
 
 
-def _find_object(made: WorkflowObject, where: str, depth: int) -> Iterator[Carried]:
-    """An object that a workflow makes, judged as if it were declared. One of no known kind may be a pod."""
-    own_type = "" if made.content is UNKNOWN else _find_type(made.content, "")
+def _find_object(created: WorkflowObject, where: str, depth: int) -> Iterator[Carried]:
+    """An object that a workflow creates, evaluated as if it were declared. One of unknown kind may be a pod."""
+    own_type = "" if created.content is UNKNOWN else _find_type(created.content, "")
     if not own_type or depth == _MOST_NESTED:
         yield Carried(POD, {"spec": UNKNOWN}, where)
     else:
-        yield from _find(f"{own_type}Patch" if made.is_patch else own_type, made.content, where, depth + 1)
+        yield from _find(f"{own_type}Patch" if created.is_patch else own_type, created.content, where, depth + 1)
 
 
 def _join(where: str, path: str | Path) -> str:

@@ -1,6 +1,6 @@
-"""What a control is: a function over plain properties, with an ID, a severity and a remedy.
+"""A control: a function over plain properties, with an ID, a severity and a remedy.
 
-Controls know nothing of Pulumi's protocol. `policies.engine.pack` serves them to the engine;
+Controls do not depend on Pulumi's protocol. `policies.engine.pack` serves them to the engine;
 `policies.evaluate_manifest` applies the same functions to manifests that the engine never sees, such as those of
 rendered charts.
 """
@@ -20,8 +20,8 @@ Severity: TypeAlias = Literal["critical", "high", "medium", "low"]
 class Setting:
     """A control's setting: its JSON schema in the pack's configuration, and the default.
 
-    `extended_by` is a setting of the stack, `section.name`, whose list is added to the default: other than the pack's
-    configuration, the program reads it as well, so that it reaches admission too.
+    `extended_by` is a setting of the stack, `section.name`, whose list is added to the default. Unlike the pack's
+    configuration, the program also reads it, so that admission applies it too.
     """
 
     schema: Mapping[str, Any]
@@ -36,7 +36,7 @@ Settings: TypeAlias = Mapping[str, Setting]
 class Control:
     """One rule of the pack.
 
-    `function` evaluates one resource's properties or, where `over_stack`, all resources of a stack together. `service`
+    `function` evaluates one resource's properties or, if `over_stack`, all resources of a stack together. `service`
     is the module that defines it: `aws.eks`. `references` are public rules that require the same.
     """
 
@@ -54,7 +54,7 @@ class Control:
     def evaluate(self, props: Props, configured: Mapping[str, Any] | None = None) -> list[Finding]:
         """The findings of a control over single resources on one of them.
 
-        A control that fails itself has not found a resource compliant: that is a violation too.
+        If the control itself fails, that is a violation too, because it did not find the resource compliant.
         """
         try:
             return list(self._call(props, configured))
@@ -64,7 +64,7 @@ class Control:
     def evaluate_resource(
         self, resource_type: str, props: Props, configured: Mapping[str, Any] | None = None
     ) -> list[Finding]:
-        """The findings on a resource and on all that it carries of the control's types; see `evaluate`."""
+        """The findings on a resource and on the objects of the control's types that it carries; see `evaluate`."""
         try:
             carried = [each for each in find_carried(resource_type, props) if each.type in self.types]
             return [finding for each in carried for finding in each.locate(self.evaluate(each.props, configured))]
@@ -78,20 +78,20 @@ class Control:
         try:
             return list(self._call(expand_lists(stack), configured))
         except Exception as error:
-            judged = [resource for resource in stack if self.applies_to(resource.type)]
-            return [(resource, _describe_failure(error)) for resource in judged]
+            subjects = [resource for resource in stack if self.applies_to(resource.type)]
+            return [(resource, _describe_failure(error)) for resource in subjects]
 
     @property
     def mandatory(self) -> bool:
-        """Whether a violation stops a deployment; otherwise it is advice."""
+        """Whether a violation stops a deployment; otherwise it is only reported."""
         return self.severity != "low"
 
     def applies_to(self, resource_type: str) -> bool:
-        """Whether a resource of the type is judged, or may carry what is."""
+        """Whether resources of the type are evaluated, or may carry objects that are."""
         return may_carry(resource_type, self.types)
 
     def violation_message(self, problem: str) -> str:
-        """The message that people read. `problem` names properties and never values: any value may be a secret."""
+        """The message to people. `problem` names properties and never values, because any value may be a secret."""
         return f"[{self.severity}] {self.id}: {problem}. Remedy: {self.remedy}"
 
     def _call(self, subject: Props | Stack, configured: Mapping[str, Any] | None) -> Iterator[Any]:
@@ -102,5 +102,5 @@ class Control:
 
 
 def _describe_failure(error: Exception) -> str:
-    """A finding that says that a control failed, without the error's text, in which there may be a secret value."""
-    return f"could not be judged, because of a fault of this control ({type(error).__name__}): please report it"
+    """A finding that the control failed, without the error's text, which may contain a secret value."""
+    return f"could not be evaluated because of a bug in this control ({type(error).__name__}): please report it"

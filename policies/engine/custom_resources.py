@@ -1,7 +1,7 @@
 """The pods in custom resources, which their operators create.
 
-A pod's specification is known by its list of containers, wherever it stands, so that no operator has to be known. What
-is known of some is whether they run a pod as it is written, or add to it what it leaves out.
+A pod's specification is recognized by its list of containers at any place, so that operators do not have to be known.
+The operators that are known here either run a pod as it is written, or add properties that it omits.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MONITORING: Final = tuple(
     f"monitoring.coreos.com:{kind}" for kind in ("Prometheus", "PrometheusAgent", "Alertmanager", "ThanosRuler")
 )
 _SERVING_RUNTIME: Final = "serving.kserve.io:*ServingRuntime"
-# Fields of a pod that a runtime does not have: KServe takes those of the InferenceService.
+# Fields of a pod that KServe takes from the InferenceService, not from the runtime.
 # Sources: ServingRuntimePodSpec in
 # https://github.com/kserve/kserve/blob/v0.20.0/pkg/apis/serving/v1alpha1/servingruntime_types.go, and MergePodSpec in
 # https://github.com/kserve/kserve/blob/v0.20.0/pkg/controller/v1beta1/inferenceservice/utils/utils.go
 _IDENTITY: Final = frozenset({"automountServiceAccountToken", "serviceAccount", "serviceAccountName"})
-# Kinds, by group, whose pods are what the resource says.
+# Kinds, by group, whose pods are exactly as the resource specifies them.
 _COMPLETE: Final = (
     *_WORKFLOWS,
     *(f"argoproj.io:{kind}" for kind in ("Rollout", "Experiment", "AnalysisRun", "*AnalysisTemplate")),
@@ -45,7 +45,7 @@ _COMPLETE: Final = (
     *(f"serving.knative.dev:{kind}" for kind in ("Service", "Configuration", "Revision")),
     _SERVING_RUNTIME,
 )
-# Kinds whose pods have what the resource says, and the rest from another: a runtime, a template, or a default.
+# Kinds whose pods are merged from the resource and another source: a runtime, a template, or a default.
 _INFERENCE_SERVICE: Final = "serving.kserve.io:InferenceService"
 _MERGED: Final = (
     _INFERENCE_SERVICE,
@@ -53,7 +53,7 @@ _MERGED: Final = (
     *(f"trainer.kubeflow.org:{kind}" for kind in ("TrainJob", "TrainingRuntime", "ClusterTrainingRuntime")),
     *_MONITORING,
 )
-# Groups of the API server's own kinds, and what the SDK has in modules of its own.
+# Groups of the API server's own kinds, and modules of the SDK that are not groups.
 _BUILT_IN: Final = frozenset(
     f"{group}.k8s.io"
     for group in (
@@ -64,7 +64,7 @@ _BUILT_IN: Final = frozenset(
     )
 ) | {"helm.sh", "yaml", "kustomize"}
 
-# Fields of an InferenceService's components that are a container each. KServe's webhook rewrites a framework's into
+# Fields of an InferenceService's components that hold one container each. KServe's webhook rewrites frameworks to
 # `model`. Source: https://github.com/kserve/kserve/blob/v0.20.0/pkg/apis/serving/v1beta1/predictor.go and explainer.go
 CONTAINER_FIELDS: Final = (
     "model",
@@ -89,13 +89,13 @@ def runs_pods(resource_type: str) -> bool:
 
 
 @cache
-def makes_objects(resource_type: str) -> bool:
-    """Whether a type may make objects of any kind."""
+def creates_objects(resource_type: str) -> bool:
+    """Whether a type may create objects of any kind."""
     return is_custom(resource_type) and _is_one_of(resource_type, _WORKFLOWS)
 
 
 def find_pods(resource_type: str, props: Props) -> Iterator[CarriedPod]:
-    """The pods in a custom resource. Other operators than those that are known may merge a pod with another."""
+    """The pods in a custom resource. Operators that are not known here may merge a pod with another."""
     is_complete = _is_one_of(resource_type, _COMPLETE)
     spec = look_up(props, "spec")
     if _is_one_of(resource_type, (_SERVING_RUNTIME,)):
@@ -111,7 +111,7 @@ def find_pods(resource_type: str, props: Props) -> Iterator[CarriedPod]:
 
 
 def _search(value: Any, path: Path, parent: Any, *, is_complete: bool) -> Iterator[CarriedPod]:
-    """The pods below a value, which stands in `parent`."""
+    """The pods below a value, which is in `parent`."""
     if value is UNKNOWN:
         if is_complete and str(path[-1]).lower().endswith(("spec", "specs", "template", "templates")):
             yield CarriedPod(path, {"spec": UNKNOWN})
@@ -138,9 +138,9 @@ def _has_containers(value: Props, *, is_complete: bool) -> bool:
 
 
 def _find_runtime_pods(spec: Any) -> Iterator[CarriedPod]:
-    """The pods of a ServingRuntime: that of models, and those of its workers where one node is too small."""
+    """The pods of a ServingRuntime: the pod of models, and pods of workers if a model needs several nodes."""
     if look_up(spec, "disabled") is True:
-        return  # KServe chooses it for no model
+        return  # KServe selects it for no model
     metadata = {"annotations": look_up(spec, "annotations", {})}
     if spec is UNKNOWN or (isinstance(spec, Mapping) and _has_containers(spec, is_complete=True)):
         yield CarriedPod((), {"metadata": metadata, "spec": _leave_identity(spec)})
@@ -149,14 +149,14 @@ def _find_runtime_pods(spec: Any) -> Iterator[CarriedPod]:
 
 
 def _leave_identity(spec: Any) -> Any:
-    """A runtime's pod, of which the InferenceService says as whom it runs."""
+    """The spec of a runtime's pod without its identity, which the InferenceService sets."""
     return Partial(spec, _IDENTITY) if isinstance(spec, Mapping) else spec
 
 
 def _find_model_pods(value: Any, path: Path, annotations: Any) -> Iterator[CarriedPod]:
-    """The pods of an InferenceService, without what the controls of InferenceServices judge: images and resources.
+    """The pods of an InferenceService, without the fields that have controls of their own: images and resources.
 
-    Pods have its `annotations`, and those of their component.
+    Pods have the `annotations` of the InferenceService and those of their component.
     """
     if isinstance(value, Mapping):
         own = [each for each in (annotations, look_up(value, "annotations")) if isinstance(each, Mapping)]
@@ -177,9 +177,9 @@ def _find_model_pods(value: Any, path: Path, annotations: Any) -> Iterator[Carri
 
 
 def _strip(containers: list[Any]) -> list[Any]:
-    judged = ("image", "resources")
+    omitted = ("image", "resources")
     return [
-        {key: value for key, value in each.items() if key not in judged} if isinstance(each, Mapping) else each
+        {key: value for key, value in each.items() if key not in omitted} if isinstance(each, Mapping) else each
         for each in containers
     ]
 
@@ -190,5 +190,5 @@ def _find_group(resource_type: str) -> str:
 
 def _is_one_of(resource_type: str, patterns: tuple[str, ...]) -> bool:
     name = f"{_find_group(resource_type)}:{resource_type.rpartition(':')[2]}"
-    # To compile a pattern takes a hundred times as long as to compare, and most are names.
+    # Compiling a pattern takes a hundred times as long as a comparison, and most patterns are plain names.
     return any(fnmatchcase(name, each) if "*" in each else name == each for each in patterns)

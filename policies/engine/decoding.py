@@ -1,7 +1,7 @@
-"""What the engine sends of resources as controls read it: plain dicts and lists, with UNKNOWN for what is not known.
+"""Decodes the resources that the engine sends into plain dicts and lists, with UNKNOWN for values that are not known.
 
-The pack's servicer decodes a resource once for all policies. The SDK does so for each, into proxies that raise where a
-value is not known; the tests and other servers hand those to the same controls.
+The pack's servicer decodes a resource once for all policies. The SDK decodes it for each policy, into proxies that
+raise an error when an unknown value is read; tests and other servers pass those to the same controls.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pulumi_policy.proxy import UnknownValueError, _is_unknown
 from kernel.values import UNKNOWN
 from policies.engine.stack import Resource, Stack
 
-_UNKNOWN_LENGTH: Final = 36  # of the UUIDs that stand for what is not known; most texts have another
+_UNKNOWN_LENGTH: Final = 36  # of the UUIDs that represent unknown values; most strings have another length
 
 
 class DecodedStack(StackValidationArgs):
@@ -29,15 +29,15 @@ class DecodedStack(StackValidationArgs):
 
 
 def read_properties(message: Any) -> dict[str, Any]:
-    """The properties in a protobuf Struct, secrets in plain."""
+    """The properties in a protobuf Struct, with secrets in plain text."""
     fields = message.fields
     return {key: _read(fields[key]) for key in fields}
 
 
 def read_resources(messages: Iterable[Any]) -> list[Resource]:
-    """All resources of a stack, each with the URNs of those that its properties came from."""
-    sent = list(messages)
-    known = {each.urn for each in sent}
+    """All resources of a stack, each with the URNs of the resources that its properties depend on."""
+    resources = list(messages)
+    known = {each.urn for each in resources}
     return [
         Resource(
             each.type,
@@ -49,12 +49,12 @@ def read_resources(messages: Iterable[Any]) -> list[Resource]:
                 for name, dependency in each.propertyDependencies.items()
             },
         )
-        for each in sent
+        for each in resources
     ]
 
 
 def read_stack(args: StackValidationArgs) -> Stack:
-    """The resources that a policy over a stack gets, from whichever server."""
+    """The resources in the arguments of a policy over a stack, from this pack's servicer or another server."""
     if isinstance(args, DecodedStack):
         return args.stack
     return [
@@ -70,9 +70,9 @@ def read_stack(args: StackValidationArgs) -> Stack:
 
 
 def to_plain(value: Any) -> Any:
-    """The SDK's proxies as dicts and lists, with UNKNOWN for every value that would raise when read.
+    """The SDK's proxies as dicts and lists, with UNKNOWN for every value that would raise an error when read.
 
-    A dict is none of them, and plain already.
+    A dict is not a proxy, and is plain already.
     """
     if isinstance(value, dict):
         return value
@@ -91,7 +91,7 @@ def _read_proxy(container: Any, key: Any) -> Any:
 
 
 def _read(value: Any) -> Any:
-    """A protobuf Value. Fields are read as they come: json_format's way takes three times as long (measured)."""
+    """A protobuf Value. Fields are read directly, because json_format takes three times as long (measured)."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         text = value.string_value

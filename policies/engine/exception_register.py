@@ -1,4 +1,4 @@
-"""The exceptions of one run: which are in force, which a resource has needed, and what to say of the others."""
+"""The exceptions of one run: which are in force, which a resource needed, and messages about the others."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -29,32 +29,32 @@ _NOTICE: Final = timedelta(days=30)
 
 
 class ExceptionRegister:
-    """Exceptions, and what has been asked of them."""
+    """Exceptions, and a record of those that a resource needed."""
 
     def __init__(self, exceptions: Iterable[ReviewedException] = ()) -> None:
         self._exceptions = list(exceptions)
         self._needed: set[ReviewedException] = set()
 
     def replace(self, exceptions: Iterable[ReviewedException]) -> None:
-        """Other exceptions instead, none of them needed yet."""
+        """Replace the exceptions with others, none of which is needed yet."""
         self._exceptions, self._needed = list(exceptions), set()
 
     def excuses(self, control: str, subject: Subject) -> bool:
-        """Whether an exception in force covers a resource that does not meet a control. That one is needed then."""
+        """Whether an exception in force covers a resource that violates a control. Records that it is needed."""
         concerned = self._concerned(control, subject)
         self._needed.update(concerned)
         return any(exception.expires >= find_today() for exception in concerned)
 
     def explain_expired(self, control: str, subject: Subject) -> str:
-        """What to add to the message about a violation that an exception covered once; empty where none did."""
+        """The text to add to a violation's message if its exception has expired; empty if it had none."""
         for exception in self._concerned(control, subject):
             return f", and its exception expired on {exception.expires} (owner: {exception.owner or 'not named'})"
         return ""
 
     def describe(self, resources: Iterable[Subject]) -> Iterator[str]:
-        """What the owners of exceptions should know after a run over all resources of a stack.
+        """Messages to the owners of exceptions after a run over all resources of a stack.
 
-        Exceptions for what charts render are left out: the engine does not see it.
+        Exceptions for objects that charts render are omitted, because the engine does not see them.
         """
         resources = list(resources)
         stacks = {resource.stack for resource in resources}
@@ -64,19 +64,19 @@ class ExceptionRegister:
             owner = f"owner: {exception.owner or 'not named'}"
             if exception in self._needed:
                 if find_today() <= exception.expires <= find_today() + _NOTICE:
-                    remedy = "mend the resource until then, or renew it"
+                    remedy = "fix the resource before then, or renew the exception"
                     yield f"{exception} expires on {exception.expires}: {remedy} ({owner})"
             elif any(exception.selects(resource) and _is_judged(exception, resource) for resource in resources):
-                yield f"{exception} is not used, since the resource meets the control: remove it ({owner})"
+                yield f"{exception} is not used because the resource meets the control: remove it ({owner})"
             elif exception.stack in stacks:
-                yield f"{exception} is not used, since {exception.stack} has no such resource: remove it ({owner})"
+                yield f"{exception} is not used because {exception.stack} has no such resource: remove it ({owner})"
 
     def _concerned(self, control: str, subject: Subject) -> list[ReviewedException]:
         return [exception for exception in self._exceptions if exception.concerns(control, subject)]
 
 
 def _is_judged(exception: ReviewedException, resource: Subject) -> bool:
-    """Whether the exception's control looks at the resource at all: a resource of another cloud may have the name."""
+    """Whether the exception's control evaluates the resource: a resource of another cloud may have the same name."""
     control = REGISTRY.get(exception.control)
     return control is not None and control.applies_to(resource.type)
 
@@ -87,13 +87,13 @@ def find_stack(urn: str) -> str:
 
 
 def as_policy(register: ExceptionRegister) -> StackValidationPolicy:
-    """The entry that reports on exceptions, and whose settings say where they are. It has to be the pack's last."""
+    """The policy that reports on exceptions, and whose settings name their file. It has to be the pack's last."""
 
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         subjects = [Subject(each.name, each.type, find_stack(each.urn)) for each in read_stack(args)]
         messages = list(register.describe(subjects))
         if not messages:
-            args.not_applicable("every exception is in use for a while")
+            args.not_applicable("every exception is in use and expires later")
         for message in messages:
             report(message, None)
 

@@ -1,6 +1,6 @@
 """Reviewed exceptions from controls, each with an owner, a reason and an expiry date.
 
-They name resources as the program does, and objects that charts render as `<chart>/<Kind>/<name>`.
+They name resources by their name in the program, and objects that charts render as `<chart>/<Kind>/<name>`.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,7 +15,7 @@ from policies.engine.type_names import canonical_type
 
 FILE: Final = Path(__file__).resolve().parents[1] / "exceptions.yaml"
 LONGEST_TERM: Final = 366
-"""Days from today to the last day that an exception may name, unless the pack's configuration says otherwise."""
+"""Days from today to the latest day on which an exception may expire. The pack's configuration can change it."""
 
 _FIELDS: Final = {
     "control": TEXT,
@@ -32,7 +32,7 @@ _REQUIRED: Final = [field for field in _FIELDS if field not in _OPTIONAL]
 
 @dataclass(frozen=True)
 class Subject:
-    """What an exception is looked for; `type` and `stack` are empty where they are not known."""
+    """The resource for which an exception is looked up; `type` and `stack` are empty if they are not known."""
 
     name: str
     type: str = ""
@@ -41,9 +41,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class ReviewedException:
-    """Takes resources out of a control up to and including the day `expires`.
+    """Exempts resources from a control up to and including the day `expires`.
 
-    `resource`, `type` and `stack` are shell patterns. One that is not a star matches nothing that is not known.
+    `resource`, `type` and `stack` are shell patterns. Only a star matches a type or stack that is not known.
     """
 
     control: str
@@ -63,7 +63,7 @@ class ReviewedException:
         return self.control == control and self.selects(subject)
 
     def selects(self, subject: Subject) -> bool:
-        """Whether the exception is for this resource, whatever the control."""
+        """Whether the exception is for this resource, from any control."""
         is_type = fnmatchcase(canonical_type(subject.type), self.type) or fnmatchcase(subject.type, self.type)
         return is_type and fnmatchcase(subject.stack, self.stack) and self.matches(subject.name)
 
@@ -79,7 +79,7 @@ class ReviewedException:
 def load(
     known_controls: Collection[str], path: Path = FILE, longest_term: int = LONGEST_TERM
 ) -> list[ReviewedException]:
-    """The exceptions in a file. Raises ValueError with every malformed entry and what is wrong with it.
+    """The exceptions in a file. Raises ValueError with the problems of every malformed entry.
 
     `longest_term` is in days from today.
     """
@@ -97,5 +97,5 @@ def _problems(entry: Any, known_controls: Collection[str], last: date) -> list[s
         problems.append(f"{name} does not name a control (docs/controls.md lists them)")
     expires = entry.get("expires")
     if type(expires) is date and expires > last:
-        problems.append(f"{name} expires on {expires}, later than the longest term allows: at most on {last}")
+        problems.append(f"{name} expires on {expires}, which is too late: it may expire on {last} at the latest")
     return problems

@@ -1,7 +1,7 @@
-"""Requirements on properties, and the findings where a property does not meet them.
+"""Requirements on properties, and the findings when a property does not meet them.
 
-A property has a value, is absent, or is not known yet (during a preview). Absence and ignorance are the markers of
-`kernel.values`, so reading never raises.
+A property has a value, is absent, or is not known yet (during a preview). Absent and unknown values are the markers of
+`kernel.values`, so reading never raises an error.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,9 +15,9 @@ from policies.engine.findings import Finding, Findings, Undecided
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a value must be: `text` continues a sentence that starts with the property, as in "must be true".
+    """A requirement on a value: `text` continues a sentence that starts with the property, as in "must be true".
 
-    It never names a value that would be refused: messages repeat no actual values, which may be secret.
+    It never names a value that would be rejected, because messages do not repeat actual values, which may be secret.
     """
 
     text: str
@@ -29,31 +29,31 @@ IS_FALSE: Final = Requirement("must be false", lambda value: value is False)
 
 
 def one_of(*allowed: str) -> Requirement:
-    """The value is one of these strings in any case: Azure's API compares its enumerations so."""
+    """The value is one of these strings, ignoring case as Azure's API does for its enumerations."""
     lowered = {word.lower() for word in allowed}
     return Requirement(
         f"must be {' or '.join(allowed)}", lambda value: isinstance(value, str) and value.lower() in lowered
     )
 
 
-def none_of(text: str, *refused: str) -> Requirement:
-    """The value is none of these strings, in any case. `text` does not repeat them, as one may be the actual value."""
-    lowered = {word.lower() for word in refused}
+def none_of(text: str, *rejected: str) -> Requirement:
+    """The value is not one of these strings, ignoring case. `text` must not repeat them, which would show the value."""
+    lowered = {word.lower() for word in rejected}
     return Requirement(text, lambda value: isinstance(value, str) and value != "" and value.lower() not in lowered)
 
 
 def at_least(minimum: float) -> Requirement:
-    """The value is a number from `minimum` on. The engine sends every number as a float."""
+    """The value is a number, and at least `minimum`. The engine sends every number as a float."""
     return Requirement(f"must be at least {minimum:g}", lambda value: _is_number(value) and value >= minimum)
 
 
 def at_most(maximum: float) -> Requirement:
-    """The value is a number up to `maximum`."""
+    """The value is a number, and at most `maximum`."""
     return Requirement(f"must be at most {maximum:g}", lambda value: _is_number(value) and value <= maximum)
 
 
 def expect(props: object, path: str, requirement: Requirement, risk: str, *, absent_passes: bool = False) -> Findings:
-    """Require something of every value at `path`; `risk` is what happens otherwise.
+    """Require something of every value at `path`; `risk` says what happens otherwise.
 
     An absent value fails unless the service's own default is the safe one (`absent_passes`).
     """
@@ -68,14 +68,14 @@ def expect(props: object, path: str, requirement: Requirement, risk: str, *, abs
 
 
 def expect_set(props: object, path: str, risk: str, shape: type = str) -> Findings:
-    """Require that something of a shape is set. An unknown value will be set to something, so it counts."""
+    """Require a value of type `shape` that is not empty. An unknown value passes, since it will be set to something."""
     for where, value in each_value(props, path):
         if value is not UNKNOWN and not (isinstance(value, shape) and value):
             yield f"{where} must be set, otherwise {risk}"
 
 
 def pass_if_any(alternatives: Iterable[Iterable[Finding]]) -> Findings:
-    """Pass if one alternative has no findings; undecided if one still may have none; else the last one's findings."""
+    """Pass if an alternative has no findings; undecided if one may still have none; else the last one's findings."""
     evaluated = [list(alternative) for alternative in alternatives]
     if not all(evaluated):
         return
@@ -84,7 +84,7 @@ def pass_if_any(alternatives: Iterable[Iterable[Finding]]) -> Findings:
 
 
 def fail_if_all(path: str, conditions: Iterable[Truth], problem: str) -> Findings:
-    """Report the problem where all conditions hold. One that is known not to hold passes, whatever is unknown."""
+    """Report the problem if all conditions hold. If one is known not to hold, unknown ones do not matter."""
     held = all_hold(conditions)
     if held is UNKNOWN:
         yield Undecided(path)
@@ -98,7 +98,7 @@ def any_matches(values: Iterable[object], test: Callable[[Any], bool]) -> Truth:
 
 
 def check_each(props: object, path: str, check: Callable[[str, Any], Findings]) -> Findings:
-    """Apply `check` to every value at `path`, given with its own path. Unknown ones are undecided, absent ones pass."""
+    """Call `check` with the path and value of each value at `path`. Unknown ones are undecided, absent ones pass."""
     for where, value in each_value(props, path):
         if value is UNKNOWN:
             yield Undecided(where)

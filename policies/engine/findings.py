@@ -1,4 +1,4 @@
-"""What a control reports of the properties it reads."""
+"""The findings that controls report on properties."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ class Undecided:
 
 
 Props: TypeAlias = Mapping[str, Any]
-"""A resource's properties: plain dicts and lists, in which `kernel.values.UNKNOWN` stands for unknown values."""
+"""A resource's properties: plain dicts and lists, with `kernel.values.UNKNOWN` for unknown values."""
 
 Finding: TypeAlias = str | Undecided
-"""A problem in one sentence without a full stop, or what has to be known first. Compliance reports nothing."""
+"""A problem in one sentence without a full stop, or the property that must be known first."""
 
 Findings: TypeAlias = Iterator[Finding]

@@ -1,8 +1,8 @@
-"""The pods that the Prometheus operator creates: of each the one container whose resources its custom resource sets.
+"""The pods that the Prometheus operator creates, with the one container whose resources the custom resource sets.
 
 Source: makeStatefulSetSpec in
 https://github.com/prometheus-operator/prometheus-operator/blob/v0.93.1/pkg/prometheus/server/statefulset.go, and in
-pkg/alertmanager/statefulset.go: the pod takes these fields as they are, and the operator hardens the container.
+pkg/alertmanager/statefulset.go: these fields are copied to the pod unchanged, and the operator hardens the container.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policies.engine.carried_pod import CarriedPod
 from policies.engine.findings import Props
 from policies.engine.partial import as_partial
 
-# Fields of the custom resource that are those of the pod.
+# Fields of the custom resource that the operator copies to the pod.
 _POD_FIELDS: Final = (
     *("affinity", "automountServiceAccountToken", "hostAliases", "hostNetwork", "hostUsers", "initContainers"),
     *("nodeSelector", "priorityClassName", "securityContext", "serviceAccountName", "tolerations"),
@@ -38,7 +38,7 @@ def find_monitoring_pods(resource_type: str, props: Props) -> Iterator[CarriedPo
         fields = {key: spec[key] for key in _POD_FIELDS if key in spec}
         metadata = look_up(spec, "podMetadata", {})
         pod = as_partial({"metadata": metadata, "spec": {**fields, "containers": containers}})
-        # The operator adds none: what the custom resource does not set, neither the container nor the pod has.
+        # The operator sets no default resources: if the custom resource has none, neither do the container and the pod.
         pod["spec"]["containers"][0]["resources"] = look_up(spec, "resources", {})
         pod["spec"]["resources"] = {}
         yield CarriedPod(("spec",), pod)

@@ -33,7 +33,7 @@ NAME: Final = "groundwork"
 
 
 class UndecidedError(UnknownValueError):
-    """Reports properties that are not known yet. The SDK turns it into an advisory, whatever the control's level."""
+    """Reports properties that are not known yet. The SDK turns it into an advisory for controls of every level."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         super().__init__(UNKNOWN_STRING_VALUE, list(paths))
@@ -41,7 +41,7 @@ class UndecidedError(UnknownValueError):
 
 
 class AnalyzerServicer(_PolicyAnalyzerServicer):
-    """The SDK's server. By itself it accepts a misspelt control in the configuration and ignores it."""
+    """The SDK's server, which also rejects unknown names in the configuration; the SDK itself ignores them."""
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
         configuration = {name: list(entry.properties) for name, entry in request.policyConfig.items()}
@@ -52,7 +52,7 @@ class AnalyzerServicer(_PolicyAnalyzerServicer):
 
 
 def configuration_problems(configuration: Mapping[str, Iterable[str]]) -> list[str]:
-    """What is wrong with a configuration, which maps IDs of controls to the names of the settings given for them."""
+    """Problems with a configuration, which maps IDs of controls to the names of their configured settings."""
     problems = []
     for name, settings in sorted(configuration.items()):
         if name == "all":  # the engine's own name for every control
@@ -70,7 +70,7 @@ def as_policy(
     exceptions: ExceptionRegister | None = None,
     configuration: Mapping[str, str] = MappingProxyType({}),
 ) -> Policy:
-    """A control as the policy that the SDK serves. `configuration` is the stack's; it may arrive later."""
+    """A control as a policy of the SDK. `configuration` is the stack's, and may be filled in later."""
     exceptions = exceptions or ExceptionRegister()
     common: dict[str, Any] = {
         "name": control.id,
@@ -111,12 +111,12 @@ def _stack_validation(
 ) -> Callable[[StackValidationArgs, ReportViolation], None]:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         findings = control.evaluate_stack(read_stack(args), to_plain(args.get_config()))
-        left: list[tuple[Resource | None, Finding]] = []
+        violations: list[tuple[Resource | None, Finding]] = []
         for resource, finding in findings:
             subject = Subject(resource.name, resource.type, find_stack(resource.urn))
             if not exceptions.excuses(control.id, subject):
-                left.append((resource, _add(finding, exceptions.explain_expired(control.id, subject))))
-        _report(control, left, report)
+                violations.append((resource, _add(finding, exceptions.explain_expired(control.id, subject))))
+        _report(control, violations, report)
 
     return validate
 
@@ -126,7 +126,7 @@ def _add(finding: Finding, text: str) -> Finding:
 
 
 def _report(control: Control, findings: Sequence[tuple[Resource | None, Finding]], report: ReportViolation) -> None:
-    """Report every violation before what is undecided: raising for that ends the control."""
+    """Report every violation first, because the error for undecided properties ends the control."""
     undecided = []
     for resource, finding in findings:
         if isinstance(finding, Undecided):
@@ -145,5 +145,5 @@ def _schema(control: Control) -> PolicyConfigSchema | None:
 
 
 def _property(setting: Setting) -> dict[str, Any]:
-    """Without a default where the stack extends it: the engine would send the default, as if it had been configured."""
+    """The schema of a setting. It has no default if the stack extends it: the engine would send that as configured."""
     return {**setting.schema} if setting.extended_by else {**setting.schema, "default": setting.default}

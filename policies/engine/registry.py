@@ -1,4 +1,4 @@
-"""The register of controls, and the decorators that enter them."""
+"""The registry of controls, and the decorators that register them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -34,7 +34,7 @@ def stack_control(
     references: Sequence[str] = (),
     settings: Settings | None = None,
 ) -> Callable[[Callable[..., StackFindings]], Callable[..., StackFindings]]:
-    """Register a function that evaluates a whole stack; `types` are those that it reports findings on."""
+    """Register a function that evaluates a whole stack; `types` are the types on which it reports findings."""
     return _registrar(control_id, title, severity, types, remedy, references, settings, over_stack=True)
 
 
@@ -51,7 +51,7 @@ def _registrar(
 ) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]:
     def register(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         if control_id in REGISTRY:
-            raise ValueError(f"the control ID '{control_id}' is used twice: give one of the controls another ID")
+            raise ValueError(f"the control ID '{control_id}' is used twice: change the ID of one of the controls")
         cloud, service = function.__module__.split(".")[-2:]
         REGISTRY[control_id] = Control(
             id=control_id,

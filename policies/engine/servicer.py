@@ -1,7 +1,7 @@
-"""The server of the policy pack: the SDK's, with one message for all that is undecided, and the pack's own version.
+"""The server of the policy pack: the SDK's, with one message for all undecided checks, and the pack's own version.
 
-It decodes a resource once for all policies, where the SDK does so for each, and that for a whole stack. What is the
-same for all resources of a type is prepared once.
+It decodes a resource, or a whole stack, once for all policies, whereas the SDK decodes it for each policy. Results that
+are the same for all resources of a type are computed once.
 """
 
 from __future__ import annotations
@@ -41,29 +41,28 @@ _NO_OPTIONS: Final[Any] = None
 
 
 class _ForTypes(NamedTuple):
-    """What concerns resources that are judged as some types: the policies that apply, and what the engine hears of
-    the rest."""
+    """The policies that apply to resources evaluated as some types, and the response about the other policies."""
 
     policies: list[Any]
     response: Any
 
 
 class PackServicer(AnalyzerServicer):
-    """Collects what is undecided in a run of the program, and reports it once, with the stack.
+    """Collects the undecided checks of a run, and reports them once, with the stack.
 
-    By itself the SDK reports every undecided check in a message of its own, dozens in a first preview, and the engine
-    counts each as failed. The engine starts a server for each run.
+    The SDK would report every undecided check in a separate message, dozens in a first preview, and the engine counts
+    each as failed. The engine starts a server for each run.
 
-    configuration  the stack's, as a program gets it, from the time that the engine sends it; the SDK leaves it unread.
-                   Of the class, because only the SDK creates a servicer, once in a process.
-    exceptions     those that the pack comes with, or those of the file that its configuration names
+    configuration  the stack's configuration as a program gets it, empty until the engine sends it; the SDK ignores it.
+                   An attribute of the class, because only the SDK creates a servicer, once in a process.
+    exceptions     the exceptions of the pack, or those in the file that its configuration names
     """
 
     configuration: ClassVar[dict[str, str]] = {}
     exceptions: ClassVar[ExceptionRegister] = ExceptionRegister()
 
     def __init__(self, name: str, version: str, *arguments: Any) -> None:
-        # The SDK passes a version of its own, which would contradict the one that the engine reads and shows.
+        # The SDK passes its own version, which would contradict the one that the engine reads and shows.
         del version
         super().__init__(name, _VERSION, *arguments)
         self._undecided: Counter[str] = Counter()
@@ -83,7 +82,7 @@ class PackServicer(AnalyzerServicer):
         return super().ConfigureStack(request, context)
 
     def Remediate(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """No policy of this pack changes resources. The SDK would decode each to find that out."""
+        """No policy of this pack changes resources. The SDK would decode each resource before it finds that out."""
         del request, context
         return self._no_remediation
 
@@ -116,11 +115,11 @@ class PackServicer(AnalyzerServicer):
             response.diagnostics.append(self._summarize())
         unjudged = describe_unjudged(resource.type for resource in request.resources)
         if unjudged:
-            response.diagnostics.append(_advise("unjudged", unjudged, "Resources that no control looks at"))
+            response.diagnostics.append(_advise("unjudged", unjudged, "Resources that no control evaluates"))
         return response
 
     def _validate(self, policy: Any, args: ResourceValidationArgs | StackValidationArgs, response: Any) -> None:
-        """Add to the response what a policy finds. What is undecided neither passes nor fails, but does not apply."""
+        """Add a policy's findings to the response. An undecided check neither passes nor fails, but does not apply."""
         level = self._get_enforcement_level(policy)
         if level is EnforcementLevel.REMEDIATE:  # no policy of this pack does
             level = EnforcementLevel.MANDATORY
@@ -144,7 +143,7 @@ class PackServicer(AnalyzerServicer):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"policy pack {NAME}: {error}")
 
     def _prepare(self) -> None:
-        """Everything that depends on which policies are in force, and on no resource."""
+        """Compute everything that depends only on which policies are enabled, not on a resource."""
         self._single = [
             (policy, frozenset(REGISTRY[policy.name].types), proto.PolicyNotApplicable(policy_name=policy.name))
             for policy in self._list_enabled()
@@ -167,8 +166,8 @@ class PackServicer(AnalyzerServicer):
     def _split(self, types: tuple[str, ...]) -> _ForTypes:
         applicable: list[Any] = []
         response = proto.AnalyzeResponse()
-        for policy, judged, not_applicable in self._single:
-            if judged.isdisjoint(types):
+        for policy, own_types, not_applicable in self._single:
+            if own_types.isdisjoint(types):
                 response.not_applicable.append(not_applicable)
             else:
                 applicable.append(policy)
@@ -185,9 +184,9 @@ class PackServicer(AnalyzerServicer):
 
 
 def _find_types(request: Any) -> tuple[str, ...]:
-    """The types as which a resource is judged.
+    """The types as which a resource is evaluated.
 
-    Only what has containers is an unknown operator's pod, and most of its policies would find none.
+    A custom resource without containers has no pods, so the policies of pods are skipped for it.
     """
     if may_carry_any(request.type):
         return find_types(request.type, read_properties(request.properties))

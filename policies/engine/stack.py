@@ -1,4 +1,4 @@
-"""A stack's resources as stack controls see them, and the checks that relate one resource to another."""
+"""A stack's resources as stack controls see them, and checks that relate one resource to another."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from policies.engine.type_names import canonical_type
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource of a stack. `property_dependencies` maps a property to the URNs of resources its value came from."""
+    """One resource of a stack. `property_dependencies` maps a property to the URNs of resources that it depends on."""
 
     type: str
     name: str
@@ -24,8 +24,8 @@ class Resource:
     def refers_to(self, other: "Resource", path: str) -> bool | Undecided:
         """Whether the property at `path` names the other resource.
 
-        The engine's record of dependencies answers even while the value is unknown. Literal names have no such record
-        and are compared with the other resource's names.
+        The engine's record of dependencies is complete even while the value is unknown. Literal names have no such
+        record, and are compared with the other resource's names.
         """
         recorded = self.property_dependencies.get(str(parse_path(path)[0]))
         if recorded:
@@ -40,7 +40,7 @@ StackFindings: TypeAlias = Iterator[tuple[Resource, Finding]]
 
 
 def of_type(stack: Stack, *types: str) -> list[Resource]:
-    """The resources of these types, in any of the types' spellings."""
+    """The resources of these types, in any spelling of the types."""
     return [resource for resource in stack if canonical_type(resource.type) in types]
 
 
@@ -54,10 +54,10 @@ def expect_companion(
     others: Iterable[Resource] = (),
     check_alone: Callable[[Resource], Findings] | None = None,
 ) -> StackFindings:
-    """Require of every owner a companion that names it at `path` and passes `check`; else report `missing`.
+    """Require that every owner has a companion that names it at `path` and passes `check`; else report `missing`.
 
-    A companion of none of them, and of none of the `others` of which nothing is required, belongs to what is deployed
-    elsewhere: it has to pass `check_alone` by itself, which is `check` unless it is given.
+    The `others` need no companion. A companion that belongs to none of the owners and others belongs to a resource that
+    is deployed elsewhere: it has to pass `check_alone`, which defaults to `check`.
     """
     owners, candidates = list(owners), list(companions)
     for owner in owners:

@@ -1,6 +1,6 @@
-"""Settings of a stack that extend the defaults of controls, so that one setting reaches the pack and the program.
+"""Settings of a stack that extend the defaults of controls, so that one setting applies to the pack and the program.
 
-The engine sends a policy pack the stack's configuration, as a program gets it, when it starts the pack. Source:
+When the engine starts a policy pack, it sends the stack's configuration as a program gets it. Source:
 https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/go/common/resource/plugin/analyzer_plugin.go (ConfigureStack)
 """
 
@@ -31,7 +31,7 @@ def _extend(setting: Setting, configuration: Mapping[str, str]) -> Setting:
 
 
 def _read_list(configuration: Mapping[str, str], section: str, name: str) -> list[str]:
-    """The texts of a list in the configuration. The program, not the pack, says what is wrong with other values."""
+    """The strings of a list in the configuration. The program, not the pack, reports invalid values."""
     try:
         content = json.loads(configuration.get(f"{_NAMESPACE}:{section}", "{}"))
     except ValueError:

@@ -1,13 +1,13 @@
-"""One spelling for each type of resource: SDKs of other years, and manifests, have others for the same resource.
+"""One spelling for each type of resource: manifests and other versions of the SDKs spell the same type differently.
 
-`tests/unit/policies/engine/test_type_names.py` holds these names to the aliases in the installed SDKs.
+`tests/unit/policies/engine/test_type_names.py` compares these names with the aliases in the installed SDKs.
 """
 
 import re
 from functools import cache
 from typing import Final
 
-# Azure's types under names that no longer have a module. Versions are taken off before.
+# Former names of Azure's types whose module no longer exists. Versions are removed first.
 _AZURE: Final = {
     "azure-native:dbforpostgresql:Cluster": "azure-native:dbforpostgresql:ServerGroupCluster",
     "azure-native:dbforpostgresql:ServerGroup": "azure-native:dbforpostgresql:ServerGroupCluster",
@@ -25,7 +25,7 @@ _AZURE: Final = {
 }
 _AZURE_MODULES: Final = {"documentdb": "cosmosdb"}
 
-# Groups of Kubernetes whose kinds are what they were in the versions before v1, with other defaults.
+# Kubernetes groups whose kinds are the same in versions before v1, except for defaults.
 _STABLE_GROUPS: Final = (
     "apps",
     "batch",
@@ -50,7 +50,7 @@ def canonical_type(resource_type: str) -> str:
         return _find_azure_type(resource_type)
     if resource_type.startswith("kubernetes:"):
         return _find_kubernetes_type(resource_type)
-    # Old tokens begin a resource's module with a capital, as the resource.
+    # In old tokens a resource's module begins with a capital letter, like the resource itself.
     lowered = re.sub(r"^aws:s3/([A-Z])(\w+):", lambda found: f"aws:s3/{found[1].lower()}{found[2]}:", resource_type)
     return re.sub(r"^aws:s3/(\w+)V2:(\w+)V2$", r"aws:s3/\1:\2", lowered)
 
@@ -70,6 +70,6 @@ def _find_kubernetes_type(resource_type: str) -> str:
         return resource_type
     group, kind = match.groups()
     if group == "extensions":
-        # The suffix of a patch or a list stays.
+        # The suffix of a patch or a list is not changed.
         group = _EXTENSIONS.get(re.sub(r"(Patch|List)$", "", kind), group)
     return f"kubernetes:{group}/v1:{kind}" if group in _STABLE_GROUPS else resource_type

@@ -1,4 +1,4 @@
-"""Which of a stack's resources no control looks at: a run that passes says nothing about those."""
+"""The resources of a stack that no control evaluates: a run that passes says nothing about those."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ from policies.engine.type_names import canonical_type
 FILE: Final = Path(__file__).resolve().parents[1] / "unjudged.yaml"
 _LONGEST: Final = 12  # types in one message
 
-# The engine's own types, and those that only make a number or a pause.
+# The engine's own types, and types that create nothing in a cloud.
 _NO_RESOURCES: Final = ("pulumi:", "random:", "time:", "command:")
-# Types of the provider that Azure's native one replaces, of which no control knows the properties.
+# Types of the classic Azure provider, whose properties no control knows.
 _CLASSIC: Final = "azure:"
 
 
@@ -29,7 +29,7 @@ def listed() -> tuple[tuple[str, str], ...]:
 
 
 def is_judged(resource_type: str) -> bool:
-    """Whether a control looks at the resources of a type."""
+    """Whether a control evaluates resources of a type."""
     types = set(certain_types(resource_type))
     return any(types.intersection(control.types) for control in REGISTRY.values())
 
@@ -40,7 +40,7 @@ def is_listed(resource_type: str) -> bool:
 
 
 def describe_unjudged(types: Iterable[str]) -> str:
-    """A message about the resources of these types that no control looks at and no list has; none for nothing."""
+    """A message about resources that no control evaluates and unjudged.yaml does not list; empty if there are none."""
     all_types = Counter(types).items()
     counts = Counter({type_: count for type_, count in all_types if _is_left_over(type_)})
     if not counts:
@@ -49,7 +49,7 @@ def describe_unjudged(types: Iterable[str]) -> str:
     more = [f"{len(counts) - _LONGEST} more types"] if len(counts) > _LONGEST else []
     classic = any(type_.startswith(_CLASSIC) for type_ in counts)
     hint = " Controls know azure-native, not the classic provider azure." if classic else ""
-    return f"no control looks at {counts.total()} resources, so that nothing is said of them: " + (
+    return f"no control evaluates {counts.total()} resources, so they may have problems that are not reported: " + (
         f"{', '.join(named + more)}.{hint}"
     )
 
@@ -59,7 +59,7 @@ def _is_left_over(resource_type: str) -> bool:
 
 
 def _is_resource(resource_type: str) -> bool:
-    """Whether a type is a provider's, in a package of its own; components have no provider."""
+    """Whether a type belongs to a provider; components do not."""
     if resource_type.startswith(_NO_RESOURCES):
         return False
     return resource_type.startswith(("aws:", "azure-native", _CLASSIC, "kubernetes:"))

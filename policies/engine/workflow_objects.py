@@ -1,6 +1,6 @@
-"""The objects that templates of Argo's workflows make: those of kind `resource`, which give kubectl a manifest.
+"""The objects that templates of Argo workflows create with `resource`, which passes a manifest to kubectl.
 
-Sources: https://argo-workflows.readthedocs.io/en/latest/fields/#resourcetemplate, and for what becomes of it
+Sources: https://argo-workflows.readthedocs.io/en/latest/fields/#resourcetemplate, and for the arguments of kubectl
 https://github.com/argoproj/argo-workflows/blob/v3.7.3/workflow/executor/resource.go (getKubectlArguments)
 """
 
@@ -16,13 +16,13 @@ from policies.engine.findings import Props
 from policies.engine.workflow_templates import WorkflowTemplate, find_templates
 from policies.engine.workflow_texts import read_documents
 
-# Of the actions create, apply, replace, patch, get and delete, those that leave no object behind.
+# The actions that leave no object behind. The others are create, apply, replace and patch.
 _HARMLESS: Final = ("get", "delete")
 
 
 @dataclass(frozen=True)
 class WorkflowObject:
-    """An object that a workflow makes, or a patch of one; `content` is UNKNOWN where it is not known which."""
+    """An object that a workflow creates, or a patch of one; `content` is UNKNOWN if the object is not known."""
 
     path: Path
     content: Any
@@ -30,10 +30,10 @@ class WorkflowObject:
 
 
 def find_workflow_objects(props: Props) -> Iterator[WorkflowObject]:
-    """The objects that a workflow, or a template of workflows, makes."""
+    """The objects that a workflow, or a template of workflows, creates."""
     for template in find_templates(props):
         resource = look_up(template.content, "resource")
-        # Of a template that is not known, its pod says so.
+        # A template that is not known is already reported for its pod.
         if template.content is not UNKNOWN and resource is not ABSENT:
             yield from _find_objects(template, resource)
 
@@ -44,7 +44,7 @@ def _find_objects(template: WorkflowTemplate, resource: Any) -> Iterator[Workflo
         return
     key = "manifestFrom" if look_up(resource, "manifest") is ABSENT else "manifest"
     path = (*template.path, "resource", key)
-    # Without a manifest, the flags of kubectl say what is made.
+    # Without a manifest, the flags of kubectl determine the object.
     documents = read_documents(_find_text(resource)) or (UNKNOWN,)
     for index, document in enumerate(documents):
         content = document if isinstance(document, Mapping) else UNKNOWN
@@ -52,6 +52,6 @@ def _find_objects(template: WorkflowTemplate, resource: Any) -> Iterator[Workflo
 
 
 def _find_text(resource: Any) -> Any:
-    """The manifest, or the artifact that is one; any but a raw artifact is somewhere else."""
+    """The manifest, or the raw artifact that contains it; UNKNOWN for other artifacts, which are stored elsewhere."""
     manifest = look_up(resource, "manifest")
     return look_up(resource, "manifestFrom.artifact.raw.data", UNKNOWN) if manifest is ABSENT else manifest

@@ -1,4 +1,4 @@
-"""The pods of Argo's workflows: one for each template with a container, a script or a set of containers.
+"""The pods of Argo workflows: one for each template with a container, a script or a set of containers.
 
 Sources: https://argo-workflows.readthedocs.io/en/latest/fields/#workflowspec and #template
 """
@@ -16,7 +16,7 @@ from policies.engine.partial import as_partial
 from policies.engine.workflow_templates import WorkflowTemplate, find_spec, find_templates
 from policies.engine.workflow_texts import read_documents
 
-# What a workflow says of the pods of all templates, and a template of its own.
+# Fields that a workflow sets for the pods of all templates, and a template for its own pod.
 _SHARED: Final = ("automountServiceAccountToken", "hostAliases", "hostNetwork", "securityContext", "serviceAccountName")
 
 
@@ -52,7 +52,7 @@ def _build_pod(spec: Any, template: Any) -> dict[str, Any]:
 
 
 def _name_main(container: Any) -> Any:
-    """Argo names a template's container."""
+    """Add the name that Argo gives to a template's container."""
     return {"name": "main", **container} if isinstance(container, Mapping) else container
 
 
@@ -67,7 +67,7 @@ def _merge_metadata(spec: Any, template: Any) -> dict[str, Any]:
 
 
 def _find_patch(part: Any, path: Path) -> Iterator[CarriedPod]:
-    """The patch of a pod's specification, which is the text of one in YAML or JSON."""
+    """The patch of a pod's specification, which is a string of YAML or JSON."""
     patch = look_up(part, "podSpecPatch")
     for content in () if patch is ABSENT else read_documents(patch):
         if isinstance(content, Mapping):

@@ -1,4 +1,4 @@
-"""The templates of Argo's workflows, by which each of their steps runs.
+"""The templates of Argo workflows, which define their steps.
 
 Sources: https://argo-workflows.readthedocs.io/en/latest/fields/#workflowspec and #template
 """
@@ -13,30 +13,30 @@ from kernel.paths import Path, each_value, look_up, parse_path
 from kernel.values import ABSENT, UNKNOWN, is_list
 from policies.engine.findings import Props
 
-# Templates that are written where they are used, instead of by name.
+# Templates that are defined where they are used, instead of referred to by name.
 _INLINE: Final = ("steps[*][*].inline", "dag.tasks[*].inline")
-# Parts of a template of which a workflow has defaults for the templates that have them; which it has makes its kind.
+# Parts of a template that determine its kind. A workflow's defaults of a part apply to the templates that have it.
 _KINDS: Final = ("container", "script", "resource")
 
 
 @dataclass(frozen=True)
 class WorkflowTemplate:
-    """A template at `path`, with the workflow's defaults; UNKNOWN where nothing is known of it."""
+    """A template at `path`, with the workflow's defaults; `content` is UNKNOWN if nothing is known of it."""
 
     path: Path
     content: Any
 
 
 def find_spec(props: Props) -> tuple[Path, Any]:
-    """The specification of a workflow, or of what makes workflows, and where it stands."""
+    """The specification of a workflow, or of an object that creates workflows, and its path."""
     spec = look_up(props, "spec")
-    # What a patch leaves out is not absent, and not there either.
+    # A property that a patch omits is neither absent nor present.
     is_nested = isinstance(spec, Mapping) and "workflowSpec" in spec
     return (("spec", "workflowSpec"), look_up(spec, "workflowSpec")) if is_nested else (("spec",), spec)
 
 
 def find_templates(props: Props) -> Iterator[WorkflowTemplate]:
-    """The templates of a workflow, and those that are written in their steps and tasks."""
+    """The templates of a workflow, and those that are inline in their steps and tasks."""
     path, spec = find_spec(props)
     templates = look_up(spec, "templates")
     if templates is UNKNOWN:
@@ -54,7 +54,7 @@ def _find(spec: Any, template: Any, path: Path) -> Iterator[WorkflowTemplate]:
 
 
 def _add_defaults(template: Any, defaults: Any) -> Any:
-    """A template with what the workflow says of those which do not say it themselves."""
+    """A template with the workflow's defaults for fields that it does not set."""
     if not isinstance(template, Mapping) or not isinstance(defaults, Mapping):
         return template
     parts = {

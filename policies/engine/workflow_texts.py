@@ -1,7 +1,7 @@
-"""YAML and JSON in the texts of Argo's workflows: patches of pods, and manifests of objects.
+"""YAML and JSON in strings of Argo workflows: patches of pods, and manifests of objects.
 
-A text may have expressions, `{{inputs.parameters.image}}`, which Argo replaces when a step starts. Until then the
-values that they are in are not known.
+A string may have expressions, `{{inputs.parameters.image}}`, which Argo replaces when a step starts. Until then the
+values that contain them are not known.
 Source: https://argo-workflows.readthedocs.io/en/latest/variables/
 """
 
@@ -18,18 +18,18 @@ import yaml
 from kernel.values import UNKNOWN, is_list
 from policies.engine.partial import Unread
 
-# Argo's expressions end at the first braces that close, as those of its library, github.com/valyala/fasttemplate.
+# Argo's expressions end at the first closing braces, as in its library github.com/valyala/fasttemplate.
 _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-# Stands for an expression while a text is parsed: a character that YAML and JSON admit anywhere, of no language.
+# Replaces an expression while a string is parsed: a private-use character, which YAML and JSON allow anywhere.
 _PLACEHOLDER: Final = "\ue000"
-# Values in one text. etcd keeps no object over 1.5 MiB, but a few aliases of YAML make billions of values.
+# Values in one string. etcd stores no object over 1.5 MiB, but a few YAML aliases can expand to billions of values.
 _MOST_VALUES: Final = 200_000
 
 
 def read_documents(text: Any) -> tuple[Any, ...]:
-    """The documents in a text that are not empty. UNKNOWN stands for every value that has an expression.
+    """The documents in a string that are not empty, with UNKNOWN for every value that has an expression.
 
-    There is one, UNKNOWN, where the text itself is not known, or cannot be read. An object with an expression in a key
+    If the string is not known or cannot be parsed, the only document is UNKNOWN. An object with an expression in a key
     may have any other property too.
     """
     return _parse(text) if isinstance(text, str) else (UNKNOWN,)
@@ -41,7 +41,7 @@ def _parse(text: str) -> tuple[Any, ...]:
         parsed = list(yaml.safe_load_all(_EXPRESSION.sub(_PLACEHOLDER, text)))
         values = count()
         return tuple(_read(each, values) for each in parsed if each is not None)
-    # What is nested too deeply, by itself or by an alias of itself, is an error of recursion.
+    # Values that are nested too deeply, or that contain an alias of themselves, raise RecursionError.
     except (yaml.YAMLError, ValueError, RecursionError):
         return (UNKNOWN,)
 

@@ -108,7 +108,7 @@ def test_it_is_evaluated_and_passes_with_its_own_exceptions(folder: Path, export
     assert not VIOLATION.findall(passed.output)
     printed = " ".join(passed.output.split())
     assert f"the exception from '{min(controls)}' for '*' expires on" in printed
-    assert "the exception from 'aws-rds-backups' for 'orders' is not used, since test has no such resource" in printed
+    assert "the exception from 'aws-rds-backups' for 'orders' is not used because test has no such resource" in printed
 
 
 def test_a_wrong_path_of_exceptions_stops_the_run_with_one_message(folder: Path, exports: str, pack: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_loss_stops_the_deployment_until_it_is_approved(folder: Path, exports:
     for file in ("preview.json", "preview.jsonl"):
         refused = guard(folder, file)
         assert refused.returncode == 1, refused.output
-        assert "test would lose data that nobody has approved to lose:" in refused.output
+        assert "test would lose data without approval:" in refused.output
         assert [loss for loss in (BUCKET, LOGS) if f"  - {loss}\n" not in refused.output] == []
     entries = refused.output[refused.output.index("- stack:") :]
     (folder / "approvals.yaml").write_text(re.sub(r"(reason|approver):", r"\1: ada", entries))
@@ -83,7 +83,7 @@ def test_an_approval_of_a_loss_that_is_not_planned_is_a_warning(folder: Path, ex
     preview(folder, exports, "shop-assets")
     passed = guard(folder, "preview.json")
     assert passed.returncode == 0, passed.output
-    assert passed.output.count("is of what is not planned. Remove it.") == 2
+    assert passed.output.count("matches no planned loss. Remove it.") == 2
 
 
 def test_a_failed_preview_is_not_a_plan(folder: Path, exports: str) -> None:
@@ -91,5 +91,5 @@ def test_a_failed_preview_is_not_a_plan(folder: Path, exports: str) -> None:
     for file in ("preview.json", "preview.jsonl"):
         refused = guard(folder, file)
         assert refused.returncode == 1
-        assert f"{file} is of a preview that failed" in refused.output
+        assert f"{file} is from a preview that failed" in refused.output
         assert "there is no such bucket" in refused.output

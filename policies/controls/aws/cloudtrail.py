@@ -41,7 +41,7 @@ def every_region(props: Props) -> Findings:
     references=("CKV_AWS_36", "FSBP CloudTrail.4", "AWS-0016", "CIS-AWS6 4.2"),
 )
 def validation(props: Props) -> Findings:
-    yield from expect(props, "enableLogFileValidation", IS_TRUE, "an altered log file cannot be told from an original")
+    yield from expect(props, "enableLogFileValidation", IS_TRUE, "an altered log file cannot be detected")
 
 
 @control(

@@ -1,4 +1,4 @@
-"""Keys in AWS KMS that the account controls, other than those that AWS makes for a service: `alias/aws/...`."""
+"""Keys in AWS KMS that the account controls, unlike those that AWS creates for a service: `alias/aws/...`."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from policies.engine.findings import Findings, Props
 
 
 def expect_customer_key(props: Props, path: str, risk: str) -> Findings:
-    """Require a customer-managed key at `path`. An unknown value is one of the stack's own keys, so it counts."""
+    """Require a customer-managed key at `path`. An unknown value is one of the stack's own keys, so it passes."""
     for where, key in each_value(props, path):
         if key is not UNKNOWN and not _is_customer_key(key):
             yield f"{where} must be a customer-managed key, otherwise {risk}"

@@ -1,4 +1,4 @@
-"""What notices attacks in an AWS account: GuardDuty, and trails that CloudWatch reads."""
+"""Detection of attacks in an AWS account: GuardDuty, and trails that CloudWatch reads."""
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN, Truth, all_hold, any_holds
@@ -38,7 +38,7 @@ def eks_audit_logs(stack: Stack) -> StackFindings:
 
 @stack_control(
     "aws-guardduty-s3",
-    title="GuardDuty watches the use of buckets",
+    title="GuardDuty monitors access to buckets",
     severity="medium",
     types=(DETECTOR,),
     remedy="declare a DetectorFeature named S3_DATA_EVENTS for the detector with status ENABLED",
@@ -50,7 +50,7 @@ def s3_protection(stack: Stack) -> StackFindings:
 
 @stack_control(
     "aws-guardduty-runtime",
-    title="GuardDuty watches what nodes and containers run",
+    title="GuardDuty monitors processes on nodes and in containers",
     severity="medium",
     types=(DETECTOR,),
     remedy="declare a DetectorFeature named RUNTIME_MONITORING for the detector with status ENABLED",
@@ -61,7 +61,7 @@ def runtime_monitoring(stack: Stack) -> StackFindings:
 
 
 def _expect_feature(stack: Stack, feature: str, source: str) -> StackFindings:
-    """Require a feature of every detector: a resource of its own, or the older property at `source`."""
+    """Require a feature of every detector, as a separate resource or as the older property at `source`."""
     features = of_type(stack, FEATURE)
     for detector in of_type(stack, DETECTOR):
         older = any_matches([look_up(detector.props, source)] if source else [], lambda value: value is True)
@@ -85,11 +85,11 @@ def _enables(resource: Resource, feature: str, detector: Resource) -> Truth:
 
 @control(
     "aws-cloudtrail-log-group",
-    title="Trails send what they record to CloudWatch",
+    title="Trails send their events to CloudWatch",
     severity="medium",
     types=TRAIL,
     remedy="set cloudWatchLogsGroupArn, with cloudWatchLogsRoleArn",
     references=("CKV2_AWS_10", "FSBP CloudTrail.5", "AWS-0162"),
 )
 def trail_log_group(props: Props) -> Findings:
-    yield from expect_set(props, "cloudWatchLogsGroupArn", "no alarm can be made of what happens")
+    yield from expect_set(props, "cloudWatchLogsGroupArn", "alarms cannot react to activity")

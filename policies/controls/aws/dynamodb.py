@@ -18,7 +18,7 @@ REPLICA = ("aws:dynamodb/tableReplica:TableReplica",)
     references=("CKV_AWS_28", "FSBP DynamoDB.2", "AWS-0024"),
 )
 def point_in_time_recovery(props: Props) -> Findings:
-    # A replica has a flag, a table a block of its own.
+    # A replica has a flag, and a table has a block.
     paths = ("pointInTimeRecovery", "pointInTimeRecovery.enabled")
     yield from pass_if_any(expect(props, path, IS_TRUE, "a faulty write cannot be undone") for path in paths)
 

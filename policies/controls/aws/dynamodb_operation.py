@@ -32,7 +32,7 @@ def deletion_protection(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @stack_control(
     "aws-dynamodb-capacity",
-    title="The capacity of DynamoDB tables follows the load",
+    title="The capacity of DynamoDB tables scales with the load",
     severity="low",
     types=(TABLE,),
     remedy="set billingMode to PAY_PER_REQUEST, or declare an appautoscaling Target for the table",
@@ -41,7 +41,7 @@ def deletion_protection(props: Props, settings: Mapping[str, Any]) -> Findings:
 def capacity(stack: Stack) -> StackFindings:
     targets = of_type(stack, SCALING)
     for table in of_type(stack, TABLE):
-        on_demand = expect(table.props, "billingMode", one_of("PAY_PER_REQUEST"), "requests above it fail")
+        on_demand = expect(table.props, "billingMode", one_of("PAY_PER_REQUEST"), "requests beyond it fail")
         scaled = [_expect_target_of(table, target) for target in targets]
         for finding in pass_if_any([*scaled, on_demand]):
             yield table, finding

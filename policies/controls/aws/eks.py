@@ -98,7 +98,7 @@ def control_plane_logs(props: Props) -> Findings:
     title="EKS access is granted through access entries",
     severity="medium",
     types=CLUSTER,
-    remedy="set accessConfig.authenticationMode to API; changes back to CONFIG_MAP are refused",
+    remedy="set accessConfig.authenticationMode to API; it can't be changed back to CONFIG_MAP",
     references=("CIS-EKS 4.1.7", "CIS-EKS 5.5.1"),
 )
 def access_entries(props: Props) -> Findings:
@@ -141,7 +141,7 @@ def _expect_no_metadata(props: Props, risk: str) -> Findings:
 
 @control(
     "aws-eks-node-ssh",
-    title="Nodes accept no SSH from everywhere",
+    title="Nodes do not accept SSH from everywhere",
     severity="high",
     types=NODE_GROUP,
     remedy="remove remoteAccess, or name remoteAccess.sourceSecurityGroupIds; Session Manager needs neither",

@@ -22,7 +22,7 @@ MACHINES = (
 
 @control(
     "aws-eks-version",
-    title="EKS clusters run a version of Kubernetes in support",
+    title="EKS clusters run a supported version of Kubernetes",
     severity="high",
     types=CLUSTER,
     remedy="raise version, one minor version at a time",
@@ -34,14 +34,14 @@ def version(props: Props) -> Findings:
 
 @control(
     "aws-eks-standard-support",
-    title="EKS clusters leave extended support at extra cost alone",
+    title="EKS clusters do not use extended support at extra cost",
     severity="low",
     types=CLUSTER,
     remedy="set upgradePolicy.supportType to STANDARD",
 )
 def standard_support(props: Props) -> Findings:
     path = "upgradePolicy.supportType"
-    yield from expect(props, path, one_of("STANDARD"), "a cluster that nobody upgrades costs six times as much")
+    yield from expect(props, path, one_of("STANDARD"), "a cluster that is not upgraded costs six times as much")
 
 
 @control(
@@ -80,7 +80,7 @@ def node_zones(props: Props) -> Findings:
     remedy="set nodeRepairConfig.enabled to true",
 )
 def node_repair(props: Props) -> Findings:
-    yield from expect(props, "nodeRepairConfig.enabled", IS_TRUE, "pods stay on a broken node until somebody sees it")
+    yield from expect(props, "nodeRepairConfig.enabled", IS_TRUE, "pods stay on a broken node until somebody notices")
 
 
 @control(

@@ -85,7 +85,7 @@ RESOURCE_POLICIES = (
 )
 DOCUMENTS = ("policy", "policyDocument", "resourcePolicy", "accessPolicy", "accessPolicies")
 ATTACHED = ("policyArn", "policyArns[*]", "managedPolicyArn", "managedPolicyArns[*]")
-# Each lets its holder give permissions to itself, or become somebody else, if it may be used on any of what it changes.
+# Each lets its holder grant permissions to itself or act as another identity, if the statement covers every resource.
 # Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_job-functions.html and
 # https://github.com/bridgecrewio/checkov, check CKV_AWS_286
 ESCALATIONS: Mapping[str, Sequence[str]] = {
@@ -101,7 +101,7 @@ ADMINISTRATORS = (
 
 
 def _check_policies(props: Props, find_problem: Callable[[Statement], str | None]) -> Findings:
-    """Check a policy that is a resource of its own, or those that are inline in a role or a set of permissions."""
+    """Check a policy that is a separate resource, or policies that are inline in a role or permission set."""
     for path in ("policy", "inlinePolicies[*].policy", "inlinePolicy"):
         is_first = find_problem is _allows_everything
         yield from check_statements(props, path, find_problem, reports_malformed=is_first)
@@ -137,7 +137,7 @@ def service_wildcard(props: Props) -> Findings:
 
 
 def _allows_whole_service(statement: Statement) -> str | None:
-    # What allows everything is reported by aws-iam-administrator.
+    # A statement that allows everything is reported by aws-iam-administrator.
     whole = covers_whole_service(statement) and not _allows_everything(statement)
     return "must not allow every action of a service" if whole else None
 
@@ -167,7 +167,7 @@ def _passes_any_role(statement: Statement) -> str | None:
     title="No policy lets its holder extend its own permissions",
     severity="high",
     types=POLICIES + ROLE,
-    remedy="name the users, roles and policies that the actions of IAM may change",
+    remedy="name the users, roles and policies that the IAM actions may change",
 )
 def escalation(props: Props) -> Findings:
     yield from _check_policies(props, _extends_own_permissions)
@@ -180,7 +180,7 @@ def _extends_own_permissions(statement: Statement) -> str | None:
         for action in actions
     )
     return (
-        "must not allow changes of any identity's permissions, otherwise its holder can grant itself everything"
+        "must not allow changes to any identity's permissions, otherwise its holder can grant itself everything"
         if extends and not _allows_everything(statement)
         else None
     )
@@ -250,12 +250,12 @@ def _trusts_whole_provider(statement: Statement) -> str | None:
 
 
 def _needs_audience(provider: Any) -> bool:
-    """Whether a provider gives tokens to others too. SAML's is an organization's own."""
+    """Whether a provider also issues tokens for others. A SAML provider belongs to one organization."""
     return ":saml-provider/" not in str(provider)
 
 
 def _needs_subject(provider: Any) -> bool:
-    """Whether a provider's tokens are workloads'. Those of Amazon Cognito are people's, of one pool by the audience."""
+    """Whether a provider issues tokens to workloads. Amazon Cognito's are for people; the audience is one pool."""
     return _needs_audience(provider) and "cognito-identity.amazonaws.com" not in str(provider)
 
 
@@ -273,7 +273,7 @@ def administrator_attached(props: Props, settings: Mapping[str, Any]) -> Finding
         allowed = any(fnmatchcase(str(arn), pattern) for pattern in settings["allowed"])
         return allowed or not str(arn).endswith(ADMINISTRATORS)
 
-    if look_up(props, "accessScope.type") == "namespace":  # of Amazon EKS, in some namespaces only
+    if look_up(props, "accessScope.type") == "namespace":  # on Amazon EKS: in some namespaces only
         return
     limited = Requirement("must not be an administrator policy", is_limited)
     for path in ATTACHED:
@@ -282,7 +282,7 @@ def administrator_attached(props: Props, settings: Mapping[str, Any]) -> Finding
 
 @control(
     "aws-iam-resource-policy-principal",
-    title="Policies of further services' resources do not trust everyone",
+    title="Resource policies of other services do not trust everyone",
     severity="critical",
     types=RESOURCE_POLICIES,
     remedy="name the accounts, roles or services in the policy's Principal",

@@ -9,7 +9,7 @@ from policies.engine.registry import control
 
 KEY = ("aws:kms/key:Key",)
 POLICY = ("aws:kms/keyPolicy:KeyPolicy",)
-# Their material is another key's or the owner's, so that AWS does not rotate them.
+# Their key material comes from another key or the owner, so AWS does not rotate them.
 OTHERS = (
     "aws:kms/replicaKey:ReplicaKey",
     "aws:kms/externalKey:ExternalKey",

@@ -1,4 +1,4 @@
-"""AWS KMS: keys are not lost, and their policies are written down."""
+"""AWS KMS: keys are not lost, and their policies are explicit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from policies.engine.stack import Resource, Stack, StackFindings, expect_compani
 
 KEY = "aws:kms/key:Key"
 POLICY = "aws:kms/keyPolicy:KeyPolicy"
-# A copy in another region, and a key whose material comes from elsewhere, are deleted and have policies by themselves.
+# A replica in another region, and a key with imported material, are deleted separately and have their own policies.
 KEYS = (
     KEY,
     "aws:kms/replicaKey:ReplicaKey",
@@ -24,22 +24,22 @@ KEYS = (
 
 @control(
     "aws-kms-deletion-window",
-    title="The deletion of a KMS key can be cancelled long enough",
+    title="The deletion of a KMS key can be cancelled for long enough",
     severity="medium",
     types=KEYS,
     remedy="leave deletionWindowInDays unset or raise it",
     settings={"minDays": Setting({"type": "integer", "minimum": 7, "maximum": 30}, default=14)},
 )
 def deletion_window(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # KMS waits for 30 days where nothing is set.
+    # KMS waits for 30 days if nothing is set.
     enough = at_least(settings["minDays"])
-    risk = "data is lost before anybody notices that its key is going"
+    risk = "data is lost before anybody notices that its key will be deleted"
     yield from expect(props, "deletionWindowInDays", enough, risk, absent_passes=True)
 
 
 @control(
     "aws-kms-lockout-check",
-    title="KMS refuses key policies that lock everybody out",
+    title="KMS rejects key policies that lock everybody out",
     severity="medium",
     types=(*KEYS, POLICY),
     remedy="leave bypassPolicyLockoutSafetyCheck unset or set it to false",
@@ -47,12 +47,12 @@ def deletion_window(props: Props, settings: Mapping[str, Any]) -> Findings:
 )
 def lockout_check(props: Props) -> Findings:
     path = "bypassPolicyLockoutSafetyCheck"
-    yield from expect(props, path, IS_FALSE, "a policy can make the key useless for ever", absent_passes=True)
+    yield from expect(props, path, IS_FALSE, "a policy can make the key permanently unusable", absent_passes=True)
 
 
 @stack_control(
     "aws-kms-policy",
-    title="KMS keys have a policy that somebody wrote",
+    title="KMS keys have an explicit policy",
     severity="low",
     types=KEYS,
     remedy="set policy, or declare a KeyPolicy for the key",

@@ -22,12 +22,12 @@ def kms(props: Props) -> Findings:
 
 @control(
     "aws-logs-retention",
-    title="Log groups have a retention",
+    title="Log groups have a retention period",
     severity="low",
     types=GROUP,
     remedy="set retentionInDays",
     references=("CKV_AWS_66",),
 )
 def retention(props: Props) -> Findings:
-    # 0 means for ever.
-    yield from expect(props, "retentionInDays", at_least(1), "logs are kept, and paid for, for ever")
+    # 0 means that logs never expire.
+    yield from expect(props, "retentionInDays", at_least(1), "logs are stored and paid for indefinitely")

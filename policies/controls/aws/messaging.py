@@ -46,7 +46,7 @@ def topic_principal(props: Props) -> Findings:
 )
 def queue_encryption(props: Props) -> Findings:
     risk = "messages are not encrypted"
-    # Any key will do, AWS's too.
+    # Any key is accepted, also AWS's own.
     key = expect_set(props, "kmsMasterKeyId", risk)
     yield from pass_if_any([key, expect(props, "sqsManagedSseEnabled", IS_TRUE, risk)])
 

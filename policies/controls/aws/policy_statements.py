@@ -1,4 +1,4 @@
-"""Checks on the statements of AWS policy documents, of which a preview may not know every ARN."""
+"""Checks on the statements of AWS policy documents, in which a preview may not know every ARN."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,7 +9,7 @@ from kernel.values import ABSENT, UNKNOWN, as_list
 from policies.controls.aws.statement_meaning import concerns_everyone, with_unknowns_as
 from policies.engine.findings import Findings, Props, Undecided
 
-# What an unknown value may turn out to be: a name that somebody chose, or everything.
+# The possible meanings of an unknown value: one name, or everything.
 _BEST: Final = "arn:aws:s3:::a-name-that-is-not-known-yet"
 _WORST: Final = "*"
 
@@ -19,8 +19,8 @@ def check_statements(
 ) -> Findings:
     """Report what `find_problem` returns for each Allow statement. An absent document allows nothing.
 
-    A statement with unknown values is undecided where its problem depends on them. Of several controls over one
-    document, one reports that it is none.
+    A statement with unknown values is undecided if its problem depends on them. If several controls evaluate the same
+    document, only one of them reports that it is malformed.
     """
     for where, value in each_value(props, path):
         if value is UNKNOWN:
@@ -55,5 +55,5 @@ def _check_statement(where: str, statement: Statement, find_problem: Callable[[S
 
 
 def trusts_everyone(statement: Statement) -> str | None:
-    """The problem of a statement whose principal is everyone, and that has no condition on whom that means."""
+    """The problem with a statement whose principal is everyone, without a condition that limits the callers."""
     return "must name its principals, otherwise every AWS account has access" if concerns_everyone(statement) else None

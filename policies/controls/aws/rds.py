@@ -12,7 +12,7 @@ from policies.engine.registry import control
 
 INSTANCE = ("aws:rds/instance:Instance",)
 CLUSTER = ("aws:rds/cluster:Cluster",)
-MEMBER = ("aws:rds/clusterInstance:ClusterInstance",)  # whose storage and backups are its cluster's
+MEMBER = ("aws:rds/clusterInstance:ClusterInstance",)  # its storage and backups belong to the cluster
 SHARDS = ("aws:rds/shardGroup:ShardGroup",)
 GLOBAL = ("aws:rds/globalCluster:GlobalCluster",)
 
@@ -43,7 +43,7 @@ def encryption(props: Props) -> Findings:
 
 
 def _is_copy(props: Props) -> bool:
-    """Whether a database gets its encryption from the one that it is made of.
+    """Whether a database inherits its encryption from the one that it is created from.
 
     Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html
     """
@@ -57,7 +57,7 @@ def _is_named(source: Any) -> bool:
 
 @control(
     "aws-rds-iam-authentication",
-    title="Databases accept IAM's identities",
+    title="Databases accept IAM identities",
     severity="medium",
     types=INSTANCE + CLUSTER,
     remedy="set iamDatabaseAuthenticationEnabled to true",
@@ -70,7 +70,7 @@ def iam_authentication(props: Props) -> Findings:
 
 @control(
     "aws-rds-backups",
-    title="RDS databases keep backups long enough",
+    title="RDS databases keep backups for long enough",
     severity="medium",
     types=INSTANCE + CLUSTER,
     remedy="raise backupRetentionPeriod",
@@ -79,6 +79,6 @@ def iam_authentication(props: Props) -> Findings:
 )
 def backups(props: Props, settings: Mapping[str, Any]) -> Findings:
     enough = at_least(settings["minDays"])
-    # A replica has the backups of its source; those of its own are for replicas of the replica.
+    # A replica has the backups of its source; its own are only needed for replicas of the replica.
     if not _is_named(look_up(props, "replicateSourceDb")):
         yield from expect(props, "backupRetentionPeriod", enough, "backups are deleted too early, or never taken")

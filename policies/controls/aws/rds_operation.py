@@ -22,7 +22,7 @@ INSTANCE = ("aws:rds/instance:Instance",)
 CLUSTER = ("aws:rds/cluster:Cluster",)
 MEMBER = ("aws:rds/clusterInstance:ClusterInstance",)
 GLOBAL = ("aws:rds/globalCluster:GlobalCluster",)
-POSTGRES = ("postgres", "aurora-postgresql")  # how the families of parameters begin
+POSTGRES = ("postgres", "aurora-postgresql")  # prefixes of the parameter group families
 PARAMETERS = (
     "aws:rds/parameterGroup:ParameterGroup",
     "aws:rds/clusterParameterGroup:ClusterParameterGroup",
@@ -46,7 +46,7 @@ def deletion_protection(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @control(
     "aws-rds-final-snapshot",
-    title="RDS keeps a snapshot of a database that is deleted",
+    title="RDS creates a final snapshot when a database is deleted",
     severity="low",
     types=INSTANCE + CLUSTER,
     remedy="leave skipFinalSnapshot unset or set it to false, with finalSnapshotIdentifier",
@@ -55,7 +55,7 @@ def deletion_protection(props: Props, settings: Mapping[str, Any]) -> Findings:
 def final_snapshot(props: Props, settings: Mapping[str, Any]) -> Findings:
     if is_exempt(props, settings["exemptEnvironments"]):
         return
-    yield from expect(props, "skipFinalSnapshot", IS_FALSE, "a deletion is final", absent_passes=True)
+    yield from expect(props, "skipFinalSnapshot", IS_FALSE, "a deletion cannot be undone", absent_passes=True)
 
 
 @control(
@@ -86,7 +86,7 @@ def multi_az(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @control(
     "aws-rds-minor-upgrades",
-    title="RDS installs patches of databases",
+    title="RDS patches databases automatically",
     severity="medium",
     types=INSTANCE + CLUSTER + MEMBER,
     remedy="leave autoMinorVersionUpgrade unset or set it to true",
@@ -94,7 +94,7 @@ def multi_az(props: Props, settings: Mapping[str, Any]) -> Findings:
 )
 def minor_upgrades(props: Props) -> Findings:
     path = "autoMinorVersionUpgrade"
-    yield from expect(props, path, IS_TRUE, "known vulnerabilities stay", absent_passes=True)
+    yield from expect(props, path, IS_TRUE, "known vulnerabilities are not fixed", absent_passes=True)
 
 
 @control(
@@ -123,7 +123,7 @@ def log_exports(props: Props) -> Findings:
     references=("CKV2_AWS_60", "FSBP RDS.16", "FSBP RDS.17"),
 )
 def snapshot_tags(props: Props) -> Findings:
-    yield from expect(props, "copyTagsToSnapshot", IS_TRUE, "nobody knows whose the snapshots are")
+    yield from expect(props, "copyTagsToSnapshot", IS_TRUE, "the owner of the snapshots is not known")
 
 
 @control(
@@ -156,7 +156,7 @@ def tls(props: Props) -> Findings:
     family, parameters = look_up(props, "family"), as_list(look_up(props, "parameters"))
     settings = [each for each in parameters if look_up(each, "name") in ("rds.force_ssl", UNKNOWN)]
     is_postgres = any_matches([family], lambda name: str(name).startswith(POSTGRES))
-    # Since version 15 RDS, other than Aurora, refuses connections without TLS where nobody sets the parameter. Source:
+    # Since version 15, RDS without Aurora rejects connections without TLS if the parameter is not set. Source:
     # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/ssl-certificate-rotation-aurora-postgresql.html
     unforced = any_holds(map(_leaves_tls_open, settings)) if settings else any_matches([family], _defaults_to_no_tls)
     problem = "must set rds.force_ssl to 1, otherwise clients can connect without encryption"

@@ -1,4 +1,4 @@
-"""Where AWS's resources are: for data that must not leave some countries."""
+"""Regions of AWS resources, for data that must not leave certain countries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from policies.engine.expectations import Requirement, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
-# A provider has a region for all of its resources; a resource can have another. Replicas are where their names say.
+# A provider sets the region for all of its resources, and a resource can override it. Replicas name their own regions.
 LOCATED = (
     "pulumi:providers:aws",
     "aws:dynamodb/table:Table",
@@ -29,12 +29,12 @@ LOCATED = (
     title="Resources are in the allowed regions",
     severity="high",
     types=LOCATED,
-    remedy="set region to one of the setting allowed; without any, every region is allowed",
+    remedy="set region to one in the setting allowed; if that is empty, every region is allowed",
     settings={"allowed": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
 def region(props: Props, settings: Mapping[str, Any]) -> Findings:
     if settings["allowed"]:
         named = Requirement("must be an allowed region", lambda name: name in settings["allowed"])
         for path in ("region", "replicas[*].regionName", "replicas[*].region"):
-            risk = "data can leave the countries in which it has to stay"
+            risk = "data can leave the countries in which it must stay"
             yield from expect(props, path, named, risk, absent_passes=True)

@@ -1,4 +1,4 @@
-"""Amazon S3. Most settings of a bucket are resources of their own, so most controls here evaluate the whole stack."""
+"""Amazon S3. Most settings of a bucket are separate resources, so most controls here evaluate the whole stack."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,7 @@ OTHER_POLICIES = (
 )
 LOGGING = "aws:s3/bucketLogging:BucketLogging"
 ALGORITHM = "applyServerSideEncryptionByDefault.sseAlgorithm"
-# The second of each pair is that of BucketV2, whose blocks are lists.
+# The second of each pair is the path in BucketV2, whose blocks are lists.
 INLINE_ALGORITHMS = (
     f"serverSideEncryptionConfiguration.rule.{ALGORITHM}",
     "serverSideEncryptionConfigurations[*].rules[*].applyServerSideEncryptionByDefaults[*].sseAlgorithm",
@@ -78,8 +78,8 @@ def public_acl(props: Props) -> Findings:
     settings={"publicActions": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
 def policy_principal(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # What everybody may do to public buckets, which the tag of aws-s3-public-access-block names: AWS ignores such a
-    # statement in the policies of all others.
+    # `publicActions` are for public buckets, which have the tag of aws-s3-public-access-block. AWS ignores such a
+    # statement in the policies of other buckets.
     def find_problem(statement: Statement) -> str | None:
         allowed = statement.actions and all(action in settings["publicActions"] for action in statement.actions)
         return None if allowed else trusts_everyone(statement)
@@ -181,15 +181,15 @@ def _expect_enabled(versioning: Resource) -> Findings:
 
 @stack_control(
     "aws-s3-tls-only",
-    title="Buckets refuse requests without TLS",
+    title="Buckets reject requests without TLS",
     severity="high",
     types=(BUCKET, POLICY),
-    remedy="declare a BucketPolicy that denies s3:* where aws:SecureTransport is false",
+    remedy="declare a BucketPolicy that denies s3:* if aws:SecureTransport is false",
     references=("FSBP S3.5", "CIS-AWS6 3.1.1"),
 )
 def tls_only(stack: Stack) -> StackFindings:
     buckets = of_type(stack, BUCKET)
-    # Those whose policy is inline, which has to be known.
+    # Buckets whose policy is inline and known.
     inline = {bucket.urn: list(_expect_plain_http_denied(bucket)) for bucket in buckets}
     others = [bucket for bucket in buckets if all(isinstance(each, Undecided) for each in inline[bucket.urn])]
     yield from ((bucket, finding) for bucket in others for finding in inline[bucket.urn])
@@ -212,7 +212,7 @@ def _expect_plain_http_denied(policy: Resource) -> Findings:
 
 
 def _denies_plain_http(statement: Statement, bucket: Any) -> bool:
-    # All conditions must hold together: a second one would let some unencrypted requests pass.
+    # All conditions must hold together, so a second one would allow some unencrypted requests.
     on_plain_http = len(statement.conditions) == 1 and _holds_without_tls(statement.conditions[0])
     everyone = statement.elements.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
     return (
@@ -237,7 +237,7 @@ def _holds_without_tls(condition: Condition) -> bool:
 
 
 def _covers_bucket(statement: Statement, bucket: Any) -> bool:
-    """Whether a statement covers a bucket and its objects; an unknown name is taken for the right one."""
+    """Whether a statement covers a bucket and its objects. An unknown name is assumed to be the right one."""
     if not isinstance(bucket, str):
         return True
     name = bucket.removeprefix("arn:aws:s3:::")

@@ -1,4 +1,4 @@
-"""Amazon S3: records of access, and what becomes of old objects."""
+"""Amazon S3: access logs, and the deletion of old objects."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from policies.engine.stack import Resource, Stack, StackFindings, expect_compani
 
 BUCKET = "aws:s3/bucket:Bucket"
 LOGGING = "aws:s3/bucketLogging:BucketLogging"
-# Buckets of one zone, of vectors and of tables.
+# Buckets in a single zone, for vectors and for tables.
 OTHER_BUCKETS = (
     "aws:s3/directoryBucket:DirectoryBucket",
     "aws:s3/vectorsVectorBucket:VectorsVectorBucket",
@@ -32,7 +32,7 @@ LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 )
 def access_logging(stack: Stack) -> StackFindings:
     logs = of_type(stack, LOGGING)
-    # A bucket that others log to would log the delivery of its own logs.
+    # A bucket that receives the logs of others would log the delivery of its own logs.
     buckets = [
         bucket
         for bucket in of_type(stack, BUCKET)
@@ -49,7 +49,7 @@ def _expect_target(log: Resource) -> Findings:
 
 @stack_control(
     "aws-s3-lifecycle",
-    title="Buckets have a lifecycle",
+    title="Buckets have a lifecycle configuration",
     severity="low",
     types=(BUCKET,),
     remedy="declare a BucketLifecycleConfiguration for the bucket with a rule whose status is Enabled",
@@ -88,7 +88,7 @@ def _values_at(props: Props, path: str) -> Iterator[Any]:
 )
 def incomplete_uploads(props: Props) -> Findings:
     aborted = any_holds(map(_aborts_uploads, as_list(look_up(props, "rules"))))
-    problem = "must have an enabled rule that ends incomplete uploads, otherwise they are paid for, for ever"
+    problem = "must have an enabled rule that aborts incomplete uploads, otherwise they are paid for indefinitely"
     yield from fail_if_all("rules", [UNKNOWN if aborted is UNKNOWN else not aborted], problem)
 
 

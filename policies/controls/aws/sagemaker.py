@@ -1,4 +1,4 @@
-"""Amazon SageMaker: networks, keys and rights of notebooks, domains, models and endpoints."""
+"""Amazon SageMaker: networks, keys and permissions of notebooks, domains, models and endpoints."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ ENDPOINT = ("aws:sagemaker/endpointConfiguration:EndpointConfiguration",)
 
 @control(
     "aws-sagemaker-notebook-internet",
-    title="Notebooks have no way to the Internet of their own",
+    title="Notebooks have no direct Internet access",
     severity="high",
     types=NOTEBOOK,
     remedy="set directInternetAccess to Disabled",
@@ -25,7 +25,7 @@ ENDPOINT = ("aws:sagemaker/endpointConfiguration:EndpointConfiguration",)
 )
 def notebook_internet(props: Props) -> Findings:
     # Absent means Enabled.
-    yield from expect(props, "directInternetAccess", one_of("Disabled"), "data can leave past the VPC's rules")
+    yield from expect(props, "directInternetAccess", one_of("Disabled"), "data can bypass the VPC's rules")
 
 
 @control(
@@ -37,7 +37,7 @@ def notebook_internet(props: Props) -> Findings:
     references=("CKV_AWS_306", "FSBP SageMaker.2"),
 )
 def notebook_vpc(props: Props) -> Findings:
-    yield from expect_set(props, "subnetId", "no security group and no flow log sees the notebook's traffic")
+    yield from expect_set(props, "subnetId", "security groups and flow logs do not cover the notebook's traffic")
 
 
 @control(
@@ -49,7 +49,7 @@ def notebook_vpc(props: Props) -> Findings:
     references=("CKV_AWS_307", "FSBP SageMaker.3"),
 )
 def notebook_root(props: Props) -> Findings:
-    yield from expect(props, "rootAccess", one_of("Disabled"), "users can change what watches the notebook")
+    yield from expect(props, "rootAccess", one_of("Disabled"), "users can disable the monitoring of the notebook")
 
 
 @control(
@@ -73,7 +73,7 @@ def notebook_kms(props: Props) -> Findings:
 )
 def domain_vpc(props: Props) -> Findings:
     path = "appNetworkAccessType"
-    yield from expect(props, path, one_of("VpcOnly"), "applications reach the Internet past the VPC's rules")
+    yield from expect(props, path, one_of("VpcOnly"), "applications bypass the VPC's rules to reach the Internet")
 
 
 @control(
@@ -90,7 +90,7 @@ def domain_kms(props: Props) -> Findings:
 
 @control(
     "aws-sagemaker-model-isolation",
-    title="SageMaker models make no connections",
+    title="SageMaker models have no network access",
     severity="medium",
     types=MODEL,
     remedy="set enableNetworkIsolation to true; it cannot be changed later",

@@ -30,8 +30,8 @@ def kms(props: Props) -> Findings:
     remedy="set recoveryWindowInDays to 7 or more",
 )
 def recovery(props: Props) -> Findings:
-    # Absent means 30 days; 0 deletes at once.
-    risk = "a deleted secret is lost at once"
+    # The default is 30 days; 0 deletes immediately.
+    risk = "a deleted secret is lost immediately"
     yield from expect(props, "recoveryWindowInDays", at_least(7), risk, absent_passes=True)
 
 

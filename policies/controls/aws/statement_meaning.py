@@ -1,6 +1,6 @@
-"""What an Allow or Deny statement of an AWS policy means: which actions and resources it covers, and whom it leaves.
+"""The meaning of an Allow or Deny statement of an AWS policy: the actions, resources and callers that it covers.
 
-A pattern means what it matches, so these functions try patterns on examples instead of comparing their spelling.
+Patterns can be spelled in many ways, so these functions test them on examples instead of comparing their spelling.
 Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html (wildcards),
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html and
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html (what "public" means).
@@ -17,13 +17,13 @@ from typing import Any, Final
 from kernel.iam import Condition, Statement
 from kernel.values import UNKNOWN, as_list
 
-# No service, account, role or bucket is called so: a pattern that matches these matches whatever there is.
+# No service, account, role or bucket has these names, so a pattern that matches them matches everything.
 _SOME_SERVICES: Final = ("groundwork7probe", "probe7groundwork")
 _SOME_ACTION: Final = "Groundwork7Probe"
 _SOME_NAME: Final = "groundwork-7-probe"
 _SOME_ACCOUNT: Final = "210987654321"
 
-# Keys that say who calls, or for whom a service calls, in each request that they concern.
+# Condition keys that identify the caller, or the resource for which a service calls.
 _CALLER_KEYS: Final = frozenset(
     {
         "aws:principalorgid",
@@ -54,7 +54,7 @@ _TEXT_OPERATORS: Final = frozenset({"stringequals", "stringequalsignorecase", "s
 
 _ANY_ACCOUNT: Final = re.compile(r"arn:[^:]*:(iam|sts)::[^:]*[*?]")
 
-# Ranges wider than these are no list of networks that somebody chose: with two halves one has the internet.
+# Shortest prefixes of address ranges that count as a limit; two halves of the Internet would not be one.
 _WIDEST_RANGES: Final = {4: 8, 6: 16}
 
 
@@ -64,7 +64,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def matches(pattern: Any, text: str) -> bool:
-    """Whether IAM's wildcards, `*` and `?`, match a text, in any case. All other characters stand for themselves."""
+    """Whether a pattern with IAM's wildcards, `*` and `?`, matches a string, ignoring case."""
     return isinstance(pattern, str) and _compile(pattern).fullmatch(text) is not None
 
 
@@ -74,7 +74,7 @@ def covers_action(statement: Statement, action: str) -> bool:
 
 
 def covers_resource(statement: Statement, arn: str) -> bool:
-    """Whether the statement's Resource or NotResource covers an ARN. A statement without either concerns its owner."""
+    """Whether the statement's Resource or NotResource covers an ARN. One without either concerns its own resource."""
     if not statement.has("Resource") and not statement.has("NotResource"):
         return True
     return _covers(statement, "Resource", arn)
@@ -113,29 +113,29 @@ def covers_every_action(statement: Statement) -> bool:
 
 
 def covers_whole_service(statement: Statement) -> bool:
-    """Whether it covers whatever action some service has, or will have."""
+    """Whether it covers every action that some service has now or later."""
     services = {*_SOME_SERVICES, *_written_services(statement.elements.get("Action"))}
     return any(covers_action(statement, f"{service}:{_SOME_ACTION}") for service in services)
 
 
 def principals(statement: Statement) -> list[Any]:
-    """The AWS principals; the bare `*`, and all but those of NotPrincipal, are everyone's `*`."""
+    """The AWS principals. A bare `*` and NotPrincipal are returned as `*`, which is everyone."""
     return ["*"] if statement.has("NotPrincipal") else statement.principals("AWS")
 
 
 def concerns_everyone(statement: Statement) -> bool:
-    """Whether a principal of the statement is everyone and no condition limits whom that means."""
+    """Whether a principal of the statement is everyone, and no condition limits the callers."""
     everyone = any(map(_is_everyone, principals(statement)))
     return everyone and not any(map(limits_callers, statement.conditions))
 
 
 def _is_everyone(principal: Any) -> bool:
-    """Whether a principal is `*`, or one of any account. AWS refuses the latter; its writer means every account."""
+    """Whether a principal is `*`, or an ARN of any account. AWS rejects the latter, whose author means everyone."""
     return isinstance(principal, str) and (set(principal) == {"*"} or bool(_ANY_ACCOUNT.match(principal)))
 
 
 def limits_callers(condition: Condition) -> bool:
-    """Whether a condition holds for chosen callers, networks or resources only, and not where its key is absent."""
+    """Whether a condition holds only for certain callers, networks or resources, and not if its key is absent."""
     operator, key = _positive_operator(condition), condition.key.lower()
     if operator is None or not condition.values:
         return False
@@ -150,12 +150,12 @@ def limits_callers(condition: Condition) -> bool:
 
 
 def limits_audience(condition: Condition, *claims: str) -> bool:
-    """Whether a condition holds for tokens that were issued for chosen audiences only."""
+    """Whether a condition holds only for tokens that were issued for certain audiences."""
     return _limits(condition, claims, lambda value, _: _is_chosen_name(value))
 
 
 def limits_subject(condition: Condition) -> bool:
-    """Whether a condition holds for chosen owners' workloads only."""
+    """Whether a condition holds only for workloads of certain owners."""
     return _limits(condition, ("sub",), _is_chosen_subject)
 
 
@@ -167,7 +167,7 @@ def _limits(condition: Condition, claims: tuple[str, ...], is_chosen: Callable[[
 
 
 def _positive_operator(condition: Condition) -> str | None:
-    """The operator in small letters; None where the condition also holds without its key, or for all other values."""
+    """The operator in lower case; None if the condition also holds without its key, or for all other values."""
     quantifier, _, operator = condition.operator.lower().rpartition(":")
     lenient = operator.endswith("ifexists") or quantifier == "forallvalues" or "not" in operator or operator == "null"
     return None if lenient else operator
@@ -181,7 +181,7 @@ def _covers(statement: Statement, element: str, text: str) -> bool:
 
 
 def _example_accounts(statement: Statement) -> set[str]:
-    """An account of nobody, and those that the statement's resources name."""
+    """An account that does not exist, and those that the statement's resources name."""
     written = (re.findall(r":(\d{12}):", str(pattern)) for pattern in statement.resources)
     return {_SOME_ACCOUNT}.union(*written)
 
@@ -193,7 +193,7 @@ def _written_services(patterns: Any) -> set[str]:
 
 
 def _is_chosen_name(value: Any) -> bool:
-    """Whether a value, such as an account's ID, leaves open only what follows a whole name: `o-a1b2c3d4e5/*`."""
+    """Whether a value, such as an account ID, has wildcards only after a complete name: `o-a1b2c3d4e5/*`."""
     if not isinstance(value, str) or not value:
         return False
     fixed = re.split(r"[*?]", value)[0]
@@ -201,7 +201,7 @@ def _is_chosen_name(value: Any) -> bool:
 
 
 def _is_chosen_arn(value: Any) -> bool:
-    """Whether an ARN names its account or, as those of buckets have none, its resource."""
+    """Whether an ARN names its account or, for buckets, whose ARNs have no account, its resource."""
     if not isinstance(value, str):
         return False
     account, resource = (value.split(":", 5) + [""] * 6)[4:6]
@@ -219,9 +219,9 @@ def _is_chosen_range(value: Any) -> bool:
 
 
 def _is_chosen_subject(value: Any, provider: str) -> bool:
-    """Whether a token's subject names whose workloads it means: an organization, or a namespace.
+    """Whether a token's subject names the owner of the workloads: an organization, or a namespace.
 
-    GitHub's providers serve all of its customers, so that a subject which names no owner may be anybody's.
+    GitHub's provider serves all of its customers, so a subject that names no owner may belong to anybody.
     Source: https://docs.github.com/actions/security-for-github-actions/security-hardening-your-deployments
     """
     if not isinstance(value, str) or not value:
@@ -235,7 +235,7 @@ def _is_chosen_subject(value: Any, provider: str) -> bool:
 
 
 def with_unknowns_as(stand_in: str, value: Any) -> Any:
-    """A copy of a document in which a text stands in the place of everything unknown."""
+    """A copy of a document in which every unknown value is replaced by a string."""
     if value is UNKNOWN:
         return stand_in
     if isinstance(value, Mapping):

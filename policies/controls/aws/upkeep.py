@@ -1,4 +1,4 @@
-"""What a stack on AWS needs while it runs: secrets are replaced, old images go, alarms and budgets reach somebody."""
+"""Upkeep of a stack on AWS: secrets are rotated, old images are deleted, and alarms and budgets notify somebody."""
 
 import re
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ _PER_DAY = {"minute": 24 * 60, "hour": 24, "day": 1}
 
 @stack_control(
     "aws-secretsmanager-rotation",
-    title="Secrets are replaced by themselves",
+    title="Secrets are rotated automatically",
     severity="medium",
     types=(SECRET,),
     remedy="declare a SecretRotation for the secret",
@@ -58,7 +58,7 @@ def secret_rotation(stack: Stack) -> StackFindings:
 
 @control(
     "aws-secretsmanager-rotation-period",
-    title="Secrets are replaced within 90 days",
+    title="Secrets are rotated within 90 days",
     severity="medium",
     types=(ROTATION,),
     remedy="set rotationRules.automaticallyAfterDays to 90 or less, or rotationRules.scheduleExpression",
@@ -73,7 +73,7 @@ def rotation_period(props: Props) -> Findings:
 
 
 def _is_often(expression: Any) -> bool:
-    """Whether a schedule is often enough. Those of cron are at least once a year; which day, nobody can say."""
+    """Whether a schedule runs often enough. A cron schedule is accepted, because its interval is not computed here."""
     text = expression if isinstance(expression, str) else ""
     found = _RATE.fullmatch(text)
     if found:
@@ -90,14 +90,14 @@ def _is_often(expression: Any) -> bool:
     references=("FSBP ECR.3",),
 )
 def repository_lifecycle(stack: Stack) -> StackFindings:
-    missing = "the repository must have a LifecyclePolicy, otherwise every image is kept, and paid for, for ever"
+    missing = "the repository must have a LifecyclePolicy, otherwise every image is stored and paid for indefinitely"
     policies = of_type(stack, REPOSITORY_LIFECYCLE)
     yield from expect_companion(of_type(stack, REPOSITORY), policies, "repository", missing)
 
 
 @control(
     "aws-alarm-receivers",
-    title="Somebody hears of alarms",
+    title="Alarms notify somebody",
     severity="low",
     types=ALARM,
     remedy="list a topic in alarmActions, and leave actionsEnabled unset or set it to true",
@@ -106,19 +106,19 @@ def repository_lifecycle(stack: Stack) -> StackFindings:
 def alarm_receivers(props: Props) -> Findings:
     actions = as_list(look_up(props, "alarmActions"))
     if not any(each is UNKNOWN or (isinstance(each, str) and each.startswith("arn:")) for each in actions):
-        yield "alarmActions must list a topic, otherwise nobody hears of the alarm"
-    yield from expect(props, "actionsEnabled", IS_TRUE, "nobody hears of the alarm", absent_passes=True)
+        yield "alarmActions must list a topic, otherwise nobody is notified of the alarm"
+    yield from expect(props, "actionsEnabled", IS_TRUE, "nobody is notified of the alarm", absent_passes=True)
 
 
 @control(
     "aws-cost-budget",
-    title="Somebody hears when a budget is spent",
+    title="Budgets notify somebody when they are spent",
     severity="low",
     types=BUDGET,
     remedy="list subscriberEmailAddresses or subscriberSnsTopicArns in notifications",
 )
 def budget(props: Props) -> Findings:
-    risk = "nobody hears when the budget is spent"
+    risk = "nobody is notified when the budget is spent"
 
     def check(where: str, notification: Any) -> Findings:
         kinds = ("subscriberEmailAddresses", "subscriberSnsTopicArns")
@@ -128,13 +128,13 @@ def budget(props: Props) -> Findings:
         yield from fail_if_all(where, [UNKNOWN if heard is UNKNOWN else not heard], problem)
 
     if not as_list(look_up(props, "notifications")):
-        yield f"notifications must have one, otherwise {risk}"
+        yield f"notifications must not be empty, otherwise {risk}"
     yield from check_each(props, "notifications[*]", check)
 
 
 @control(
     "aws-cost-tags",
-    title="What costs money says whose it is",
+    title="Resources that cost money have the required tags",
     severity="low",
     types=TAGGED,
     remedy="set the tags that the setting required lists",

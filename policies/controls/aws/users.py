@@ -1,4 +1,4 @@
-"""AWS IAM's users: passwords, keys, and permissions of their own."""
+"""AWS IAM users: passwords, keys, and directly attached policies."""
 
 from kernel.paths import look_up
 from kernel.values import ABSENT, UNKNOWN, as_list
@@ -19,7 +19,7 @@ SERVICE_CREDENTIAL = ("aws:iam/serviceSpecificCredential:ServiceSpecificCredenti
 
 @control(
     "aws-iam-password-length",
-    title="Passwords of users are long",
+    title="Passwords of users are long enough",
     severity="medium",
     types=PASSWORD_POLICY,
     remedy="set minimumPasswordLength to 14 or more",
@@ -31,7 +31,7 @@ def password_length(props: Props) -> Findings:
 
 @control(
     "aws-iam-password-reuse",
-    title="Users do not return to old passwords",
+    title="Users cannot reuse old passwords",
     severity="low",
     types=PASSWORD_POLICY,
     remedy="set passwordReusePrevention to 24",
@@ -43,20 +43,20 @@ def password_reuse(props: Props) -> Findings:
 
 @control(
     "aws-iam-access-key",
-    title="Nobody has keys that do not expire",
+    title="Keys of users expire",
     severity="medium",
     types=ACCESS_KEY + SERVICE_CREDENTIAL,
-    remedy="remove the key, or set credentialAgeDays if it has that; give workloads a role, people IAM Identity Center",
+    remedy="use a role for workloads and IAM Identity Center for people, or set credentialAgeDays if the key has it",
 )
 def access_key(props: Props) -> Findings:
-    risk = "whoever finds the key in a log or a file can use it"
+    risk = "anyone who finds the key in a log or a file can use it"
     inactive = expect(props, "status", one_of("Inactive"), risk)
     yield from pass_if_any([expect(props, "credentialAgeDays", at_least(1), risk), inactive])
 
 
 @control(
     "aws-iam-user-policy",
-    title="Users have no permissions of their own",
+    title="Policies are not attached to users",
     severity="low",
     types=USER_POLICIES,
     remedy="attach the policy to a group or a role",
@@ -67,4 +67,4 @@ def user_policy(props: Props) -> Findings:
     if look_up(props, "users") is UNKNOWN:
         yield Undecided("users")
     elif look_up(props, "user") is not ABSENT or users:
-        yield "the policy must not be a user's, where nobody sees it in the user's groups"
+        yield "the policy must not be attached to a user, because it is not visible in the user's groups"

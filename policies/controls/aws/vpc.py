@@ -1,4 +1,4 @@
-"""Amazon VPC: what is reachable from the Internet, and which traffic is logged."""
+"""Amazon VPC: exposure to the Internet, and logs of traffic."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -51,7 +51,7 @@ def admin_ports(props: Props) -> Findings:
 
 
 def _denies_before(other: Any, rule: Any) -> bool:
-    """Whether a rule of a network ACL keeps another from what it allows: those with lower numbers decide."""
+    """Whether a rule of a network ACL denies everything that another allows: the rule with the lower number decides."""
     numbers = look_up(other, "ruleNo"), look_up(rule, "ruleNo")
     if not all(isinstance(number, int | float) for number in numbers) or numbers[0] >= numbers[1]:
         return False
@@ -85,7 +85,7 @@ def _is_not_deny(action: Any) -> bool:
 
 @control(
     "aws-vpc-subnet-public-addresses",
-    title="Subnets assign no public addresses",
+    title="Subnets do not assign public addresses",
     severity="high",
     types=SUBNET,
     remedy="set mapPublicIpOnLaunch to false, or tag the subnet of load balancers kubernetes.io/role/elb",
@@ -93,7 +93,7 @@ def _is_not_deny(action: Any) -> bool:
 )
 def subnet_public_addresses(props: Props) -> Findings:
     if "kubernetes.io/role/elb" not in _tags(props):
-        # Default subnets, which are in no VPC that is named, assign public addresses unless they are told not to.
+        # Default subnets, which do not name their VPC, assign public addresses unless this is set to false.
         is_default = look_up(props, "vpcId") is ABSENT
         path, risk = "mapPublicIpOnLaunch", "instances get public addresses"
         yield from expect(props, path, IS_FALSE, risk, absent_passes=not is_default)
@@ -119,7 +119,7 @@ def flow_log(stack: Stack) -> StackFindings:
 
 
 def _expect_rejected(log: Resource) -> Findings:
-    path, risk = "trafficType", "connections that were refused are not recorded"
+    path, risk = "trafficType", "rejected connections are not recorded"
     yield from expect(log.props, path, one_of("ALL", "REJECT"), risk, absent_passes=True)
 
 
@@ -128,7 +128,7 @@ def _expect_rejected(log: Resource) -> Findings:
     title="The default security group of every VPC has no rules",
     severity="high",
     types=(VPC, DEFAULT_VPC, DEFAULT_GROUP),
-    remedy="declare a DefaultSecurityGroup with the VPC's id and no rules, and attach none to it",
+    remedy="declare a DefaultSecurityGroup with the VPC's id and no rules, and attach no rules to it",
     references=("CKV2_AWS_12", "FSBP EC2.2", "AWS-0173", "CIS-AWS6 6.5"),
 )
 def default_security_group(stack: Stack) -> StackFindings:
@@ -136,7 +136,7 @@ def default_security_group(stack: Stack) -> StackFindings:
     networks, groups = of_type(stack, VPC, DEFAULT_VPC), of_type(stack, DEFAULT_GROUP)
     rules = of_type(stack, *RULES, EGRESS_RULE)
     yield from expect_companion(networks, groups, "vpcId", missing, partial(_expect_no_rules, rules))
-    # A network names its default group, too.
+    # Rules can also refer to the default group through an output of its VPC.
     for network in networks:
         for rule in rules:
             if network.urn in rule.property_dependencies.get("securityGroupId", ()):

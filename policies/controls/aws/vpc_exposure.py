@@ -1,4 +1,4 @@
-"""Amazon VPC: what the Internet reaches beside SSH and RDP, what may leave, and private ways to AWS's services."""
+"""Amazon VPC: other exposed ports than SSH and RDP, outbound traffic, and private access to AWS services."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,15 +22,15 @@ EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 ACL = "aws:ec2/networkAcl:NetworkAcl"
 ACL_RULE = "aws:ec2/networkAclRule:NetworkAclRule"
 ADDRESSES = ("cidrBlocks", "ipv6CidrBlocks", "cidrIpv4", "cidrIpv6", "cidrBlock", "ipv6CidrBlock")
-# Pulumi's provider writes the first where nobody wrote a description.
-DESCRIBED = none_of("must say what it is for", "Managed by Pulumi", "Managed by Terraform")
-# What nodes need to start and to pull images without the Internet.
+# Pulumi's provider writes the first if there is no description.
+DESCRIBED = none_of("must describe its purpose", "Managed by Pulumi", "Managed by Terraform")
+# The services that nodes need to start and to pull images without the Internet.
 SERVICES = ("ecr.api", "ecr.dkr", "s3", "sts")
 
 
 @control(
     "aws-vpc-internet-ports",
-    title="The Internet reaches no ports but those that are meant for it",
+    title="Only allowed ports are reachable from the Internet",
     severity="high",
     types=(GROUP, DEFAULT_GROUP, RULE, INGRESS_RULE),
     remedy="remove the rule, name its sources, or add the port to the setting allowed",
@@ -43,7 +43,7 @@ def internet_ports(props: Props, settings: Mapping[str, Any]) -> Findings:
     def check(where: str, rule: Any) -> Findings:
         incoming = any_matches([look_up(rule, "type")], lambda kind: kind in (ABSENT, "ingress"))
         conditions = [incoming, _names_internet(rule), _opens_other_port(rule, allowed)]
-        yield from fail_if_all(where, conditions, "must not allow the Internet in on other ports")
+        yield from fail_if_all(where, conditions, "must not open other ports to the Internet")
 
     yield from check_each(props, "ingress[*]", check)
     yield from check("the rule", props)
@@ -73,7 +73,7 @@ def _is_every_protocol(protocol: Any) -> bool:
 
 @control(
     "aws-vpc-open-egress",
-    title="Security groups let out what they name",
+    title="Security groups do not allow all outbound traffic",
     severity="medium",
     types=(GROUP, RULE, EGRESS_RULE),
     remedy="name the protocol and ports of outgoing traffic, or its destinations",
@@ -92,14 +92,14 @@ def open_egress(props: Props) -> Findings:
 
 @control(
     "aws-vpc-group-description",
-    title="Security groups and their rules say what they are for",
+    title="Security groups and their rules have a description",
     severity="low",
     types=(GROUP, RULE, INGRESS_RULE, EGRESS_RULE),
     remedy="set description of the group and of each rule",
     references=("CKV_AWS_23", "AWS-0099"),
 )
 def group_description(props: Props) -> Findings:
-    risk = "nobody dares to remove it"
+    risk = "nobody knows whether it can be removed"
     yield from expect(props, "description", DESCRIBED, risk)
     for direction in ("ingress", "egress"):
         if as_list(look_up(props, direction)):
@@ -108,7 +108,7 @@ def group_description(props: Props) -> Findings:
 
 @control(
     "aws-vpc-network-acl",
-    title="Network ACLs let nobody in to SSH and RDP from everywhere",
+    title="Network ACLs do not allow SSH and RDP from everywhere",
     severity="medium",
     types=(ACL, ACL_RULE),
     remedy="remove the rule, or name the administrators' addresses as its cidrBlock",
@@ -122,7 +122,7 @@ def network_acl(props: Props) -> Findings:
         yield from fail_if_all(where, conditions, "must not allow SSH or RDP from the Internet")
 
     yield from check_each(props, "ingress[*]", check)
-    if look_up(props, "egress") is not True:  # of a rule that is a resource of its own
+    if look_up(props, "egress") is not True:  # if the rule is a separate resource
         yield from check("the rule", props)
 
 
@@ -135,7 +135,7 @@ def _opens_admin_port(rule: Any) -> Truth:
 
 @stack_control(
     "aws-vpc-endpoints",
-    title="Nodes reach registry, storage and identities inside the VPC",
+    title="Nodes reach ECR, S3 and STS inside the VPC",
     severity="low",
     types=(VPC,),
     remedy="declare a VpcEndpoint in the VPC for ecr.api, ecr.dkr, s3 and sts",
@@ -150,4 +150,4 @@ def endpoints(stack: Stack) -> StackFindings:
         if missing and UNKNOWN in names:
             yield vpc, Undecided("serviceName")
         elif missing:
-            yield vpc, f"the VPC must have endpoints of {', '.join(missing)}"
+            yield vpc, f"the VPC must have endpoints for {', '.join(missing)}"

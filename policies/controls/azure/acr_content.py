@@ -1,4 +1,4 @@
-"""Azure Container Registry: firewall, encryption, and what becomes of images."""
+"""Azure Container Registry: firewall, encryption, and retention of images."""
 
 from policies.engine.expectations import IS_TRUE, expect, one_of
 from policies.engine.findings import Findings, Props
@@ -30,7 +30,7 @@ def network_default(props: Props) -> Findings:
     references=("AzPolicy:CMK",),
 )
 def kms(props: Props) -> Findings:
-    yield from expect(props, "encryption.status", one_of("enabled"), "images are not encrypted with a key of yours")
+    yield from expect(props, "encryption.status", one_of("enabled"), "images are not encrypted with your own key")
 
 
 @control(
@@ -48,14 +48,14 @@ def export(props: Props) -> Findings:
 
 @control(
     "azure-acr-data-endpoints",
-    title="Container registries have data endpoints of their own",
+    title="Container registries have dedicated data endpoints",
     severity="low",
     types=REGISTRY,
     remedy="set dataEndpointEnabled to true",
     references=("CKV_AZURE_237",),
 )
 def data_endpoints(props: Props) -> Findings:
-    risk = "firewalls have to admit all of Azure's blob storage"
+    risk = "firewalls have to allow all of Azure's blob storage"
     yield from expect(props, "dataEndpointEnabled", IS_TRUE, risk)
 
 
@@ -81,4 +81,4 @@ def zones(props: Props) -> Findings:
 )
 def retention(props: Props) -> Findings:
     path = "policies.retentionPolicy.status"
-    yield from expect(props, path, one_of("enabled"), "replaced images are kept, and paid for, for ever")
+    yield from expect(props, path, one_of("enabled"), "replaced images are stored and paid for indefinitely")

@@ -31,7 +31,7 @@ def rbac(props: Props) -> Findings:
 )
 def local_accounts(props: Props) -> Findings:
     yield from expect(
-        props, "disableLocalAccounts", IS_TRUE, "the cluster's certificate gives everyone who has it full access"
+        props, "disableLocalAccounts", IS_TRUE, "the cluster's certificate grants full access to everyone who has it"
     )
 
 
@@ -109,7 +109,7 @@ def network_policy(props: Props) -> Findings:
     references=("CKV_AZURE_143", "CIS-AKS 5.4.3"),
 )
 def node_public_ip(props: Props) -> Findings:
-    # The first path is the cluster's own list of pools, the second a pool that is a resource of its own.
+    # The first path is the cluster's own list of pools, the second a pool that is a separate resource.
     for path in ("agentPoolProfiles[*].enableNodePublicIP", "enableNodePublicIP"):
         yield from expect(props, path, IS_FALSE, "every node has a public address", absent_passes=True)
 

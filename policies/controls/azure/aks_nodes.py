@@ -1,4 +1,4 @@
-"""Azure Kubernetes Service: the nodes of a cluster's own pools and of pools that are resources of their own."""
+"""Azure Kubernetes Service: the nodes of a cluster's own pools and of pools that are separate resources."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ CLUSTER_POOLS = "agentPoolProfiles"
 
 
 def _in_pools(props: Props, setting: str) -> str:
-    """The path of a setting of nodes. The shape of the properties decides which of both types they are."""
+    """The path of a setting of nodes. The properties show whether the resource is a cluster or a pool."""
     return setting if look_up(props, CLUSTER_POOLS) is ABSENT else f"{CLUSTER_POOLS}[*].{setting}"
 
 
@@ -37,7 +37,7 @@ def _in_pools(props: Props, setting: str) -> str:
     title="AKS nodes encrypt temporary disks and caches",
     severity="medium",
     types=NODES,
-    remedy="set enableEncryptionAtHost to true on every pool; the subscription has to register the feature first",
+    remedy="set enableEncryptionAtHost to true on every pool; the subscription must register the feature first",
     references=("CKV_AZURE_227", "AzPolicy:encryption-at-host"),
 )
 def node_encryption(props: Props) -> Findings:
@@ -47,7 +47,7 @@ def node_encryption(props: Props) -> Findings:
 
 @control(
     "azure-aks-node-ssh",
-    title="AKS nodes accept no SSH keys",
+    title="AKS nodes do not accept SSH keys",
     severity="medium",
     types=NODES,
     remedy="set securityProfile.sshAccess to Disabled on every pool",
@@ -72,14 +72,14 @@ def node_zones(props: Props) -> Findings:
 
 @control(
     "azure-aks-node-autoscaling",
-    title="The number of AKS nodes follows the load",
+    title="The number of AKS nodes scales with the load",
     severity="low",
     types=NODES,
     remedy="set enableAutoScaling to true with minCount and maxCount on every pool",
 )
 def node_autoscaling(props: Props) -> Findings:
     path = _in_pools(props, "enableAutoScaling")
-    yield from expect(props, path, IS_TRUE, "idle nodes are paid for, and pods wait where nodes are full")
+    yield from expect(props, path, IS_TRUE, "idle nodes are paid for, and pods wait when nodes are full")
 
 
 @control(
@@ -106,7 +106,7 @@ def node_scale_sets(props: Props) -> Findings:
 )
 def node_pods(props: Props, settings: Mapping[str, Any]) -> Findings:
     enough = at_least(settings["minPods"])
-    yield from expect(props, _in_pools(props, "maxPods"), enough, "nodes are paid for that small pods cannot fill")
+    yield from expect(props, _in_pools(props, "maxPods"), enough, "small pods cannot use the whole node")
 
 
 @control(

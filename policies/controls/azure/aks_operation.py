@@ -1,4 +1,4 @@
-"""Azure Kubernetes Service: add-ons, encryption, outbound traffic and what else operating a cluster takes."""
+"""Azure Kubernetes Service: add-ons, encryption, outbound traffic and other operation of a cluster."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ CLUSTER = ("azure-native:containerservice:ManagedCluster",)
 
 
 def _addon(props: Props, name: str) -> str:
-    """The path of an add-on, whose name AKS reads in any case."""
+    """The path of an add-on. AKS ignores the case of its name."""
     addons = look_up(props, "addonProfiles")
     written = addons if isinstance(addons, Mapping) else {}
     return f"addonProfiles.{next((key for key in written if str(key).lower() == name.lower()), name)}"
@@ -24,7 +24,7 @@ def _addon(props: Props, name: str) -> str:
 
 @control(
     "azure-aks-version",
-    title="AKS clusters run a version of Kubernetes in support",
+    title="AKS clusters run a supported version of Kubernetes",
     severity="high",
     types=CLUSTER,
     remedy="raise kubernetesVersion, one minor version at a time",
@@ -85,7 +85,7 @@ def disk_encryption(props: Props) -> Findings:
 
 @control(
     "azure-aks-defender",
-    title="Defender watches AKS clusters",
+    title="Defender monitors AKS clusters",
     severity="medium",
     types=CLUSTER,
     remedy="set securityProfile.defender.securityMonitoring.enabled to true, with logAnalyticsWorkspaceResourceId",
@@ -98,7 +98,7 @@ def defender(props: Props) -> Findings:
 
 @control(
     "azure-aks-monitoring",
-    title="Azure Monitor collects what AKS clusters do",
+    title="Azure Monitor collects logs and metrics of AKS clusters",
     severity="medium",
     types=CLUSTER,
     remedy="set addonProfiles.omsagent.enabled to true",
@@ -111,7 +111,7 @@ def monitoring(props: Props) -> Findings:
 
 @control(
     "azure-aks-azure-policy",
-    title="Azure Policy evaluates what runs in AKS clusters",
+    title="Azure Policy evaluates the objects in AKS clusters",
     severity="medium",
     types=CLUSTER,
     remedy="set addonProfiles.azurepolicy.enabled to true",
@@ -138,7 +138,7 @@ def http_routing(props: Props) -> Findings:
 
 @control(
     "azure-aks-secret-rotation",
-    title="Secrets that AKS mounts from Key Vault follow their rotation",
+    title="AKS updates secrets that it mounts from Key Vault when they are rotated",
     severity="medium",
     types=CLUSTER,
     remedy='set addonProfiles.azureKeyvaultSecretsProvider.config.enableSecretRotation to "true"',
@@ -160,7 +160,7 @@ def secret_rotation(props: Props) -> Findings:
     remedy="set networkProfile.outboundType to userAssignedNATGateway, managedNATGateway or userDefinedRouting",
 )
 def outbound(props: Props) -> Findings:
-    # `none` and `block` are of clusters without any outbound traffic.
+    # `none` and `block` are for clusters without any outbound traffic.
     accepted = one_of(
         "userAssignedNATGateway", "managedNATGateway", "managedNATGatewayV2", "userDefinedRouting", "none", "block"
     )
@@ -170,7 +170,7 @@ def outbound(props: Props) -> Findings:
 
 @control(
     "azure-aks-network-plugin",
-    title="AKS pods have addresses of Azure's network",
+    title="AKS clusters use the network plugin Azure CNI",
     severity="low",
     types=CLUSTER,
     remedy="set networkProfile.networkPlugin to azure; kubenet is retired in 2028",
@@ -195,7 +195,7 @@ def image_cleaner(props: Props) -> Findings:
 
 @control(
     "azure-aks-paid-tier",
-    title="AKS commits itself to the availability of the control plane",
+    title="AKS clusters have a service level agreement for the control plane",
     severity="low",
     types=CLUSTER,
     remedy="set sku.tier to Standard or Premium",
@@ -205,5 +205,5 @@ def image_cleaner(props: Props) -> Findings:
 def paid_tier(props: Props, settings: Mapping[str, Any]) -> Findings:
     if is_exempt(props, settings["exemptEnvironments"]):
         return
-    accepted = none_of("must be a tier with a service level", "Free")
-    yield from expect(props, "sku.tier", accepted, "the API server is available as far as Azure can spare it")
+    accepted = none_of("must be a tier with a service level agreement", "Free")
+    yield from expect(props, "sku.tier", accepted, "the availability of the API server is not guaranteed")

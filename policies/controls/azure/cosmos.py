@@ -24,7 +24,7 @@ def public_network(props: Props) -> Findings:
 
 @control(
     "azure-cosmos-local-auth",
-    title="Cosmos DB accounts refuse account keys",
+    title="Cosmos DB accounts reject account keys",
     severity="high",
     types=ACCOUNT,
     remedy="set disableLocalAuth to true and assign data-plane roles",
@@ -36,7 +36,7 @@ def local_auth(props: Props) -> Findings:
 
 @control(
     "azure-cosmos-azure-datacenters",
-    title="Cosmos DB firewalls admit neither all of Azure nor the Internet",
+    title="Cosmos DB firewalls allow neither all of Azure nor the Internet",
     severity="high",
     types=ACCOUNT + FIREWALL,
     remedy="remove the ipRules entry 0.0.0.0 and use a private endpoint",
@@ -51,7 +51,7 @@ def azure_datacenters(props: Props) -> Findings:
     for path in ("ipRules[*].ipAddressOrRange", "startIpAddress"):
         yield from expect(props, path, narrow, risk, absent_passes=True)
     if is_wide_range(look_up(props, "startIpAddress"), look_up(props, "endIpAddress")):
-        yield "endIpAddress must end a range of clients' addresses, otherwise the Internet can connect"
+        yield "endIpAddress must be the end of a range of client addresses, otherwise the Internet can connect"
 
 
 @control(

@@ -1,4 +1,4 @@
-"""Azure Cosmos DB: firewall, encryption, changes by key, and failure of a region or zone."""
+"""Azure Cosmos DB: firewall, encryption, changes with account keys, and failure of a region or zone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ def firewall(props: Props) -> Findings:
 
 @control(
     "azure-cosmos-metadata-writes",
-    title="Account keys change no databases and containers of Cosmos DB",
+    title="Account keys cannot change databases and containers of Cosmos DB",
     severity="medium",
     types=ACCOUNT,
     remedy="set disableKeyBasedMetadataWriteAccess to true",
@@ -47,7 +47,7 @@ def firewall(props: Props) -> Findings:
 )
 def metadata_writes(props: Props) -> Findings:
     path = "disableKeyBasedMetadataWriteAccess"
-    yield from expect(props, path, IS_TRUE, "whoever has a key can delete databases, whatever Azure's roles say")
+    yield from expect(props, path, IS_TRUE, "anyone with a key can delete databases, regardless of Azure roles")
 
 
 @control(
@@ -64,7 +64,7 @@ def kms(props: Props) -> Findings:
 
 @control(
     "azure-cosmos-failover",
-    title="Cosmos DB accounts in several regions fail over by themselves",
+    title="Cosmos DB accounts in several regions fail over automatically",
     severity="low",
     types=ACCOUNT,
     remedy="set enableAutomaticFailover to true",

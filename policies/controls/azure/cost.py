@@ -1,4 +1,4 @@
-"""What a stack on Azure costs, and whom: tags, and budgets that say when they are spent."""
+"""Cost of a stack on Azure: tags, and budgets that notify somebody when they are spent."""
 
 import re
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ TAGGED = (
     "azure-native:storage:StorageAccount",
 )
 BUDGET = ("azure-native:consumption:Budget",)
-_RISK = "nobody hears when the budget is spent"
-# Whom a budget notifies, and what their names are like.
+_RISK = "nobody is notified when the budget is spent"
+# The receivers of a budget's notifications, and patterns of their names.
 RECEIVERS = {"contactEmails": r".+@.+", "contactGroups": r"/.+", "contactRoles": r"\w.*"}
 
 
 @control(
     "azure-cost-tags",
-    title="What costs money says whose it is",
+    title="Resources that cost money have the required tags",
     severity="low",
     types=TAGGED,
     remedy="set the tags that the setting required lists",
@@ -44,7 +44,7 @@ def tags(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @control(
     "azure-cost-budget",
-    title="Somebody hears when a budget is spent",
+    title="Budgets notify somebody when they are spent",
     severity="low",
     types=BUDGET,
     remedy="set notifications with enabled true, and contactEmails, contactGroups or contactRoles",

@@ -1,4 +1,4 @@
-"""Azure managed disks: keys that encrypt them, and who may export them."""
+"""Azure managed disks: encryption keys, and exports."""
 
 from policies.engine.expectations import IS_TRUE, expect, one_of, pass_if_any
 from policies.engine.findings import Findings, Props
@@ -10,14 +10,14 @@ DISK = ("azure-native:compute:Disk", "azure-native:compute:Snapshot")
 
 @control(
     "azure-disk-key-rotation",
-    title="Disks follow the rotation of their key",
+    title="Disks use the latest version of their key",
     severity="medium",
     types=ENCRYPTION_SET,
     remedy="set rotationToLatestKeyVersionEnabled to true",
 )
 def key_rotation(props: Props) -> Findings:
     path = "rotationToLatestKeyVersionEnabled"
-    yield from expect(props, path, IS_TRUE, "disks keep the key's old versions, and stop when they expire")
+    yield from expect(props, path, IS_TRUE, "disks use old versions of the key, and fail when those expire")
 
 
 @control(
@@ -28,6 +28,6 @@ def key_rotation(props: Props) -> Findings:
     remedy="set publicNetworkAccess to Disabled, or networkAccessPolicy to DenyAll or AllowPrivate",
 )
 def public_network(props: Props) -> Findings:
-    risk = "whoever has an export's address reads the disk from anywhere"
+    risk = "anyone with the URL of an export can read the disk from anywhere"
     limited = expect(props, "networkAccessPolicy", one_of("DenyAll", "AllowPrivate"), risk)
     yield from pass_if_any([limited, expect(props, "publicNetworkAccess", one_of("Disabled"), risk)])

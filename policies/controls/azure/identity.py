@@ -28,7 +28,7 @@ CONTRIBUTOR: Final = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     title="No identity may assign roles",
     severity="critical",
     types=ASSIGNMENT,
-    remedy="assign a role with the permissions that are needed, at the resource that needs them",
+    remedy="assign a role with only the permissions that are needed, at the resource for which they are needed",
     references=("CIS-Azure5 5.23",),
     settings={"allowed": ALLOWED_ROLES},
 )
@@ -53,7 +53,7 @@ def subscription_scope(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 
 def _without(roles: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
-    """The roles but for those that the setting allows, by their IDs."""
+    """The IDs of the roles, except those that the setting allows."""
     allowed = {str(role).lower() for role in settings["allowed"]}
     return [role for role in roles if role not in allowed]
 
@@ -80,4 +80,4 @@ def federated_subject(props: Props) -> Findings:
     one = Requirement("must name one workload", lambda text: isinstance(text, str) and text != "" and "*" not in text)
     secure = Requirement("must be an https address", lambda url: isinstance(url, str) and url.startswith("https://"))
     yield from expect(props, "subject", one, "other workloads can sign in as the identity")
-    yield from expect(props, "issuer", secure, "tokens can be forged on the way")
+    yield from expect(props, "issuer", secure, "tokens can be forged in transit")

@@ -1,4 +1,4 @@
-"""Azure Key Vault: firewall, recovery, and what keys and secrets are like."""
+"""Azure Key Vault: firewall, recovery, and attributes of keys and secrets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,14 +32,14 @@ def network_default(props: Props) -> Findings:
 
 @control(
     "azure-keyvault-retention",
-    title="Deleted key vaults can be recovered long enough",
+    title="Deleted key vaults can be recovered for long enough",
     severity="low",
     types=VAULT + HSM,
     remedy="leave properties.softDeleteRetentionInDays unset or raise it; it cannot be changed later",
     settings={"minDays": Setting({"type": "integer", "minimum": 7, "maximum": 90}, default=90)},
 )
 def retention(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # Azure keeps deleted vaults for 90 days where nothing is set.
+    # Azure retains deleted vaults for 90 days if nothing is set.
     path, enough = "properties.softDeleteRetentionInDays", at_least(settings["minDays"])
     yield from expect(props, path, enough, "a deletion is noticed too late", absent_passes=True)
 
@@ -53,7 +53,7 @@ def retention(props: Props, settings: Mapping[str, Any]) -> Findings:
     references=("CKV_AZURE_40", "AZU-0014", "CIS-Azure5 8.3.1"),
 )
 def key_expiry(props: Props) -> Findings:
-    risk = "a key whose rotation fails is used for ever"
+    risk = "a key whose rotation fails is used indefinitely"
     once = expect(props, "properties.attributes.expires", IS_TIME, risk)
     yield from pass_if_any([once, expect_set(props, "properties.rotationPolicy.attributes.expiryTime", risk)])
 
@@ -72,9 +72,9 @@ def key_size(props: Props, settings: Mapping[str, Any]) -> Findings:
     if kind is UNKNOWN:
         yield Undecided("properties.kty")
     elif not str(kind).upper().startswith("EC"):
-        # Azure makes keys of 2048 bits where nothing is set.
+        # Azure creates keys of 2048 bits if nothing is set.
         enough = at_least(settings["minBits"])
-        risk = "the key can be broken within the lifetime of what it protects"
+        risk = "the key can be broken during the lifetime of the data that it protects"
         yield from expect(props, "properties.keySize", enough, risk, absent_passes=enough.accepts(2048))
 
 
@@ -83,21 +83,21 @@ def key_size(props: Props, settings: Mapping[str, Any]) -> Findings:
     title="Secrets expire",
     severity="medium",
     types=SECRET,
-    remedy="set properties.attributes.expires to a time in seconds since 1970, and replace the secret before it",
+    remedy="set properties.attributes.expires to a time in seconds since 1970, and replace the secret before then",
     references=("CKV_AZURE_41", "AZU-0017", "CIS-Azure5 8.3.3"),
 )
 def secret_expiry(props: Props) -> Findings:
     path = "properties.attributes.expires"
-    yield from expect(props, path, IS_TIME, "nobody is reminded of replacing the secret")
+    yield from expect(props, path, IS_TIME, "nobody is reminded to replace the secret")
 
 
 @control(
     "azure-keyvault-secret-type",
-    title="Secrets say what they contain",
+    title="Secrets have a content type",
     severity="low",
     types=SECRET,
     remedy="set properties.contentType, such as text/plain",
     references=("CKV_AZURE_114", "AZU-0015"),
 )
 def secret_type(props: Props) -> Findings:
-    yield from expect_set(props, "properties.contentType", "nobody knows what depends on the secret")
+    yield from expect_set(props, "properties.contentType", "the purpose of the secret is not known")

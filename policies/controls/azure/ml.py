@@ -21,7 +21,7 @@ COMPUTE = ("azure-native:machinelearningservices:Compute",)
 )
 def public_network(props: Props) -> Findings:
     risk = "it is reachable from the Internet"
-    paths = ("properties.publicNetworkAccess", "publicNetworkAccess")  # an endpoint's, and the others'
+    paths = ("properties.publicNetworkAccess", "publicNetworkAccess")  # of endpoints, and of the others
     yield from pass_if_any(expect(props, path, one_of("Disabled"), risk) for path in paths)
 
 
@@ -37,6 +37,6 @@ def node_public_ip(props: Props) -> Findings:
     kind = look_up(props, "properties.computeType")
     if kind is UNKNOWN:
         yield Undecided("properties.computeType")
-    elif kind in ("AmlCompute", "ComputeInstance"):  # nodes of attached clusters are those clusters' own
+    elif kind in ("AmlCompute", "ComputeInstance"):  # nodes of attached clusters belong to those clusters
         path = "properties.properties.enableNodePublicIp"
         yield from expect(props, path, IS_FALSE, "every node has a public address")

@@ -1,4 +1,4 @@
-"""Azure Machine Learning: workspaces' own network, key and identity, and how compute is entered and paid for."""
+"""Azure Machine Learning: network, key and identity of workspaces, and access to and cost of compute."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ KIND = "properties.computeType"
 
 
 def _expect_by_kind(props: Props, findings: Mapping[str, Findings]) -> Findings:
-    """The findings for the kind of compute that this is; of other kinds there are none."""
+    """The findings for the kind of compute of the resource; none for a kind that is not listed."""
     kind = look_up(props, KIND)
     if kind is UNKNOWN:
         yield Undecided(KIND)
@@ -58,7 +58,7 @@ def kms(props: Props) -> Findings:
 
 @control(
     "azure-ml-identity",
-    title="Machine Learning workspaces have an identity of yours",
+    title="Machine Learning workspaces have a user-assigned identity",
     severity="medium",
     types=WORKSPACE,
     remedy="set identity.type to UserAssigned, with userAssignedIdentities",
@@ -69,7 +69,7 @@ def identity(props: Props) -> Findings:
         return isinstance(kind, str) and "userassigned" in kind.lower()
 
     assigned = Requirement("must include UserAssigned", is_assigned)
-    risk = "Azure gives the workspace's identity the role of a contributor in the whole resource group"
+    risk = "Azure grants the workspace's identity the role Contributor in the whole resource group"
     yield from expect(props, "identity.type", assigned, risk)
 
 
@@ -88,15 +88,15 @@ def compute_local_auth(props: Props) -> Findings:
 
 @control(
     "azure-ml-compute-ssh",
-    title="Machine Learning nodes accept no SSH from the Internet",
+    title="Machine Learning nodes do not accept SSH from the Internet",
     severity="high",
     types=COMPUTE,
     remedy="set remoteLoginPortPublicAccess, or sshSettings.sshPublicAccess, of properties.properties to Disabled",
 )
 def compute_ssh(props: Props) -> Findings:
-    risk, closed = "everybody reaches the SSH server of the nodes", one_of("Disabled")
+    risk, closed = "anyone can reach the SSH server of the nodes", one_of("Disabled")
     cluster = expect(props, "properties.properties.remoteLoginPortPublicAccess", closed, risk)
-    # That of an instance is closed unless somebody opens it.
+    # The SSH port of an instance is closed by default.
     path = "properties.properties.sshSettings.sshPublicAccess"
     instance = expect(props, path, closed, risk, absent_passes=True)
     yield from _expect_by_kind(props, {"AmlCompute": cluster, "ComputeInstance": instance})
@@ -104,7 +104,7 @@ def compute_ssh(props: Props) -> Findings:
 
 @control(
     "azure-ml-compute-scale-to-zero",
-    title="Machine Learning clusters have no nodes while there are no jobs",
+    title="Machine Learning clusters have no nodes when there are no jobs",
     severity="low",
     types=COMPUTE,
     remedy="set properties.properties.scaleSettings.minNodeCount to 0",
@@ -118,7 +118,7 @@ def compute_scale_to_zero(props: Props) -> Findings:
 
 @control(
     "azure-ml-compute-spot",
-    title="Machine Learning clusters use machines that Azure can spare",
+    title="Machine Learning clusters use low-priority machines",
     severity="low",
     types=COMPUTE,
     remedy="set properties.properties.vmPriority to LowPriority; it cannot be changed later",
@@ -131,7 +131,7 @@ def compute_spot(props: Props) -> Findings:
 
 @control(
     "azure-ml-compute-idle-shutdown",
-    title="Machine Learning instances stop while nobody uses them",
+    title="Machine Learning instances stop when they are idle",
     severity="low",
     types=COMPUTE,
     remedy="set properties.properties.idleTimeBeforeShutdown, such as PT30M",

@@ -34,7 +34,7 @@ LOGGED_SERVICES = (
 def diagnostic_settings(stack: Stack) -> StackFindings:
     missing = "the resource must have a DiagnosticSetting"
     owners, settings = of_type(stack, *LOGGED_SERVICES), of_type(stack, SETTING)
-    # That of another service may send metrics alone.
+    # A diagnostic setting of another service may send only metrics.
     yield from expect_companion(
         owners, settings, "resourceUri", missing, _expect_sent_log, check_alone=_expect_destination
     )

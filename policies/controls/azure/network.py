@@ -1,4 +1,4 @@
-"""Azure networking: what is reachable from the Internet, and private endpoints of services."""
+"""Azure networking: exposure to the Internet, and private endpoints of services."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from policies.engine.stack import Stack, StackFindings, of_type
 
 GROUP = ("azure-native:network:NetworkSecurityGroup",)
 RULE = ("azure-native:network:SecurityRule",)
-ADMIN_RULE = ("azure-native:network:AdminRule",)  # of a network manager: AlwaysAllow comes before all security groups
+ADMIN_RULE = ("azure-native:network:AdminRule",)  # of a network manager: AlwaysAllow overrides all security groups
 NETWORK = ("azure-native:network:VirtualNetwork",)
 SUBNET = ("azure-native:network:Subnet",)
 ENDPOINT = "azure-native:network:PrivateEndpoint"
@@ -24,7 +24,7 @@ PRIVATE_SERVICES = (
     "azure-native:cosmosdb:DatabaseAccount",
     "azure-native:machinelearningservices:Workspace",
 )
-# Azure refuses security groups on the first two and requires its own set of rules on the third.
+# Azure rejects security groups on the first two, and requires certain rules on the third.
 MANAGED_SUBNETS = ("GatewaySubnet", "AzureFirewallSubnet", "AzureBastionSubnet")
 
 
@@ -93,7 +93,7 @@ def subnet_security_group(props: Props) -> Findings:
     references=("CKV2_AZURE_32", "CKV2_AZURE_33", "CKV_AZURE_243"),
 )
 def private_endpoints(stack: Stack) -> StackFindings:
-    # The second list is of connections that the service's owner approves.
+    # The second list has connections that the service's owner has to approve.
     lists = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
     services, endpoints = of_type(stack, *PRIVATE_SERVICES), of_type(stack, ENDPOINT)
     for service in services:

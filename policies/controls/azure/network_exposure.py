@@ -1,4 +1,4 @@
-"""Azure networking: what the Internet reaches beside SSH and RDP, the way out, and records of traffic."""
+"""Azure networking: other exposed ports than SSH and RDP, outbound access, and flow logs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,13 +20,13 @@ NETWORK = "azure-native:network:VirtualNetwork"
 SUBNET = "azure-native:network:Subnet"
 FLOW_LOG = "azure-native:network:FlowLog"
 INTERFACE = ("azure-native:network:NetworkInterface",)
-# Azure manages what leaves them.
+# Azure manages their outbound traffic.
 MANAGED_SUBNETS = ("GatewaySubnet", "AzureFirewallSubnet", "AzureBastionSubnet")
 
 
 @control(
     "azure-network-internet-ports",
-    title="The Internet reaches no ports but those that are meant for it",
+    title="Only allowed ports are reachable from the Internet",
     severity="high",
     types=RULES,
     remedy="remove the rule, name its sources, or add the port to the setting allowed",
@@ -46,7 +46,7 @@ def internet_ports(props: Props, settings: Mapping[str, Any]) -> Findings:
         tcp = any_matches([look_up(rule, "protocol")], lambda protocol: str(protocol).lower() != "udp")
         opened = any_matches(_single_and_several(rule, "destinationPortRange", "destinationPortRanges"), is_refused)
         yield from fail_if_all(
-            where, [*_admits_internet(rule), tcp, opened], "must not allow the Internet in on other ports"
+            where, [*_admits_internet(rule), tcp, opened], "must not open other ports to the Internet"
         )
 
     yield from _check_rules(props, check)
@@ -54,7 +54,7 @@ def internet_ports(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @control(
     "azure-network-udp",
-    title="The Internet reaches no UDP services",
+    title="UDP services are not reachable from the Internet",
     severity="high",
     types=RULES,
     remedy="remove the rule, or name its sources",
@@ -63,7 +63,7 @@ def internet_ports(props: Props, settings: Mapping[str, Any]) -> Findings:
 def udp(props: Props) -> Findings:
     def check(where: str, rule: Any) -> Findings:
         is_udp = any_matches([look_up(rule, "protocol")], lambda protocol: str(protocol).lower() == "udp")
-        problem = "must not allow UDP from the Internet, whose senders can be forged"
+        problem = "must not allow UDP from the Internet, because senders can be forged"
         yield from fail_if_all(where, [*_admits_internet(rule), is_udp], problem)
 
     yield from _check_rules(props, check)
@@ -88,13 +88,13 @@ def _single_and_several(rule: Props, single: str, several: str) -> list[Any]:
 
 @control(
     "azure-network-default-outbound",
-    title="Subnets have no way out that nobody chose",
+    title="Subnets have no default outbound access",
     severity="medium",
     types=(SUBNET, NETWORK),
-    remedy="set defaultOutboundAccess of the subnet to false, and give it a NAT gateway or a route where it needs one",
+    remedy="set defaultOutboundAccess of the subnet to false, and add a NAT gateway or a route if it needs one",
 )
 def default_outbound(props: Props) -> Findings:
-    risk = "Azure lends machines an address to the Internet, which is not the stack's"
+    risk = "Azure gives machines a public outbound address that the stack does not control"
 
     def check(where: str, subnet: Any) -> Findings:
         if look_up(subnet, "name") not in MANAGED_SUBNETS:
@@ -108,14 +108,14 @@ def default_outbound(props: Props) -> Findings:
 
 @control(
     "azure-network-ip-forwarding",
-    title="Network interfaces pass on no traffic of others",
+    title="Network interfaces do not forward traffic of others",
     severity="medium",
     types=INTERFACE,
     remedy="leave enableIPForwarding unset or set it to false",
     references=("CKV_AZURE_118", "AZU-0075"),
 )
 def ip_forwarding(props: Props) -> Findings:
-    risk = "the machine can stand between others"
+    risk = "the machine can intercept traffic between others"
     yield from expect(props, "enableIPForwarding", IS_FALSE, risk, absent_passes=True)
 
 
@@ -139,7 +139,7 @@ def _expect_enabled(log: Resource) -> Findings:
 
 @control(
     "azure-network-flow-log-retention",
-    title="Flow logs are kept long enough, and not for ever",
+    title="Flow logs are retained for long enough, and then deleted",
     severity="low",
     types=(FLOW_LOG,),
     remedy="set retentionPolicy.enabled to true and raise retentionPolicy.days",
@@ -147,6 +147,6 @@ def _expect_enabled(log: Resource) -> Findings:
     settings={"minDays": Setting({"type": "integer", "minimum": 1, "maximum": 365}, default=90)},
 )
 def flow_log_retention(props: Props, settings: Mapping[str, Any]) -> Findings:
-    yield from expect(props, "retentionPolicy.enabled", IS_TRUE, "flow logs are kept, and paid for, for ever")
+    yield from expect(props, "retentionPolicy.enabled", IS_TRUE, "flow logs are stored and paid for indefinitely")
     enough = at_least(settings["minDays"])
     yield from expect(props, "retentionPolicy.days", enough, "flow logs are deleted before an attack is noticed")

@@ -51,7 +51,7 @@ def cluster_public_network(props: Props) -> Findings:
 
 @control(
     "azure-postgres-open-firewall",
-    title="PostgreSQL firewalls admit neither all of Azure nor the Internet",
+    title="PostgreSQL firewalls allow neither all of Azure nor the Internet",
     severity="high",
     types=FIREWALL,
     remedy="list the addresses of clients, or use a private endpoint instead",
@@ -64,7 +64,7 @@ def open_firewall(props: Props) -> Findings:
     path = "startIpAddress"
     yield from expect(props, path, none_of("must be a client's address", refused), risk, absent_passes=True)
     if is_wide_range(look_up(props, path), look_up(props, "endIpAddress")):
-        yield "endIpAddress must end a range of clients' addresses, otherwise the Internet can connect"
+        yield "endIpAddress must be the end of a range of client addresses, otherwise the Internet can connect"
 
 
 @control(
@@ -84,13 +84,13 @@ def tls(props: Props) -> Findings:
 
 @control(
     "azure-postgres-backups",
-    title="PostgreSQL servers keep backups long enough",
+    title="PostgreSQL servers keep backups for long enough",
     severity="medium",
     types=SERVER,
     remedy="raise backup.backupRetentionDays",
     settings={"minDays": Setting({"type": "integer", "minimum": 7, "maximum": 35}, default=7)},
 )
 def backups(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # Azure keeps backups for seven days where nothing is set.
+    # Azure retains backups for seven days if nothing is set.
     path, enough = "backup.backupRetentionDays", at_least(settings["minDays"])
     yield from expect(props, path, enough, "backups are deleted too early", absent_passes=enough.accepts(7))

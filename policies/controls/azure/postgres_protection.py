@@ -30,7 +30,7 @@ def kms(props: Props) -> Findings:
 
 @control(
     "azure-postgres-entra-login",
-    title="PostgreSQL servers accept Entra ID's identities",
+    title="PostgreSQL servers accept Entra ID identities",
     severity="medium",
     types=SERVER + CLUSTER,
     remedy="set authConfig.activeDirectoryAuth to Enabled",
@@ -74,7 +74,7 @@ def high_availability(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @control(
     "azure-postgres-auto-grow",
-    title="PostgreSQL servers get a larger disk before theirs is full",
+    title="PostgreSQL servers extend their disk before it is full",
     severity="low",
     types=SERVER,
     remedy="set storage.autoGrow to Enabled",

@@ -1,4 +1,4 @@
-"""Where Azure's resources are: for data that must not leave some countries."""
+"""Regions of Azure resources, for data that must not leave certain countries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ LOCATED = (
     title="Resources are in the allowed regions",
     severity="high",
     types=LOCATED,
-    remedy="set location to one of the setting allowed; without any, every region is allowed",
+    remedy="set location to one in the setting allowed; if that is empty, every region is allowed",
     references=("AzPolicy:allowed-locations",),
     settings={"allowed": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
@@ -34,8 +34,8 @@ def region(props: Props, settings: Mapping[str, Any]) -> Findings:
     allowed = {_normalize(name) for name in settings["allowed"]}
     if allowed:
         named = Requirement("must be an allowed region", lambda name: _normalize(name) in allowed)
-        risk = "data can leave the countries in which it has to stay"
-        # A resource without a location has that of its group or provider. Cosmos DB keeps copies in several.
+        risk = "data can leave the countries in which it must stay"
+        # A resource without a location inherits it from its group or provider. Cosmos DB can have several locations.
         yield from expect(props, "location", named, risk, absent_passes=True)
         yield from expect(props, "locations[*].locationName", named, risk, absent_passes=True)
 

@@ -63,7 +63,7 @@ def anonymous_blobs(props: Props, settings: Mapping[str, Any]) -> Findings:
     settings={"allowed": Setting({"type": "array", "items": {"enum": ["None", "Blob", "Container"]}}, ["None"])},
 )
 def public_container(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # In an account that forbids anonymous access, as azure-storage-anonymous-blobs requires, none is public.
+    # If the account forbids anonymous access, as azure-storage-anonymous-blobs requires, no container is public.
     allowed = one_of(*settings["allowed"])
     yield from expect(props, "publicAccess", allowed, "anyone can read the container", absent_passes=True)
 
@@ -82,7 +82,7 @@ def public_network(props: Props) -> Findings:
 
 @control(
     "azure-storage-shared-key",
-    title="Storage accounts refuse account keys",
+    title="Storage accounts reject account keys",
     severity="high",
     types=ACCOUNT,
     remedy="set allowSharedKeyAccess to false and grant roles to identities",

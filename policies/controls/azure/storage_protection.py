@@ -38,7 +38,7 @@ def network_default(props: Props) -> Findings:
 
 @control(
     "azure-storage-trusted-services",
-    title="Azure's own services pass the firewalls of storage accounts",
+    title="Trusted Azure services can reach storage accounts through their firewalls",
     severity="medium",
     types=ACCOUNT,
     remedy="leave networkRuleSet.bypass unset or include AzureServices",
@@ -68,7 +68,7 @@ def kms(props: Props) -> Findings:
 
 @control(
     "azure-storage-cross-tenant",
-    title="Storage accounts replicate to no other tenant",
+    title="Storage accounts do not replicate to other tenants",
     severity="medium",
     types=ACCOUNT,
     remedy="leave allowCrossTenantReplication unset or set it to false",
@@ -90,7 +90,7 @@ def cross_tenant(props: Props) -> Findings:
 def local_users(props: Props) -> Findings:
     path = "isLocalUserEnabled"
     enabled = any_matches([look_up(props, path)], lambda value: value is not False and value is not ABSENT)
-    # Azure's default is to allow them where the account has a hierarchical namespace, which they need.
+    # By default Azure allows them if the account has a hierarchical namespace, which they require.
     unset = any_matches([look_up(props, path)], lambda value: value is ABSENT)
     possible = any_matches([look_up(props, "isHnsEnabled")], lambda value: value not in (ABSENT, False))
     problem = "must be false, otherwise passwords and SSH keys give access that Azure's roles do not show"
@@ -109,7 +109,7 @@ def redundancy(props: Props) -> Findings:
         return isinstance(name, str) and name != "" and not name.upper().endswith("LRS")
 
     spread = Requirement("must keep copies in several zones or regions", is_spread)
-    yield from expect(props, "sku.name", spread, "the loss of one zone is the loss of the models")
+    yield from expect(props, "sku.name", spread, "the loss of one zone can lose the models")
 
 
 @control(
@@ -139,7 +139,7 @@ def versioning(props: Props) -> Findings:
 
 @control(
     "azure-storage-deleted-days",
-    title="Deleted blobs can be recovered long enough",
+    title="Deleted blobs can be recovered for long enough",
     severity="low",
     types=BLOB_SERVICE,
     remedy="raise deleteRetentionPolicy.days and containerDeleteRetentionPolicy.days",

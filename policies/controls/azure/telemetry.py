@@ -1,4 +1,4 @@
-"""Log Analytics and alerts: who may write and read logs, how long they are kept, and who hears of an alert."""
+"""Log Analytics and alerts: access to logs, their retention, and receivers of alerts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,20 +15,20 @@ ALERTS = (
     "azure-native:monitor:ActivityLogAlert",
     "azure-native:monitor:ScheduledQueryRule",
 )
-# Where each of them lists the action groups.
+# The paths of the action groups in each of these types.
 RECEIVERS = ("actions.actionGroups[*].actionGroupId", "actions.actionGroups[*]", "actions[*].actionGroupId")
 
 
 @control(
     "azure-logs-local-auth",
-    title="Log Analytics workspaces accept no keys",
+    title="Log Analytics workspaces do not accept keys",
     severity="medium",
     types=WORKSPACE,
     remedy="set features.disableLocalAuth to true",
 )
 def local_auth(props: Props) -> Findings:
     path = "features.disableLocalAuth"
-    yield from expect(props, path, IS_TRUE, "whoever has the workspace's key can write false logs")
+    yield from expect(props, path, IS_TRUE, "anyone with the workspace's key can write false logs")
 
 
 @control(
@@ -46,14 +46,14 @@ def public_network(props: Props) -> Findings:
 
 @control(
     "azure-logs-retention",
-    title="Log Analytics workspaces keep logs long enough",
+    title="Log Analytics workspaces keep logs for long enough",
     severity="low",
     types=WORKSPACE,
     remedy="raise retentionInDays",
     settings={"minDays": Setting({"type": "integer", "minimum": 30, "maximum": 730}, default=30)},
 )
 def retention(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # Azure keeps logs for 30 days where nothing is set.
+    # Azure retains logs for 30 days if nothing is set.
     enough = at_least(settings["minDays"])
     risk = "logs are deleted before an attack is noticed"
     yield from expect(props, "retentionInDays", enough, risk, absent_passes=enough.accepts(30))
@@ -61,25 +61,25 @@ def retention(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @control(
     "azure-logs-table-retention",
-    title="Tables of Log Analytics keep logs long enough",
+    title="Tables of Log Analytics keep logs for long enough",
     severity="low",
     types=TABLE,
-    remedy="leave retentionInDays unset, so that the workspace's counts, or raise it",
+    remedy="leave retentionInDays unset, so that the workspace's value applies, or raise it",
     settings={"minDays": Setting({"type": "integer", "minimum": 4, "maximum": 730}, default=30)},
 )
 def table_retention(props: Props, settings: Mapping[str, Any]) -> Findings:
     enough = at_least(settings["minDays"])
-    # -1 stands for the workspace's.
+    # -1 means the workspace's value.
     own = Requirement(enough.text, lambda days: enough.accepts(days) or days == -1)
     yield from expect(props, "retentionInDays", own, "logs are deleted before an attack is noticed", absent_passes=True)
 
 
 @control(
     "azure-alert-receivers",
-    title="Somebody hears of alerts",
+    title="Alerts notify somebody",
     severity="low",
     types=ALERTS,
     remedy="list an action group in actions",
 )
 def alert_receivers(props: Props) -> Findings:
-    yield from pass_if_any(expect_set(props, path, "nobody hears of the alert") for path in RECEIVERS)
+    yield from pass_if_any(expect_set(props, path, "nobody is notified of the alert") for path in RECEIVERS)

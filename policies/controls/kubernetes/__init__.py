@@ -1,1 +1,1 @@
-"""Controls over Kubernetes objects, Helm releases among them."""
+"""Controls over Kubernetes objects, including Helm releases."""

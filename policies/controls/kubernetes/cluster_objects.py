@@ -1,4 +1,4 @@
-"""Kubernetes objects beside workloads: service accounts, network policies, storage classes, ingresses, budgets."""
+"""Kubernetes objects other than workloads: service accounts, network policies, storage classes, ingresses, budgets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,22 +19,22 @@ BUDGET = ("kubernetes:policy/v1:PodDisruptionBudget",)
 
 @control(
     "k8s-service-account-token",
-    title="Pods without a service account of their own get no token of the API server",
+    title="Pods without their own service account get no API token",
     severity="medium",
     types=SERVICE_ACCOUNT,
     remedy="set automountServiceAccountToken of the service account default to false",
     references=("CIS 4.1.5",),
 )
 def service_account_token(props: Props) -> Findings:
-    # Those with a name of their own are of workloads that somebody gave one, often because they call the API server.
+    # Other service accounts belong to workloads, which often need one to call the API server.
     if look_up(props, "metadata.name") == "default":
         path = "automountServiceAccountToken"
-        yield from expect(props, path, IS_FALSE, "a program that is taken over can call the API server")
+        yield from expect(props, path, IS_FALSE, "a compromised program can call the API server")
 
 
 @control(
     "k8s-network-policy-open",
-    title="No network policy admits all connections",
+    title="No network policy allows all connections",
     severity="high",
     types=NETWORK_POLICY,
     remedy="name the sources in from, or the ports",
@@ -42,7 +42,7 @@ def service_account_token(props: Props) -> Findings:
 def network_policy_open(props: Props) -> Findings:
     def check(where: str, rule: Any) -> Findings:
         if admits_everything(rule):
-            yield f"{where} must have sources or ports, otherwise it admits every connection"
+            yield f"{where} must have sources or ports, otherwise it allows every connection"
 
     yield from check_each(props, "spec.ingress[*]", check)
 
@@ -64,7 +64,7 @@ def storage_class_encryption(props: Props) -> Findings:
 
 @control(
     "k8s-ingress-snippets",
-    title="Ingresses carry no configuration of NGINX",
+    title="Ingresses contain no NGINX configuration snippets",
     severity="high",
     types=INGRESS,
     remedy="remove the annotations that end in -snippet",

@@ -57,7 +57,7 @@ def secrets_in_values(props: Props) -> Findings:
 
 @control(
     "k8s-helm-floating-image",
-    title="Chart values name no floating image tags",
+    title="Chart values contain no floating image tags",
     severity="medium",
     types=RELEASE,
     remedy="set a fixed image version in the values, or leave the chart's default",

@@ -1,4 +1,4 @@
-"""What an image's name has to be, in pods and in what pods are created from."""
+"""Requirements on the names of images, in pods and in objects that pods are created from."""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -7,9 +7,9 @@ from typing import Any
 from policies.engine.control import Setting
 from policies.engine.expectations import Requirement
 
-# The clouds' own registries: no preview knows the name of the stack's, which admission requires in their place.
+# The clouds' own registries. No preview knows the stack's registry, which admission requires instead of these.
 CLOUD_REGISTRIES = ("*.azurecr.io/*", "*.dkr.ecr.*.amazonaws.com/*")
-# Those, and the registries that the platform's charts pull from. A stack can allow others.
+# These, and the registries that the platform's charts pull from. A stack can allow others.
 IMAGE_REGISTRIES = (
     *CLOUD_REGISTRIES,
     "public.ecr.aws/*",
@@ -53,7 +53,7 @@ def require_registry(settings: Mapping[str, Any]) -> Requirement:
 
 
 def _full_name(image: str) -> str:
-    """The image's name with its registry. A first part without a dot or colon is a user of docker.io, as in Docker."""
+    """The image's name with its registry. As in Docker, a first part without a dot or colon is a user of docker.io."""
     first, slash, _ = image.partition("/")
     is_host = slash and ("." in first or ":" in first or first == "localhost")
     if is_host:

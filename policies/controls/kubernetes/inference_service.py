@@ -1,7 +1,7 @@
-"""InferenceServices of KServe: which model version they serve, and what their containers are.
+"""InferenceServices of KServe: the model version that they serve, and their containers.
 
-The controls of pods apply to the pods that KServe creates. Here the same is required of the object that promotions and
-people write, so that they get the reason, rather than a service without pods.
+The controls of pods apply to the pods that KServe creates. These controls require the same of the object that
+promotions and people write, so that they see the reason, rather than a service without pods.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ from policies.engine.registry import control
 
 INFERENCE_SERVICE = ("kubernetes:serving.kserve.io/v1beta1:InferenceService",)
 
-# What a promotion always writes: the gate rejects a version without a run. It leaves out the data's version and the
-# commit where the registry does not know them, so they are not required.
+# A promotion always writes these, because the gate rejects a version without a run. It omits the data version and the
+# commit if the registry does not know them, so they are not required.
 LINEAGE_ANNOTATIONS: Final = tuple(f"groundwork.dev/{fact}" for fact in ("model", "version", "run-id"))
 
-# Where an InferenceService has pods: each is a pod specification with fields of KServe's own.
+# The paths of an InferenceService's pods: each is a pod specification with additional fields of KServe.
 _COMPONENTS: Final = ("predictor", "transformer", "explainer", "canary[*].predictor")
 _PODS: Final = (*_COMPONENTS, *(f"{component}.workerSpec" for component in _COMPONENTS))
 _CONTAINERS: Final = ("containers[*]", "initContainers[*]", *CONTAINER_FIELDS)
@@ -34,12 +34,12 @@ _CONTAINERS: Final = ("containers[*]", "initContainers[*]", *CONTAINER_FIELDS)
     title="Every InferenceService names its model version and the run that trained it",
     severity="high",
     types=INFERENCE_SERVICE,
-    remedy=f"let a promotion write it, or set the annotations {', '.join(LINEAGE_ANNOTATIONS)}",
+    remedy=f"deploy the version with a promotion, or set the annotations {', '.join(LINEAGE_ANNOTATIONS)}",
 )
 def lineage(props: Props) -> Findings:
     for annotation in LINEAGE_ANNOTATIONS:
         path = f'metadata.annotations["{annotation}"]'
-        yield from expect_set(props, path, "nobody can tell what the served model was made from")
+        yield from expect_set(props, path, "the origin of the served model is not known")
 
 
 @control(
@@ -81,7 +81,7 @@ def resources(props: Props) -> Findings:
 
 
 def _expect_image(props: Props, requirement: Requirement, risk: str) -> Findings:
-    """A container without an image has that of its ServingRuntime, which the controls of pods see."""
+    """Check every image. A container without one uses the image of its ServingRuntime, which is evaluated too."""
     yield from _check_containers(
         props, lambda container: expect(container, "image", requirement, risk, absent_passes=True)
     )
@@ -98,7 +98,7 @@ def _check_containers(props: Props, check: Callable[[Props], Findings]) -> Findi
 
 
 def _list_containers(props: Props) -> Mapping[str, Any]:
-    """Every container by its path. Where something above them is unknown, that stands for all of them."""
+    """Every container, keyed by its path. If a value above containers is unknown, it represents all of them."""
     found: dict[str, Any] = {}
     for where, pod in (pair for path in _PODS for pair in each_value(props, f"spec.{path}")):
         if pod is UNKNOWN:

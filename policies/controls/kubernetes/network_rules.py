@@ -1,4 +1,4 @@
-"""What rules of network policies admit."""
+"""The connections that rules of network policies allow."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ _LAST_PORT: Final = 65535
 
 
 def find_open_rules(policy: Props) -> Iterator[str]:
-    """The paths of the rules by which a policy admits every connection. What is not known yet is a limit."""
+    """The paths of a policy's rules that allow every connection. A value that is not known yet counts as a limit."""
     for where, rule in each_value(policy, "spec.ingress[*]"):
         if rule is not UNKNOWN and rule is not ABSENT and admits_everything(rule):
             yield where

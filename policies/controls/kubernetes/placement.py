@@ -1,4 +1,4 @@
-"""Which namespace things are in: the namespace `default` has no network policy, no quota and no owner."""
+"""Namespaces of objects: the namespace `default` has no network policy, no quota and no owner."""
 
 from policies.controls.kubernetes.pod_specs import POD_KINDS
 from policies.engine.expectations import expect, none_of
@@ -20,10 +20,10 @@ NOT_DEFAULT = none_of("must not be the default namespace", "default")
     title="Nothing runs in the default namespace",
     severity="low",
     types=PLACED,
-    remedy="set metadata.namespace to a namespace of the application's own",
+    remedy="set metadata.namespace to the application's own namespace",
 )
 def default_namespace(props: Props) -> Findings:
-    # Absent may mean the namespace of a provider or of a release.
+    # If it is absent, a provider or a release may set the namespace.
     path = "metadata.namespace"
     yield from expect(props, path, NOT_DEFAULT, "no network policy and no quota protects it", absent_passes=True)
 

@@ -12,7 +12,7 @@ SECRET_KEY: Final = re.compile(
     r"(password|passwd|secret|secret[-_]key|token|api[-_]?key|access[-_]?key|private[-_]?key|connection[-_]?string|credentials?)$",
     re.IGNORECASE,
 )
-# Keys by which charts refer to a secret rather than contain it.
+# Keys with which charts refer to a secret instead of containing it.
 REFERENCE_KEY: Final = re.compile(r"(existing|pull|from|ref|^tls)[-_]?\w*secret$|secretName$", re.IGNORECASE)
 SECRET_TEXT: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|://[^/\s:@$]+:[^/\s@$({]+@")
 # Placeholders such as $(DB_PASSWORD) or ${DB_PASSWORD} are replaced at run time.
@@ -20,7 +20,7 @@ PLACEHOLDER: Final = re.compile(r"^(\$\([^)]+\)|\$\{[^}]+\}|\{\{.*\}\})$")
 
 
 def find_plain_text_secrets(tree: Any, path: Path) -> Findings:
-    """Report every path in a tree that stands at `path` whose value is a secret in plain text, or may become one."""
+    """Report every path in the tree at `path` whose value is a secret in plain text, or may become one."""
     for where, key, value in _leaves(tree, path, ""):
         has_secret_key = bool(SECRET_KEY.search(key)) and not REFERENCE_KEY.search(key)
         if value is UNKNOWN and has_secret_key:
@@ -36,7 +36,7 @@ def _is_secret(text: str, has_secret_key: bool) -> bool:
 
 
 def _leaves(tree: Any, path: Path, key: str) -> Iterator[tuple[Path, str, Any]]:
-    """Every leaf with its path and the key that says what it is."""
+    """Every leaf with its path and the key that describes it."""
     if isinstance(tree, Mapping):
         # In an environment variable, {name: DB_PASSWORD, value: ...}, that key is the name.
         name = tree.get("name")

@@ -74,14 +74,14 @@ def privilege_escalation(props: Props) -> Findings:
     title="No container runs as root",
     severity="high",
     types=POD_KINDS,
-    remedy="set securityContext.runAsNonRoot to true on the pod, and no runAsUser 0",
+    remedy="set securityContext.runAsNonRoot to true on the pod, and do not set runAsUser to 0",
     references=("CKV_K8S_23", "KSV-0012", "KSV-0105", "PSS-restricted"),
 )
 def non_root(props: Props) -> Findings:
     def is_user(user: Any) -> bool:
         return user is ABSENT or (isinstance(user, int | float) and user is not True and user > 0)
 
-    not_root = Requirement("must be the number of a user other than 0", is_user)
+    not_root = Requirement("must be a user ID other than 0", is_user)
     yield from expect_effective(props, "runAsNonRoot", IS_TRUE, "the container can run as root")
     yield from expect_effective(props, "runAsUser", not_root, "the container runs as root")
 
@@ -222,10 +222,10 @@ def resources(props: Props) -> Findings:
 
     def check(container: Props) -> Findings:
         for path in REQUIRED_RESOURCES:
-            # The whole pod can have resources, too. Source:
+            # The whole pod can have resources too. Source:
             # https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#pod-level-resource-specification
             pod_wide = expect_resource(props, path, f"{pod}.resources")
             yield from pass_if_any([pod_wide, expect_resource(container, path)])
 
-    # Kubernetes refuses resources of ephemeral containers.
+    # Kubernetes rejects resources of ephemeral containers.
     yield from check_containers(props, ("containers", "initContainers"), check)

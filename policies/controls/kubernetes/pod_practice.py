@@ -1,6 +1,6 @@
 """Pods beyond the Pod Security Standards: identities, secrets, images by digest, and probes.
 
-These controls advise: admission does not enforce them.
+These controls only advise: admission does not enforce them.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from policies.engine.expectations import IS_FALSE, Requirement, any_matches, exp
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
-# Those that are meant to run without an end.
+# Workloads that are not meant to end.
 LASTING_KINDS = tuple(
     kind for kind in POD_KINDS if kind not in ("kubernetes:batch/v1:Job", "kubernetes:batch/v1:CronJob")
 )
@@ -32,7 +32,7 @@ IS_PROBE = Requirement("must be a probe", _is_probe)
 
 @control(
     "k8s-pod-token",
-    title="Pods without a service account of their own mount no token of the API server",
+    title="Pods without their own service account mount no API token",
     severity="low",
     types=POD_KINDS,
     remedy="set automountServiceAccountToken to false, or name a service account in serviceAccountName",
@@ -42,7 +42,7 @@ def token(props: Props) -> Findings:
     names = [look_up(props, f"{pod}.{key}") for key in ("serviceAccountName", "serviceAccount")]
     named = any_matches(names, lambda name: isinstance(name, str) and name not in ("", "default"))
     mounted = any_matches([look_up(props, f"{pod}.automountServiceAccountToken")], lambda value: value is not False)
-    problem = "must be false, otherwise a program that is taken over can call the API server"
+    problem = "must be false, otherwise a compromised program can call the API server"
     conditions = [UNKNOWN if named is UNKNOWN else not named, mounted]
     yield from fail_if_all(f"{pod}.automountServiceAccountToken", conditions, problem)
 
@@ -76,7 +76,7 @@ def image_digest(props: Props) -> Findings:
 
 @control(
     "k8s-pod-probes",
-    title="Kubernetes can tell whether a container works",
+    title="Every container has a liveness and a readiness probe",
     severity="low",
     types=LASTING_KINDS,
     remedy="set livenessProbe and readinessProbe on every container",
@@ -92,7 +92,7 @@ def probes(props: Props) -> Findings:
 
 @control(
     "k8s-pod-host-aliases",
-    title="Pods change no names of hosts",
+    title="Pods do not override host names",
     severity="low",
     types=POD_KINDS,
     remedy="remove hostAliases and use DNS",
@@ -101,7 +101,8 @@ def probes(props: Props) -> Findings:
 def host_aliases(props: Props) -> Findings:
     for where, value in each_value(props, f"{pod_spec_path(props)}.hostAliases[*]"):
         if value is not ABSENT:
-            yield from fail_if_all(where, [UNKNOWN if value is UNKNOWN else True], "must not give a name an address")
+            problem = "must not map a host name to an address"
+            yield from fail_if_all(where, [UNKNOWN if value is UNKNOWN else True], problem)
 
 
 @control(
@@ -113,5 +114,5 @@ def host_aliases(props: Props) -> Findings:
 )
 def shared_processes(props: Props) -> Findings:
     path = f"{pod_spec_path(props)}.shareProcessNamespace"
-    risk = "one container reads the environment, and the secrets in it, of the others"
+    risk = "a container can read the environment of the others, and the secrets in it"
     yield from expect(props, path, IS_FALSE, risk, absent_passes=True)

@@ -1,4 +1,4 @@
-"""Pods: what the Pod Security Standards restrict beside the rules in `pod`, such as profiles, volumes and probes.
+"""Pods: further rules of the Pod Security Standards than those in `pod`, such as profiles, volumes and probes.
 
 Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ as the checks of Kubernetes 1.37 decide it,
 https://github.com/kubernetes/pod-security-admission/tree/master/policy
@@ -44,7 +44,7 @@ SAFE_SYSCTLS: Final = frozenset(
         ),
     }
 )
-# hostPath has a control of its own.
+# hostPath has its own control.
 VOLUMES: Final = frozenset(
     {
         "configMap",
@@ -73,7 +73,7 @@ HANDLERS: Final = (
 
 @control(
     "k8s-pod-apparmor",
-    title="No container leaves its AppArmor profile",
+    title="No container disables its AppArmor profile",
     severity="medium",
     types=POD_KINDS,
     remedy="leave securityContext.appArmorProfile unset, or set its type to RuntimeDefault or Localhost",
@@ -104,7 +104,7 @@ def _is_profile(value: Any) -> bool:
     references=("KSV-0025", "PSS-baseline"),
 )
 def selinux(props: Props) -> Findings:
-    risk = "the container can have the rights of the node's processes"
+    risk = "the container can have the permissions of the node's processes"
     kind = Requirement("must be a type for containers", lambda value: value in SELINUX_TYPES)
     empty = Requirement("must be empty", lambda value: value == "")
     yield from expect_in_pod_and_containers(props, "seLinuxOptions.type", kind, risk)
@@ -142,7 +142,7 @@ def sysctls(props: Props) -> Findings:
 
 @control(
     "k8s-pod-volume-types",
-    title="Pods mount volumes through claims and Kubernetes' own kinds only",
+    title="Pods mount only persistent volume claims and Kubernetes' own kinds of volumes",
     severity="medium",
     types=POD_KINDS,
     remedy="use a persistentVolumeClaim or a csi volume",
@@ -174,7 +174,7 @@ def host_probes(props: Props) -> Findings:
 
 @control(
     "k8s-pod-windows-host-process",
-    title="No Windows container is a process of its node",
+    title="No Windows container runs as a process of its node",
     severity="critical",
     types=POD_KINDS,
     remedy="remove securityContext.windowsOptions.hostProcess",

@@ -27,7 +27,7 @@ CONTAINER_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 
 def pod_spec_path(props: Props) -> str:
-    """The path of the pod specification. The shape of the properties decides, so that manifests need no type."""
+    """The path of the pod specification. It is found from the properties, so that manifests need no type."""
     for template in ("spec.jobTemplate.spec.template", "spec.template", "template"):
         if _is_written(props, template.removesuffix(".spec.template")):
             return f"{template}.spec"
@@ -35,7 +35,7 @@ def pod_spec_path(props: Props) -> str:
 
 
 def _is_written(props: Props, path: str) -> bool:
-    """Whether something is written at a path; what a patch leaves out is not, though it is not absent either."""
+    """Whether a value is written at a path. A property that a patch omits is not, although it is not absent either."""
     *above, key = parse_path(path)
     parent = look_up(props, tuple(above))
     return isinstance(parent, Mapping) and key in parent and parent[key] is not None
@@ -47,7 +47,7 @@ def pod_metadata_path(props: Props) -> str:
 
 
 def is_windows(props: Props) -> bool:
-    """Whether the pod is for Windows, where settings of Linux mean nothing and the API server refuses some of them."""
+    """Whether the pod is for Windows, which ignores Linux settings; the API server rejects some of them."""
     return bool(look_up(props, f"{pod_spec_path(props)}.os.name") == "windows")
 
 
@@ -60,7 +60,7 @@ def expect_in_containers(
     absent_passes: bool = False,
     lists: tuple[str, ...] = CONTAINER_LISTS,
 ) -> Findings:
-    """Require the same of every container."""
+    """Require something of every container."""
 
     def check(container: Props) -> Findings:
         yield from expect(container, path, requirement, risk, absent_passes=absent_passes)
@@ -69,23 +69,23 @@ def expect_in_containers(
 
 
 def expect_in_pod_and_containers(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:
-    """Require the same of a security setting of the pod and of every container, where it is set."""
+    """Require something of a security setting of the pod and of every container, if it is set."""
     pod_wide = f"{pod_spec_path(props)}.securityContext.{setting}"
     yield from expect(props, pod_wide, requirement, risk, absent_passes=True)
     yield from expect_in_containers(props, f"securityContext.{setting}", requirement, risk, absent_passes=True)
 
 
 def expect_resource(props: object, path: str, resources: str = "resources") -> Findings:
-    """Require a quantity at a path such as `requests.cpu` of resources. A limit stands for a request that is absent."""
+    """Require a quantity at a path of resources such as `requests.cpu`. A limit replaces an absent request."""
     risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
     limit = path.replace("requests.", "limits.")
     yield from pass_if_any(expect(props, f"{resources}.{each}", IS_QUANTITY, risk) for each in (limit, path))
 
 
 def expect_effective(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:
-    """Require a security setting of every container: its own or else the pod's. `requirement` decides on ABSENT too.
+    """Require a security setting of every container, its own or the pod's. `requirement` also decides on ABSENT.
 
-    What the pod sets is judged by itself, so that it is also reported where containers are not known, and only once.
+    The pod's setting is evaluated separately, so that it is reported only once, and also if containers are not known.
     """
     pod_wide_path = f"{pod_spec_path(props)}.securityContext.{setting}"
     pod_wide = look_up(props, pod_wide_path)
@@ -106,11 +106,11 @@ def expect_effective(props: Props, setting: str, requirement: Requirement, risk:
 
 
 def expect_containers(props: Props) -> Findings:
-    """Require that there are containers. Of the controls of pods one reports it, as without any the others pass."""
+    """Require that there are containers. Only one control reports that, because the others pass without containers."""
     path = f"{pod_spec_path(props)}.containers"
     listed = look_up(props, path)
     if listed is not UNKNOWN and not (is_list(listed) and listed and all(map(_is_container, listed))):
-        yield f"{path} must list containers with their names, otherwise nothing is known of the pod"
+        yield f"{path} must list containers with their names, otherwise the pod cannot be evaluated"
 
 
 def _is_container(value: Any) -> bool:
@@ -119,7 +119,7 @@ def _is_container(value: Any) -> bool:
 
 
 def check_containers(props: Props, lists: tuple[str, ...], check: Callable[[Props], Findings]) -> Findings:
-    """The findings of `check` on every container, their paths starting at the workload; problems say its name too."""
+    """The findings of `check` on every container, with paths from the workload; problems also name the container."""
     for where, container in _containers(props, lists):
         if container is UNKNOWN:
             yield Undecided(where)

@@ -55,7 +55,7 @@ def wildcard_verb(props: Props) -> Findings:
     def condition(rule: Props) -> Truth:
         return but_not_everything(allows_every_verb(rule), rule)
 
-    yield from fail_rules(props, condition, "must not allow every verb, among which are those of later versions")
+    yield from fail_rules(props, condition, "must not allow every verb, which includes those of later versions")
 
 
 @control(
@@ -71,7 +71,7 @@ def wildcard_resource(props: Props) -> Findings:
         everything = any_matches(as_list(look_up(rule, "resources")), lambda name: name in ("*", "*/*"))
         return but_not_everything(everything, rule)
 
-    yield from fail_rules(props, condition, "must not allow every resource, among which are those of later versions")
+    yield from fail_rules(props, condition, "must not allow every resource, which includes those of later versions")
 
 
 @control(
@@ -79,7 +79,7 @@ def wildcard_resource(props: Props) -> Findings:
     title="No subject is bound to an administrator's role",
     severity="critical",
     types=BINDINGS,
-    remedy="bind a role with the permissions that are needed, to a group of your own",
+    remedy="bind a role with only the permissions that are needed, to a group of your own",
     references=("CIS 4.1.1", "AzPolicy:cluster-admin"),
     settings={"allowed": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
@@ -95,7 +95,7 @@ def cluster_admin(props: Props, settings: Mapping[str, Any]) -> Findings:
 
     def check(where: str, subject: Any) -> Findings:
         masters = any_matches([look_up(subject, "name")], lambda name: name == "system:masters" and name in refused)
-        yield from fail_if_all(f"{where}.name", [masters], "must not be the group that can do everything anyway")
+        yield from fail_if_all(f"{where}.name", [masters], "must not be the group that has every permission")
 
     yield from check_each(props, "subjects[*]", check)
 
@@ -122,7 +122,7 @@ def anonymous(props: Props) -> Findings:
     title="No role is bound to a default service account",
     severity="medium",
     types=BINDINGS,
-    remedy="give the workload a service account of its own and bind that",
+    remedy="give the workload its own service account, and bind that",
     references=("CKV_K8S_42", "CIS 4.1.5"),
 )
 def default_account(props: Props) -> Findings:
@@ -140,7 +140,7 @@ def default_account(props: Props) -> Findings:
     title="No role allows privilege escalation",
     severity="critical",
     types=ROLES,
-    remedy="remove the verbs escalate, bind and impersonate, and the creation of service accounts' tokens",
+    remedy="remove the verbs escalate, bind and impersonate, and the creation of service account tokens",
     references=("CKV_K8S_157", "CKV_K8S_158", "CIS-EKS 4.1.8"),
 )
 def escalation(props: Props) -> Findings:

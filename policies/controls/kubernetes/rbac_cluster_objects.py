@@ -1,4 +1,4 @@
-"""Kubernetes RBAC over objects of the whole cluster: webhooks of admission, certificates, and volumes of nodes."""
+"""Kubernetes RBAC for objects of the whole cluster: admission webhooks, certificates, and volumes of nodes."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ CERTIFICATES: Final = "certificates.k8s.io"
 
 @control(
     "k8s-rbac-webhooks",
-    title="No role changes any webhook of admission",
+    title="No role can change any admission webhook",
     severity="high",
     types=CLUSTER_ROLE,
     remedy="name the configurations in resourceNames",
@@ -28,13 +28,13 @@ def webhooks(props: Props) -> Findings:
         return but_not_everything(allows_any(rule, verbs, *configurations), rule) if is_unnamed(rule) else False
 
     yield from fail_rules(
-        props, condition, "must not change any webhook, otherwise its subjects read and change every object"
+        props, condition, "must not change any webhook, otherwise its subjects can read and change every object"
     )
 
 
 @control(
     "k8s-rbac-certificates",
-    title="No role approves certificates for any signer",
+    title="No role can approve certificates for any signer",
     severity="high",
     types=CLUSTER_ROLE,
     remedy="remove certificatesigningrequests/approval and the verb approve, or name the signers in resourceNames",
@@ -51,7 +51,7 @@ def certificates(props: Props) -> Findings:
         return but_not_everything(allowed, rule) if is_unnamed(rule) else False
 
     yield from fail_rules(
-        props, condition, "must not decide on certificates, otherwise its subjects can sign in as anybody"
+        props, condition, "must not allow the approval of certificates, otherwise its subjects can sign in as anybody"
     )
 
 
@@ -60,11 +60,11 @@ def certificates(props: Props) -> Findings:
     title="No role creates persistent volumes",
     severity="medium",
     types=CLUSTER_ROLE,
-    remedy="remove create on persistentvolumes; claims get theirs from a storage class",
+    remedy="remove create on persistentvolumes; claims get their volumes from a storage class",
     references=("CIS-EKS 4.1.9",),
 )
 def persistent_volumes(props: Props) -> Findings:
     def condition(rule: Props) -> Truth:
         return but_not_everything(allows_any(rule, ("create",), ("", "persistentvolumes")), rule)
 
-    yield from fail_rules(props, condition, "must not make persistent volumes, which can be folders of nodes")
+    yield from fail_rules(props, condition, "must not allow new persistent volumes, which can be directories of nodes")

@@ -1,4 +1,4 @@
-"""What a rule of a Role or ClusterRole allows, as the API server's RBAC authorizer decides it.
+"""The permissions of a rule of a Role or ClusterRole, as the API server's RBAC authorizer evaluates it.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/ and ResourceMatches in
 https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/rbac/v1/evaluation_helpers.go
@@ -14,12 +14,12 @@ from kernel.values import ABSENT, UNKNOWN, Truth, all_hold, any_holds, as_list
 from policies.engine.expectations import any_matches, check_each, fail_if_all
 from policies.engine.findings import Findings, Props
 
-# No API has such a verb, group or resource: a rule that covers it covers whatever there is.
+# No API has such a verb, group or resource, so a rule that covers it covers everything.
 _SOME_NAME = "groundwork7probe"
 
 
 def allows(rule: Props, verbs: Iterable[str], group: str, resource: str) -> Truth:
-    """Whether a rule allows one of the verbs on a resource such as `pods/exec` of a group, `""` being the core's."""
+    """Whether a rule allows one of the verbs on a resource such as `pods/exec` of a group; `""` is the core group."""
     return all_hold(
         (
             any_holds(_covers(rule, "verbs", verb) for verb in verbs),
@@ -30,7 +30,7 @@ def allows(rule: Props, verbs: Iterable[str], group: str, resource: str) -> Trut
 
 
 def allows_any(rule: Props, verbs: Iterable[str], *resources: tuple[str, str]) -> Truth:
-    """Whether a rule allows one of the verbs on one of the resources, each given with its group."""
+    """Whether a rule allows one of the verbs on one of the resources, which are pairs of group and name."""
     wanted = tuple(verbs)
     return any_holds(allows(rule, wanted, group, resource) for group, resource in resources)
 
@@ -46,7 +46,7 @@ def allows_everything(rule: Props) -> Truth:
 
 
 def allows_every_verb(rule: Props) -> Truth:
-    """Whether a rule allows every verb on resources that it may name."""
+    """Whether a rule allows every verb on its resources."""
     return all_hold((_covers(rule, "verbs", _SOME_NAME), look_up(rule, "resources") not in (ABSENT, [])))
 
 
@@ -57,7 +57,7 @@ def is_unnamed(rule: Props) -> bool:
 
 
 def but_not_everything(held: Truth, rule: Props) -> Truth:
-    """What a rule that allows everything allows too is reported once, by k8s-rbac-wildcard."""
+    """`held`, but False for a rule that allows everything, which only k8s-rbac-wildcard reports."""
     everything = allows_everything(rule)
     return all_hold((held, UNKNOWN if everything is UNKNOWN else not everything))
 
@@ -76,9 +76,9 @@ def _covers(rule: Props, element: str, wanted: str) -> Truth:
 
 
 def _matches_resource(pattern: Any, resource: str) -> bool:
-    """Whether a rule's resource covers one: itself, `*`, or `*/exec`.
+    """Whether a rule's resource, such as `*` or `*/exec`, covers a resource.
 
-    The authorizer gives `pods/*` no meaning; whoever writes it means every subresource, and so does this function.
+    The authorizer ignores `pods/*`. Its author means every subresource, so this function reads it like that.
     """
     name, _, subresource = resource.partition("/")
     patterns = {"*", resource} | ({f"*/{subresource}", f"{name}/*", "*/*"} if subresource else set())

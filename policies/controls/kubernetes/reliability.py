@@ -32,7 +32,7 @@ QUOTA = "kubernetes:core/v1:ResourceQuota"
 STORAGE_CLASS = ("kubernetes:storage.k8s.io/v1:StorageClass",)
 SERVICE = ("kubernetes:core/v1:Service",)
 BUILT_IN = ("default", "kube-system", "kube-public", "kube-node-lease")
-# Where the key of nodes or zones is over which pods are spread.
+# The paths of the topology key over which pods are spread.
 SPREADS = (
     "topologySpreadConstraints[*].topologyKey",
     "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[*].topologyKey",
@@ -49,7 +49,7 @@ SPREADS = (
     settings={"minReplicas": Setting({"type": "integer", "minimum": 1}, default=2)},
 )
 def replicas(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # 0 is a workload that is switched off; without a number, an autoscaler may decide.
+    # 0 is a workload that is switched off; if no number is set, an autoscaler may set it.
     enough = at_least(settings["minReplicas"])
     accepted = Requirement(enough.text, lambda value: (value == 0 and value is not False) or enough.accepts(value))
     yield from expect(props, "spec.replicas", accepted, "it stops with the node of its only pod", absent_passes=True)
@@ -57,7 +57,7 @@ def replicas(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 @control(
     "k8s-workload-spread",
-    title="The replicas of a workload are on several nodes or in several zones",
+    title="The replicas of a workload are spread over nodes or zones",
     severity="low",
     types=REPLICATED,
     remedy="set topologySpreadConstraints, or affinity.podAntiAffinity, of the pod",
@@ -77,14 +77,14 @@ def _is_number(value: Any) -> bool:
 
 @control(
     "k8s-job-deadline",
-    title="Jobs end",
+    title="Jobs have a deadline",
     severity="low",
     types=(JOB, CRON_JOB),
     remedy="set activeDeadlineSeconds of the job",
 )
 def job_deadline(props: Props) -> Findings:
     job = pod_spec_path(props).removesuffix(".template.spec")
-    yield from expect(props, f"{job}.activeDeadlineSeconds", at_least(1), "a job that hangs is paid for, for ever")
+    yield from expect(props, f"{job}.activeDeadlineSeconds", at_least(1), "a job that hangs is paid for indefinitely")
 
 
 @control(
@@ -123,7 +123,7 @@ def storage_class_expansion(props: Props) -> Findings:
 
 @control(
     "k8s-service-node-port",
-    title="Services open no ports of nodes",
+    title="Services do not open ports of nodes",
     severity="low",
     types=SERVICE,
     remedy="use ClusterIP behind the gateway",
@@ -132,7 +132,7 @@ def storage_class_expansion(props: Props) -> Findings:
 def service_node_port(props: Props) -> Findings:
     no_port = none_of("must not open ports of nodes", "NodePort")
     yield from expect(
-        props, "spec.type", no_port, "every node answers, also where the service has no pod", absent_passes=True
+        props, "spec.type", no_port, "every node accepts connections, even without a pod", absent_passes=True
     )
 
 
@@ -156,7 +156,7 @@ def namespace_quota(stack: Stack) -> StackFindings:
 
 
 def _is_in(resource: Resource, namespace: Resource) -> Truth:
-    """Whether a resource is in a namespace. The recorded dependency decides that even in a preview."""
+    """Whether a resource is in a namespace. The recorded dependency is known even in a preview."""
     if namespace.urn in resource.property_dependencies.get("metadata", ()):
         return True
     names = (look_up(resource.props, "metadata.namespace"), look_up(namespace.props, "metadata.name"))

@@ -58,7 +58,7 @@ def network_policy(stack: Stack) -> StackFindings:
 
 
 def _expect_in(policy: Resource, namespace: Resource) -> Findings:
-    """Require that the policy is in the namespace. The recorded dependency decides that even in a preview."""
+    """Require that the policy is in the namespace. The recorded dependency is known even in a preview."""
     if namespace.urn in policy.property_dependencies.get("metadata", ()):
         return
     policy_namespace, name = look_up(policy.props, "metadata.namespace"), look_up(namespace.props, "metadata.name")
@@ -69,17 +69,17 @@ def _expect_in(policy: Resource, namespace: Resource) -> Findings:
 
 
 def _expect_limits(policy: Resource) -> Findings:
-    """Require that the policy is one of incoming connections, as it is unless it says otherwise, and refuses some."""
+    """Require that the policy applies to incoming connections, which is the default, and rejects some of them."""
     kinds = as_list(look_up(policy.props, "spec.policyTypes")) or ["Ingress"]
     if not {"Ingress", UNKNOWN} & {kind for kind in kinds if isinstance(kind, str) or kind is UNKNOWN}:
-        yield "the namespace must have a NetworkPolicy of incoming connections"
+        yield "the namespace must have a NetworkPolicy for incoming connections"
     if any(find_open_rules(policy.props)):
-        yield "the namespace must have a NetworkPolicy that does not admit everything"
+        yield "the namespace must have a NetworkPolicy that does not allow everything"
 
 
 @control(
     "k8s-service-public-load-balancer",
-    title="Services have no load balancer on the Internet",
+    title="Services have no load balancer that faces the Internet",
     severity="high",
     types=SERVICE,
     remedy="use ClusterIP behind the gateway, or the cloud's annotation for an internal load balancer",
@@ -92,20 +92,20 @@ def public_load_balancer(props: Props) -> Findings:
 
 
 def _expect_internal(annotations: Any) -> Findings:
-    """Require an annotation that makes the load balancer an internal one."""
+    """Require an annotation that makes the load balancer internal."""
     known = annotations if isinstance(annotations, Mapping) else {}
     if annotations is UNKNOWN or any(known.get(key) is UNKNOWN for key in INTERNAL_LOAD_BALANCER_ANNOTATIONS):
         yield Undecided("metadata.annotations")
     else:
-        # One that says the opposite may be that of the cloud on which the service is.
+        # An annotation with another value may be the one of the cloud on which the service runs.
         written = {key: value for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items() if key in known}
         if not written or any(str(known[key]).lower() != value for key, value in written.items()):
-            yield "metadata.annotations must make the load balancer internal, otherwise it is on the Internet"
+            yield "metadata.annotations must make the load balancer internal, otherwise it faces the Internet"
 
 
 @control(
     "k8s-service-external-ips",
-    title="Services claim no external IP addresses",
+    title="Services do not claim external IP addresses",
     severity="high",
     types=SERVICE,
     remedy="remove spec.externalIPs",

@@ -1,7 +1,7 @@
-"""Evaluates cases through the protocol that the engine speaks, without an engine.
+"""Evaluates cases through the engine's protocol, without an engine.
 
-Cases travel as protobuf through the SDK's own servicer, so proxies, floats, unknown values and unwrapped secrets are
-those of a real run.
+Cases are sent as protobuf through the SDK's own servicer, so proxies, floats, unknown values and unwrapped secrets are
+as in a real run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def violations(control_id: str, subject: Subject, exceptions: Sequence[ReviewedE
 
 
 def diagnostics(control_id: str, subject: Subject, settings: Mapping[str, Any] | None = None) -> list[Any]:
-    """The diagnostics that the engine would get for a case, with these settings in the place of defaults."""
+    """The diagnostics that the engine would get for a case, with these settings instead of the defaults."""
     server = servicer([configure(get_control(control_id), settings)]) if settings else _servicer_of(control_id)
     return _diagnose(server, control_id, subject)
 
@@ -52,12 +52,12 @@ def configure(control: Control, settings: Mapping[str, Any]) -> Control:
 
 
 def is_violation(diagnostic: Any) -> bool:
-    """Whether a diagnostic reports a violation; otherwise it reports what is undecided."""
+    """Whether a diagnostic reports a violation; otherwise it reports an undecided check."""
     return "Remedy: " in diagnostic.message
 
 
 def outcome(found: Sequence[Any]) -> Outcome:
-    """The outcome of a case, by its diagnostics."""
+    """The outcome of a case, from its diagnostics."""
     if any(is_violation(each) for each in found):
         return "fails"
     return "undecided" if found else "passes"
@@ -69,7 +69,7 @@ def analyze(server: AnalyzerServicer, resource: Declared) -> list[Any]:
 
 
 def build_request(resource: Declared) -> Any:
-    """What the engine sends to have a resource evaluated."""
+    """The engine's request to evaluate a resource."""
     return proto.AnalyzeRequest(
         type=resource.type, urn=urn(resource), name=resource.name, properties=_struct(resource.props)
     )

@@ -35,7 +35,7 @@ def inline(policy: object) -> dict[str, Any]:
 
 
 def identity_policy(good: tuple[str, ...], bad: tuple[str, ...]) -> Cases:
-    """Cases for the controls that read what an identity may do."""
+    """Cases for the controls that read the permissions of an identity."""
     cases = property_cases(
         (POLICY, ROLE_POLICY, USER_POLICY, GROUP_POLICY),
         "policy",

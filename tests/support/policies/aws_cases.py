@@ -112,7 +112,7 @@ def bucket_with(kind: str, props: dict[str, Any], bucket: str = BUCKET) -> Subje
 def beside_bucket(
     kind: str, good: dict[str, Any], bad: list[dict[str, Any]], unknown: dict[str, Any], *more_good: Subject
 ) -> Cases:
-    """Cases for the controls that ask for another resource beside every bucket."""
+    """Cases for the controls that require a companion for every bucket."""
     by_name = [Declared(BUCKET, {"bucket": "models-1"}), Declared(kind, {"bucket": "models-1", **good}, "beside")]
     return Cases(
         compliant=[
@@ -124,7 +124,7 @@ def beside_bucket(
             [Declared(BUCKET)],
             [Declared(BUCKET_V2)],
             [Declared(BUCKET, name="bare"), *bucket_with(kind, good)],
-            # of a bucket that is deployed elsewhere
+            # belongs to a bucket that is deployed elsewhere
             *([Declared(kind, {"bucket": "models-1", **props})] for props in bad),
         ],
         absent=("fails", bucket_with(kind, {})),

@@ -38,7 +38,7 @@ GUARD_FILTER = "aws:guardduty/filter:Filter"
 
 
 def rule(**changes: Any) -> dict[str, Any]:
-    """A rule about PostgreSQL and the whole Internet, or a variation of it."""
+    """A rule that opens PostgreSQL to the whole Internet, or a variation of it."""
     all_from = {"protocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrBlocks": ["0.0.0.0/0"]}
     return {"description": "PostgreSQL", **all_from, **changes}
 
@@ -69,7 +69,7 @@ def feature(name: str, status: object = "ENABLED") -> Subject:
 
 
 def detected(name: str, other: str, older: str) -> Cases:
-    """Cases for a feature of GuardDuty, with the older property that stands for it."""
+    """Cases for a feature of GuardDuty, with the older property that is equivalent."""
     good = [
         feature(name),
         [

@@ -72,7 +72,7 @@ def table(mode: object, *beside: Declared) -> Subject:
 
 
 def owned(kind: str, owner: str, path: str) -> Cases:
-    """Cases for a control that asks for another resource beside every one of a type."""
+    """Cases for a control that requires a companion for every resource of a type."""
     return Cases(
         compliant=[
             [Declared(owner, name="it"), Declared(kind, {path: UNKNOWN_TEXT}, "beside", {path: "it"})],
@@ -98,7 +98,7 @@ def variant(count: object, **more: Any) -> dict[str, Any]:
 
 
 def keyed(kind: str, path: str, other: str) -> Cases:
-    """Cases for a control that asks for a customer-managed key."""
+    """Cases for a control that requires a customer-managed key."""
     return property_cases(kind, path, good=(ARN,), bad=("",), absent="fails", unknown="passes", other=other)
 
 

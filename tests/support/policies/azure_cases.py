@@ -35,7 +35,7 @@ LINK = "privateLinkServiceConnections[*].privateLinkServiceId"
 
 
 def ssh(**changes: Any) -> dict[str, Any]:
-    """A rule that lets the Internet in by SSH, or a variation of it."""
+    """A rule that allows SSH from the Internet, or a variation of it."""
     rule = {
         "access": "Allow",
         "direction": "Inbound",
@@ -242,7 +242,7 @@ CASES: dict[str, Cases] = {
         COSMOS,
         "ipRules[*].ipAddressOrRange",
         good=("203.0.113.7",),
-        bad=("0.0.0.0", "0.0.0.0/0"),  # noqa: S104 (what the control refuses)
+        bad=("0.0.0.0", "0.0.0.0/0"),  # noqa: S104 (the control rejects it)
         absent="passes",
         other=TABLE,
     ),
@@ -267,7 +267,7 @@ CASES: dict[str, Cases] = {
         PG_RULE,
         "startIpAddress",
         good=("203.0.113.7",),
-        bad=("0.0.0.0",),  # noqa: S104 (what the control refuses)
+        bad=("0.0.0.0",),  # noqa: S104 (the control rejects it)
         absent="passes",
         other=DATABASE,
     ),

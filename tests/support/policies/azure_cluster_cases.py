@@ -18,7 +18,7 @@ OWNED: Final = {"environment": "dev", "owner": "ml-platform"}
 
 
 def in_pools(setting: str, *, good: tuple[object, ...], bad: tuple[object, ...], absent_passes: bool = False) -> Cases:
-    """Cases for a setting of nodes: in the cluster's list of pools, and in a pool that is a resource of its own."""
+    """Cases for a setting of nodes: in the cluster's list of pools, and in a pool that is a separate resource."""
     listed = f"agentPoolProfiles[*].{setting}"
     return resource_cases(
         AKS,
@@ -33,7 +33,7 @@ def in_pools(setting: str, *, good: tuple[object, ...], bad: tuple[object, ...],
 
 
 def addon(name: str, *, enabled: bool) -> Cases:
-    """Cases for an add-on that has to be enabled or, left out too, disabled."""
+    """Cases for an add-on that must be enabled, or that must be disabled or omitted."""
     path = f"addonProfiles.{name}.enabled"
     return resource_cases(
         AKS,

@@ -68,7 +68,7 @@ def of_cluster(path: str, *, good: object, bad: object, absent: bool = False) ->
 
 
 def rules(good: list[dict[str, Any]], bad: list[dict[str, Any]], unknown: dict[str, Any]) -> Cases:
-    """Cases for a rule of a security group, in the group and by itself."""
+    """Cases for a rule of a security group, in the group and as a separate resource."""
     return resource_cases(
         NSG,
         good=[{"securityRules": [rule]} for rule in good],

@@ -1,4 +1,4 @@
-"""Cases for controls: resources as the engine would send them, with the outcome that is expected of a control."""
+"""Cases for controls: resources as the engine would send them, with the expected outcome of a control."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ Outcome: TypeAlias = Literal["passes", "fails", "undecided"]
 
 @dataclass(frozen=True)
 class Declared:
-    """A resource of a case. `refs` records which properties came from which other resources, by name."""
+    """A resource of a case. `refs` maps properties to the names of the resources that they depend on."""
 
     type: str
     props: Mapping[str, Any] = field(default_factory=dict)
@@ -25,14 +25,14 @@ class Declared:
 
 
 Subject: TypeAlias = Sequence[Declared]
-"""What one evaluation sees: for stack controls a stack, for others a single resource."""
+"""The subject of one evaluation: a stack for stack controls, a single resource for others."""
 
 
 @dataclass(frozen=True)
 class Cases:
     """The cases that every control must have. `also_undecided` has further unknown values that leave it undecided.
 
-    `settings` are in force in all of them, where a control finds nothing with its defaults.
+    `settings` apply to all cases, for a control that finds nothing with its defaults.
     """
 
     compliant: Sequence[Subject]
@@ -75,7 +75,7 @@ def property_cases(
     unknown: Outcome = "undecided",
     beside: Mapping[str, Any] | None = None,
 ) -> Cases:
-    """Cases for a control that reads one property. `beside` are properties that every case has as well."""
+    """Cases for a control that reads one property. `beside` are further properties of every case."""
     kinds = (types,) if isinstance(types, str) else types
 
     def subject(value: object, kind: str = kinds[0]) -> Subject:
@@ -114,5 +114,5 @@ def resource_cases(
 
 
 def with_type(subject: Subject, kind: str) -> Subject:
-    """The same subject with its first resource under another type."""
+    """The same subject, with another type for its first resource."""
     return [replace(subject[0], type=kind), *subject[1:]]

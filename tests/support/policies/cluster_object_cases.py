@@ -1,4 +1,4 @@
-"""Cases of Kubernetes objects beside workloads, and of Azure's roles and identities."""
+"""Cases of Kubernetes objects other than workloads, and of Azure's roles and identities."""
 
 from typing import Any, Final
 

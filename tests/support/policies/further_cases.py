@@ -1,6 +1,6 @@
-"""Further cases of controls: other resources with the same property, companions by themselves, and services' defaults.
+"""Further cases of controls: other resources with the same property, separate companions, and services' defaults.
 
-Each control has its five kinds of cases elsewhere; what is here is added to them.
+The five kinds of cases of each control are in the other modules; these cases are added to them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +78,7 @@ ADMINISTRATOR, EKS_ADMINISTRATOR = (
     "arn:aws:iam::aws:policy/AdministratorAccess",
     "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
 )
-ALL_OF_AZURE = {"startIpAddress": "0.0.0.0", "endIpAddress": "0.0.0.0"}  # noqa: S104 (what a control refuses)
+ALL_OF_AZURE = {"startIpAddress": "0.0.0.0", "endIpAddress": "0.0.0.0"}  # noqa: S104 (a control rejects it)
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 SOURCE = "arn:aws:rds:eu-west-1:111122223333:db:mlflow"
 WIDE, NARROW = (
@@ -94,7 +94,7 @@ def one(kind: str, props: Mapping[str, Any] | None = None) -> Subject:
 
 
 def inline_encryption(algorithm: object) -> dict[str, Any]:
-    """As a BucketV2 has it."""
+    """Encryption as a property of a BucketV2."""
     rule = {"applyServerSideEncryptionByDefaults": [{"sseAlgorithm": algorithm}]}
     return {"serverSideEncryptionConfigurations": [{"rules": [rule]}]}
 
@@ -111,7 +111,7 @@ def acl_rule(**changes: Any) -> dict[str, Any]:
 
 
 def attached(kind: str, refers_to: str) -> Subject:
-    """A rule beside a default security group, or of the group that a VPC names."""
+    """A rule of a separately declared default security group, or of the one that a VPC names."""
     rule = Declared(kind, {"securityGroupId": UNKNOWN_TEXT}, "rule", {"securityGroupId": refers_to})
     return [*in_vpc(DEFAULT_GROUP, {}), rule]
 
@@ -231,7 +231,7 @@ COMPLIANT: Final[Mapping[str, Sequence[Subject]]] = {
     "k8s-service-public-load-balancer": [balancer(azure="true", aws="internal")],
     "k8s-pod-read-only-root": [pod({"name": "main"}, os={"name": "windows"})],
     "k8s-pod-resources": [
-        # A limit stands for a request that is not set, and resources of the pod for those of its containers.
+        # A limit replaces a request that is not set, and resources of the pod replace those of its containers.
         pod(limits(cpu="1", memory="1Gi")),
         pod({"name": "main"}, resources={"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}),
         pod({"name": "main"}, resources={"limits": {"cpu": "1", "memory": "1Gi"}}),
@@ -364,7 +364,7 @@ VIOLATING: Final[Mapping[str, Sequence[Subject]]] = {
 
 
 def add_further(table: Mapping[str, Cases]) -> dict[str, Cases]:
-    """Every control's cases with the further ones. Raises KeyError for those of no control."""
+    """Every control's cases with the further ones. Raises KeyError if a further case belongs to no control."""
     extended = dict(table)
     for control in {**COMPLIANT, **VIOLATING}:
         cases = table[control]

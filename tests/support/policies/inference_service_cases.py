@@ -13,7 +13,7 @@ INFERENCE_SERVICE, SERVING_RUNTIME = (
 
 
 def inference_services(good: list[dict[str, Any]], bad: list[dict[str, Any]], absent: Outcome) -> Cases:
-    """Cases for a control of containers, in every place where an InferenceService has some."""
+    """Cases for a control of containers, in every place of an InferenceService that can have containers."""
     return resource_cases(
         INFERENCE_SERVICE,
         good=[place(container) for container in good for place in CONTAINER_PLACES],
@@ -30,20 +30,20 @@ def inference_services(good: list[dict[str, Any]], bad: list[dict[str, Any]], ab
 
 
 def replace_with_unknown(tree: Any) -> Any:
-    """The same properties with unknown values, names excepted."""
+    """The same properties with unknown values, except for names."""
     if isinstance(tree, dict):
         return {key: value if key == "name" else replace_with_unknown(value) for key, value in tree.items()}
     return UNKNOWN_TEXT
 
 
 def annotated(**changes: str | None) -> dict[str, Any]:
-    """An InferenceService with the annotations that a promotion always writes, but for `changes`."""
+    """An InferenceService with the annotations that a promotion always writes, except for `changes`."""
     facts = {"model": "wine", "version": "3", "run-id": "8a7b4b0d", **changes}
     annotations = {f"groundwork.dev/{name}": value for name, value in facts.items() if value is not None}
     return {"metadata": {"annotations": annotations}}
 
 
-# Each puts a container into an InferenceService.
+# Functions that put a container into an InferenceService.
 CONTAINER_PLACES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     lambda container: {"spec": {"predictor": {"containers": [container]}}},
     lambda container: {"spec": {"predictor": {"initContainers": [container]}}},

@@ -63,7 +63,7 @@ def pods(
 
 
 def run(container: dict[str, Any], kind: str = "containers") -> dict[str, Any]:
-    """A pod with one container, of any sort; pods always have a first container."""
+    """A pod with one container of the given kind, beside the main container that every pod has."""
     return {"containers": [container]} if kind == "containers" else {"containers": [], kind: [container]}
 
 
@@ -128,7 +128,7 @@ CASES: dict[str, Cases] = {
         ],
         bad=[
             run(secure(runAsNonRoot=False)),
-            # Pod Security refuses what the pod sets, whatever its containers set in its place.
+            # Pod Security rejects the pod's setting even if all containers override it.
             *({**secure(**unsafe), **run(secure(runAsNonRoot=True, runAsUser=1000))} for unsafe in ROOT),
             {**secure(runAsNonRoot=True), **run(secure(runAsNonRoot=False))},
             {**secure(runAsNonRoot=True, runAsUser=0), **run({"name": "main"})},

@@ -1,4 +1,4 @@
-"""The decisions of moto's engine of IAM, which is in the environment of platform/lifecycle. Proves nothing."""
+"""The decisions of moto's IAM engine, which is installed in the environment of platform/lifecycle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ json.dump([decide(*each).name for each in json.load(sys.stdin)], sys.stdout)
 
 @dataclass(frozen=True)
 class Question:
-    """What some statements decide about one request, whose context has values of condition keys."""
+    """Statements and a request for them to decide; `context` has the request's values of condition keys."""
 
     statements: Sequence[Mapping[str, Any]]
     action: str = "s3:GetObject"
@@ -34,15 +34,20 @@ class Question:
 
 
 def ask_moto(questions: Sequence[Question]) -> list[str]:
-    """PERMITTED, DENIED or NEUTRAL for each. Skips the test where moto is not installed."""
+    """PERMITTED, DENIED or NEUTRAL for each question. Skips the test if moto is not installed."""
     if not _PYTHON.exists():
-        pytest.skip("platform/lifecycle has no virtual environment, which has moto")
-    asked = [
+        pytest.skip("moto is not installed: platform/lifecycle has no virtual environment")
+    requests = [
         [json.dumps({"Statement": list(each.statements)}), each.action, each.resource, dict(each.context)]
         for each in questions
     ]
     reply = subprocess.run(
-        [_PYTHON, "-c", _SCRIPT], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=_SECONDS
+        [_PYTHON, "-c", _SCRIPT],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
     )
     assert reply.returncode == 0, reply.stderr
     answers: list[str] = json.loads(reply.stdout)

@@ -1,4 +1,4 @@
-"""Cases of the Pod Security Standards' further rules; Kubernetes' own cases are in test_pod_security_standards."""
+"""Cases of further rules of the Pod Security Standards; Kubernetes' own cases are in test_pod_security_standards."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Cases of the controls over roles of Kubernetes and their bindings."""
+"""Cases of the controls over Kubernetes roles and their bindings."""
 
 from typing import Any
 

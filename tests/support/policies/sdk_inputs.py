@@ -1,4 +1,4 @@
-"""The resources of an SDK with their inputs, read from its sources as text: importing them takes minutes."""
+"""The resources of an SDK with their inputs, read from its sources as text because importing them takes minutes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 Inputs = Mapping[str, str | None]
-"""The inputs of a class by their names on the wire, each with the class of what is in it."""
+"""The inputs of a class, keyed by their names on the wire, each with the class of its values."""
 
 _TOKEN: Final = re.compile(r"super\(\w+, __self__\)\.__init__\(\s*'([^']+)'")
 _GETTER: Final = re.compile(
@@ -21,7 +21,7 @@ _ALIAS: Final = re.compile(r'pulumi\.Alias\(type_="([^"]+)"\)')
 
 
 def read_aliases(package: str) -> Mapping[str, list[str]]:
-    """The types that a resource has in other versions of the SDK, by its type in this one."""
+    """The types of a resource in other versions of the SDK, keyed by its type in this one."""
     return {token: _ALIAS.findall(path.read_text(encoding="utf-8")) for token, path in _find_resources(package).items()}
 
 
@@ -30,7 +30,7 @@ def list_types(package: str) -> list[str]:
 
 
 def has_input(token: str, path: tuple[str, ...]) -> bool:
-    """Whether a resource has an input at a path of names. Nothing is known of what is in a value without a class."""
+    """Whether a resource has an input at a path of names. The content of a value without a class is not known."""
     inputs = read_inputs(token)
     module = _find_resources(token.partition(":")[0])[token].parent
     for name in path[:-1]:
@@ -44,12 +44,12 @@ def read_inputs(token: str) -> Inputs:
     name = token.rpartition(":")[2]
     text = _find_resources(token.partition(":")[0])[token].read_text(encoding="utf-8")
     classes = _split_classes(text)
-    # Where an input has the name of the type, the SDKs call its class InitArgs.
+    # If an input has the name of the type, the SDKs name the resource's class InitArgs.
     return _read_getters(classes.get(f"{name}InitArgs") or classes.get(f"{name}Args", ""))
 
 
 def reach(package: str, wanted: frozenset[str]) -> set[str]:
-    """The resources in whose inputs, at any depth, is one of some classes."""
+    """The resources whose inputs contain one of the wanted classes at any depth."""
     modules = {path.parent for path in _find_resources(package).values()}
     uses = {name: set(inputs.values()) for module in modules for name, inputs in _nested_classes(module).items()}
     found = set(wanted)

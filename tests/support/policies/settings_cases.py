@@ -1,4 +1,4 @@
-"""The cases of controls whose settings say what is refused: with the defaults they find nothing."""
+"""The cases of controls whose settings say what is rejected: with the defaults they find nothing."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -79,7 +79,7 @@ def resource_policies() -> Cases:
 
 
 def _with_copies(cases: Cases, copies: dict[str, tuple[Any, ...]]) -> Cases:
-    """The cases with resources of which copies are in other regions."""
+    """The cases, and further ones of resources with copies in other regions."""
     return replace(
         cases,
         violating=[*cases.violating, *([Declared(kind, props)] for kind, each in copies.items() for props in each)],

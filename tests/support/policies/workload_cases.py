@@ -1,4 +1,4 @@
-"""Cases of pods beyond the Pod Security Standards, of reliable workloads, and of roles over the whole cluster."""
+"""Cases of pods beyond the Pod Security Standards, of reliable workloads, and of roles for the whole cluster."""
 
 from typing import Any
 

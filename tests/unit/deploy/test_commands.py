@@ -331,7 +331,7 @@ def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "pulumi.events").write_text(events(step("replace", causes=["storageEncrypted"])))
-    loss = "team would lose data that nobody has approved to lose"
+    loss = "team would lose data without approval"
     assert commands.run("preview", "team") == 0
     assert f"`make up` refuses this: {loss}" in capsys.readouterr().err
     with pytest.raises(DeployError, match=f"Nothing has been changed: {loss}"):

@@ -1,4 +1,4 @@
-"""Which settings a command line confirms; not what a confirmation allows."""
+"""The settings that a command line confirms. Not proven: what a confirmation allows."""
 
 from argparse import ArgumentParser
 
@@ -17,7 +17,7 @@ from kernel.command_line import add_confirm_option
         (["--confirm", "a, b,"], ["a", "b"]),
     ],
 )
-def test_names_are_listed_and_nothing_is_no_name(arguments: list[str], confirmed: list[str]) -> None:
+def test_names_are_split_and_empty_names_are_ignored(arguments: list[str], confirmed: list[str]) -> None:
     parser = ArgumentParser()
     add_confirm_option(parser)
     assert parser.parse_args(arguments).confirm == confirmed

@@ -1,4 +1,4 @@
-"""What is read of the engine's event log; tests/unit/rehearsal/test_summary.py reads more of it."""
+"""Errors in the engine's event log; tests/unit/rehearsal/test_summary.py covers more of the log."""
 
 from __future__ import annotations
 

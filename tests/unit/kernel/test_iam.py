@@ -1,4 +1,4 @@
-"""Reading policy documents: both spellings of every element, unknown parts, and text that is no policy."""
+"""Reading policy documents: both spellings of every element, unknown parts, and text that is not a policy."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def test_values_that_are_not_a_policy_document(document: Any) -> None:
     assert statements(document) == []
 
 
-def test_one_statement_needs_no_list() -> None:
+def test_a_single_statement_does_not_need_a_list() -> None:
     assert statements({"Statement": ALLOW}) == statements(policy(ALLOW)) == [Statement(ALLOW)]
     assert statements(policy("no statement", ALLOW)) == [Statement(ALLOW)]
     assert statements({}) == statements(UNKNOWN) == statements({"Statement": UNKNOWN}) == []

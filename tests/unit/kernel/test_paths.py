@@ -1,7 +1,7 @@
 """Property paths: reading and writing them, finding values with them, comparing them.
 
-Proves the syntax that Pulumi's engine and the Kubernetes API server write, and that no lookup raises whatever the
-values' shapes. The examples of syntax are those of Pulumi's own documentation and tests.
+Proves the syntax that Pulumi's engine and the Kubernetes API server write, and that no lookup raises an error on values
+of any shape. The examples of syntax are those of Pulumi's own documentation and tests.
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ def test_parse(text: str, path: Path) -> None:
 @pytest.mark.parametrize(
     "text", [".", ".root", "root.", "root..nested", "root[", "root[0", "root[]", "root[0]nested", "a]"]
 )
-def test_text_that_is_no_path_is_refused(text: str) -> None:
+def test_text_that_is_not_a_path_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not a property path"):
         parse_path(text)
 

@@ -1,6 +1,6 @@
 """The reader of stack files: values, places, and one message for each way in which a file can be wrong.
 
-Proves the reader alone; that its table of spellings is what the engine reads is proven in tests/engine.
+Proves only the reader. That the engine reads its table of spellings in the same way is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def test_encrypted_values_at_any_depth_are_named_and_replaced() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("config:\n  a: 1\n  b: 2\n  a: 3\n", f"{NAME}, line 4: 'a' is set before, in line 2. Keep one of the two."),
-        ("config:\n  a: 1\n  shop:a: 2\n", f"{NAME}, line 3: 'shop:a' is set before, in line 2."),
-        ("config:\n  a: {b: 1,\n    b: 2}\n", f"{NAME}, line 3: 'b' is set before, in line 2."),
+        ("config:\n  a: 1\n  b: 2\n  a: 3\n", f"{NAME}, line 4: 'a' is already set in line 2. Keep one of the two."),
+        ("config:\n  a: 1\n  shop:a: 2\n", f"{NAME}, line 3: 'shop:a' is already set in line 2."),
+        ("config:\n  a: {b: 1,\n    b: 2}\n", f"{NAME}, line 3: 'b' is already set in line 2."),
         ("config:\n  a:b:c: 1\n", "line 2: 'a:b:c' is not a key of `config`. Write it as `namespace:name`."),
         ("config: 3\n", "line 1: `config:` has to be a mapping of settings, such as `shop:name: value`."),
         ("- config\n", "line 1: a stack's file is a mapping with `config:` at the top."),
@@ -84,16 +84,16 @@ def test_encrypted_values_at_any_depth_are_named_and_replaced() -> None:
         ("config:\n  a: b\nc\n", "line 3, column 1: this is not YAML: could not find expected ':'. Write it as `key"),
         ("config:\n  a: {b: c\n  d: e\n", "Close the brackets, or write a comma between two items."),
         ("config:\n  a: @b\n", "Put text that begins with this character in quotes."),
-        ("config:\n  a: .inf\n", "line 2: infinity and NaN are no values of a setting. Put the value in quotes"),
+        ("config:\n  a: .inf\n", "line 2: infinity and NaN are not valid values of a setting. Put the value in quotes"),
         ("config:\n  a: b\n---\nc: d\n", "a second document begins, which the engine never reads."),
-        ("config:\n  a: b\x07c\n", "line 2: the character U+0007 may not stand in YAML. Remove it."),
+        ("config:\n  a: b\x07c\n", "line 2: the character U+0007 is not allowed in YAML. Remove it."),
         ("config:\n  a: ü\n".encode("latin-1"), "line 2, column 6: byte 0xfc is not UTF-8; it would be 'ü' in Lat"),
-        ("config:\n  a: ü\n".encode("utf-16"), "is encoded in UTF-16, and it has to be UTF-8. Save it"),
+        ("config:\n  a: ü\n".encode("utf-16"), "is encoded in UTF-16, but must be UTF-8. Save it"),
         ("config:\n  a: ü\n".encode("utf-16-be"), "is encoded in UTF-16"),
         ("config:\n  a: ü\n".encode("utf-32"), "is encoded in UTF-32"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_is_one_message_with_place_and_remedy(text: str | bytes, message: str) -> None:
+def test_an_unreadable_file_is_reported_with_place_and_remedy(text: str | bytes, message: str) -> None:
     reported = refusal(text)
     assert NAME in reported
     assert message in reported
@@ -108,22 +108,22 @@ def test_all_faults_are_reported_together() -> None:
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_what_the_engine_refuses_is_refused(reason: str) -> None:
+def test_files_that_the_engine_rejects_are_rejected(reason: str) -> None:
     assert refusal(REFUSED[reason])
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"Pulumi.x.yaml cannot be read: No such file or directory\."):
         stack_file.read(tmp_path / "Pulumi.x.yaml", "shop")
 
 
-def test_other_files_are_read_alike(tmp_path: Path) -> None:
+def test_other_yaml_files_are_read_in_the_same_way(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.yaml"
     file.write_text("name: NO\nruntime: {name: python, options: {on: 1.50}}\n")
     assert read_mapping(file) == {"name": "NO", "runtime": {"name": "python", "options": {"on": 1.5}}}
     file.write_text("name: a\nname: b\n")
-    with pytest.raises(DocumentError, match=r"Pulumi\.yaml, line 2: 'name' is set before, in line 1\. Keep"):
+    with pytest.raises(DocumentError, match=r"Pulumi\.yaml, line 2: 'name' is already set in line 1\. Keep"):
         read_mapping(file)
     file.write_text("- name\n")
-    with pytest.raises(DocumentError, match=r"Pulumi\.yaml, line 1: the file has to be a mapping\."):
+    with pytest.raises(DocumentError, match=r"Pulumi\.yaml, line 1: the file must be a mapping\."):
         read_mapping(file)

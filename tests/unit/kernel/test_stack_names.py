@@ -1,4 +1,4 @@
-"""Which stacks there are, and the one message for a stack that is not there."""
+"""The list of stacks, and the message about a stack that does not exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from kernel.stack_names import describe_unknown_stack, list_stacks
 
 
-def test_a_stack_is_a_file(tmp_path: Path) -> None:
+def test_stacks_are_listed_from_their_files(tmp_path: Path) -> None:
     for name in ("Pulumi.yaml", "Pulumi.team-b.yaml", "Pulumi.a.dev.yaml", "Pulumi.x.yml", "README.md"):
         (tmp_path / name).touch()
     assert list_stacks(tmp_path) == ["a.dev", "team-b"]

@@ -1,4 +1,4 @@
-"""The markers for values that cannot be read, and reading one value or a list of them."""
+"""The markers for values that cannot be read, and reading a value that may be a list."""
 
 import copy
 import pickle
@@ -10,7 +10,7 @@ from kernel.values import ABSENT, UNKNOWN, Truth, all_hold, any_holds, as_list, 
 
 def test_copies_of_a_marker_are_the_marker() -> None:
     assert copy.deepcopy({"a": [UNKNOWN]})["a"][0] is UNKNOWN
-    assert pickle.loads(pickle.dumps(ABSENT)) is ABSENT  # noqa: S301 made in this line
+    assert pickle.loads(pickle.dumps(ABSENT)) is ABSENT  # noqa: S301 pickled in this line
 
 
 def test_markers_print_by_name() -> None:
@@ -35,7 +35,7 @@ def test_as_list(value: object, items: list[object]) -> None:
     assert as_list(value) == items
 
 
-def test_text_is_no_list() -> None:
+def test_text_is_not_a_list() -> None:
     assert not is_list("abc")
     assert not is_list(b"abc")
     assert is_list(["abc"])

@@ -1,6 +1,6 @@
-"""The list of types that hold data has what the program itself protects or retains.
+"""The list of types that hold data includes every type that the program itself protects or retains.
 
-Proves it of both foundations in production. That a type which nobody protects holds data is for people to notice.
+Proves it for both foundations in production. Whether a type that nothing protects holds data is for people to notice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("cloud", ["aws", "azure"])
-def test_what_the_program_keeps_holds_data(cloud: str) -> None:
+def test_types_that_the_program_protects_hold_data(cloud: str) -> None:
     recorder = record_foundation(cloud, "prod").recorder
-    kept = {type_ for (type_, _), request in recorder.requests.items() if request.protect or request.retainOnDelete}
-    assert len(kept) > 3
-    assert [type_ for type_ in sorted(kept) if not find_holding(type_)] == []
+    requests = recorder.requests.items()
+    protected = {type_ for (type_, _), request in requests if request.protect or request.retainOnDelete}
+    assert len(protected) > 3
+    assert [type_ for type_ in sorted(protected) if not find_holding(type_)] == []

@@ -1,6 +1,7 @@
-"""Which losses stop a deployment, what approves them, and what is said of approvals that approve nothing.
+"""Which losses stop a deployment, what approves them, and the notes about approvals that match nothing.
 
-Proves the judgement of plans, and the command on files. tests/engine/test_plan_guard.py has the real engine's files.
+Proves the comparison of plans with approvals, and the command on files. tests/engine/test_plan_guard.py has files of
+the real engine.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ def approval(operation: str = "replace", days: int = 0, **other: str) -> Approva
 
 
 @pytest.mark.parametrize("operation", ["replace", "delete"])
-def test_a_loss_that_nobody_has_approved_is_refused_with_an_entry_to_review(operation: str) -> None:
+def test_a_loss_without_approval_is_refused_with_an_entry_to_review(operation: str) -> None:
     refusal = judged(step(operation, causes=["location"])).refuse("stacks/approvals.yaml", TODAY)
     verb = {"replace": "replaced because of location", "delete": "deleted"}[operation]
     loss = f"{DATABASE} orders is {verb}, and with it its databases"
-    assert refusal.startswith(f"team would lose data that nobody has approved to lose:\n  - {loss}\n")
+    assert refusal.startswith(f"team would lose data without approval:\n  - {loss}\n")
     [entry] = yaml.safe_load(refusal[refusal.index("- stack:") :])
     assert (entry["urn"], entry["operation"], entry["stack"]) == (urn(DATABASE, "orders"), operation, "team")
 
 
-def test_other_changes_and_what_holds_nothing_are_no_loss() -> None:
+def test_other_changes_and_types_without_data_are_not_losses() -> None:
     judgement = judged(step("update"), step("create", BUCKET), step("replace", RULE), step("delete", RULE, "old"))
     assert (judgement.refuse("f", TODAY), judgement.describe()) == ("", "")
 
 
 @pytest.mark.parametrize("by", [{}, {"urn": urn(DATABASE, "orders")}])
-def test_an_approval_lets_one_loss_pass_to_the_end_of_its_last_day(by: dict[str, str]) -> None:
+def test_an_approval_allows_one_loss_until_the_end_of_its_last_day(by: dict[str, str]) -> None:
     judgement = judged(step("replace"), step("delete", BUCKET, "files"), approvals=[approval("replace", 0, **by)])
     assert f"{DATABASE} orders is replaced, and with it its databases: approved by ada" in judgement.describe()
     assert f"{DATABASE} orders" not in judgement.refuse("f", TODAY)
@@ -67,13 +68,13 @@ def test_an_expired_approval_is_named_and_approves_nothing() -> None:
         (approval(type=BUCKET, name="files"), "Remove it."),
     ],
 )
-def test_an_approval_of_what_is_not_planned_is_warned_of_and_approves_nothing(idle: Approval, hint: str) -> None:
+def test_an_approval_that_matches_no_loss_is_noted_and_approves_nothing(idle: Approval, hint: str) -> None:
     judgement = judged(step("replace"), approvals=[idle])
-    assert judgement.describe() == f"T{str(idle)[1:]} is of what is not planned. {hint}"
+    assert judgement.describe() == f"T{str(idle)[1:]} matches no planned loss. {hint}"
     assert judgement.refuse("f", TODAY)
 
 
-def test_an_approval_of_another_stack_is_neither_used_nor_warned_of() -> None:
+def test_an_approval_of_another_stack_is_neither_used_nor_noted() -> None:
     judgement = judged(step("replace"), approvals=[approval(stack="other")])
     assert judgement.refuse("f", TODAY)
     assert judgement.describe() == ""
@@ -82,10 +83,10 @@ def test_an_approval_of_another_stack_is_neither_used_nor_warned_of() -> None:
 def test_one_approval_does_not_cover_two_resources_of_a_name() -> None:
     other = {**step("replace"), "urn": f"urn:pulumi:team::shop::{DATABASE}::orders"}
     refusal = judged(step("replace"), other, approvals=[approval()]).refuse("f", TODAY)
-    assert refusal.count("names several resources: give the `urn` of each") == 2
+    assert refusal.count("matches several resources: approve each by its `urn`") == 2
 
 
-def test_what_leaves_the_stack_and_stays_in_the_cloud_is_no_loss_unless_an_empty_one_takes_its_place() -> None:
+def test_a_retained_resource_is_a_loss_only_if_an_empty_one_replaces_it() -> None:
     judgement = judged(step("delete", retain=True))
     assert judgement.refuse("f", TODAY) == ""
     assert "orders leaves the stack and stays in the cloud with its data" in judgement.describe()
@@ -93,10 +94,10 @@ def test_what_leaves_the_stack_and_stays_in_the_cloud_is_no_loss_unless_an_empty
     assert "the old one stays in the cloud, and the new one is empty" in refusal
 
 
-def test_packages_that_the_list_does_not_know_are_named() -> None:
+def test_packages_that_the_list_does_not_cover_are_noted() -> None:
     judgement = judged(step("delete", "gcp:sql/databaseInstance:DatabaseInstance"), step("replace", "gcp:x/y:Y", "z"))
     assert judgement.refuse("f", TODAY) == ""
-    assert judgement.describe().startswith("Not judged: 2 of the package 'gcp'")
+    assert judgement.describe().startswith("Not checked: 2 of the package 'gcp'")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *ar
     return code, capsys.readouterr().err
 
 
-def test_the_command_stops_until_what_it_asks_for_is_in_the_file(
+def test_the_command_fails_until_the_entries_that_it_prints_are_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preview, approvals = tmp_path / "preview.json", tmp_path / "approvals.yaml"
@@ -126,7 +127,7 @@ def test_the_command_stops_until_what_it_asks_for_is_in_the_file(
     assert "approved by ada" in error
 
 
-def test_the_command_has_one_message_for_what_it_cannot_read(
+def test_the_command_reports_unreadable_files_in_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, capsys, tmp_path / "none.json") == (

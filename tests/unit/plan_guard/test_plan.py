@@ -1,7 +1,7 @@
-"""What a preview would replace and delete, read from its JSON in both forms that the engine writes.
+"""The replacements and deletions of a preview, read from its JSON in both formats that the engine writes.
 
-Proves what is read of JSON in the form of engine 3.255.0, and that half a preview, a failed one and one of another form
-are refused with one message each. tests/engine/test_plan_guard.py proves that the real engine writes what is read here.
+Proves that JSON in the format of engine 3.255.0 is read, and that an incomplete or failed preview, or one in another
+format, is rejected with one message. tests/engine/test_plan_guard.py proves that the real engine writes this format.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ def test_replacements_and_deletions_are_the_plan(form: Callable[..., str]) -> No
 
 
 @FORMS
-def test_what_an_interrupted_replacement_has_left_is_a_deletion(form: Callable[..., str]) -> None:
+def test_a_resource_left_by_an_interrupted_replacement_is_a_deletion(form: Callable[..., str]) -> None:
     assert [change.operation for change in read_plan(form(step("delete-replaced")), "p").changes] == ["delete"]
 
 
 @FORMS
-def test_a_provider_without_details_gives_the_names_of_properties(form: Callable[..., str]) -> None:
+def test_without_details_the_causes_are_names_of_properties(form: Callable[..., str]) -> None:
     [change] = read_plan(form({**step("replace", causes=["location"]), "detailedDiff": None}), "p").changes
     assert (change.type, change.name, change.causes) == (DATABASE, "orders", ("location",))
 
 
 @FORMS
-def test_a_preview_of_nothing_is_a_plan(form: Callable[..., str]) -> None:
+def test_a_preview_without_changes_is_a_plan(form: Callable[..., str]) -> None:
     assert read_plan(form(), "p") == Plan("team", [])
 
 
@@ -58,7 +58,7 @@ def test_a_name_may_have_colons() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("", r"p.json is not the JSON of a preview. Write it with `pulumi preview --json"),
         ("Previewing update (team)\n", r"p.json, line 1, is not JSON: Expecting value"),
@@ -66,25 +66,25 @@ def test_a_name_may_have_colons() -> None:
         ('["steps"]', r"not the JSON of a preview"),
         ('{"version": 3, "deployment": {}}', r"not the JSON of a preview"),
         ("3", r"not the JSON of a preview"),
-        (document(step("delete"), changeSummary=None), r"has no summary.*it was interrupted"),
-        ("".join(events(step("delete")).splitlines(keepends=True)[:-2]), r"has no summary.*it was interrupted"),
+        (document(step("delete"), changeSummary=None), r"has no summary.*was interrupted"),
+        ("".join(events(step("delete")).splitlines(keepends=True)[:-2]), r"has no summary.*was interrupted"),
         (
             document(diagnostics=[{"severity": "error", "message": "<{%fg 1%}>error: no such region<{%reset%}>\n"}]),
-            r"is of a preview that failed, so it does not say all that would change: error: no such region Mend that",
+            r"is from a preview that failed, so it does not list all changes: error: no such region Fix that",
         ),
         (
             events() + json.dumps({"timestamp": 1, "diagnosticEvent": {"severity": "error", "message": "no"}}),
-            "of a preview that failed",
+            "from a preview that failed",
         ),
-        (document(step("vanish")), r"has the operation 'vanish', so it is of another version of Pulumi"),
-        (document({"op": "delete"}), r"has a step without operation or URN, so it is of another version"),
-        (document({**step("delete"), "urn": "orders"}), r"has the URN 'orders', so it is of another version"),
+        (document(step("vanish")), r"has the operation 'vanish', so it is from a version of Pulumi that"),
+        (document({"op": "delete"}), r"has a step without operation or URN, so it is from a version"),
+        (document({**step("delete"), "urn": "orders"}), r"has the URN 'orders', so it is from a version"),
         (document(changeSummary={"delete": 2}), r"has a summary with 2 of 'delete', and lists 0"),
         (document(steps={}), r"has steps, diagnostics or a summary of another form"),
         (events(step("delete")).replace('"metadata"', '"meta"'), r"has a resource without metadata"),
     ],
 )
-def test_what_is_no_whole_preview_is_refused_with_one_message(text: str, complaint: str) -> None:
-    with pytest.raises(PlanError, match=complaint) as error:
+def test_an_incomplete_preview_is_rejected_with_one_message(text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message) as error:
         read_plan(text, "p.json")
     assert "\n" not in str(error.value)

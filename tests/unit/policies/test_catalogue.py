@@ -1,7 +1,7 @@
 """docs/controls.md lists the pack's controls.
 
-Proves that the page on disk is the one the controls generate, and that every control is on it. Does not prove that
-the public rules named as references require the same.
+Proves that the page on disk is generated from the controls, and that every control is on it. Does not prove that the
+public rules that are named as references require the same.
 """
 
 import re
@@ -43,7 +43,7 @@ def test_every_module_with_a_control_is_in_the_contents() -> None:
     assert not missing, "import these modules and list them in SERVICES of policies/contents.py"
 
 
-def test_a_control_whose_module_is_not_in_the_contents_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_control_whose_module_is_not_in_the_contents_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     (_, module), *others = contents.SERVICES
     monkeypatch.setattr(contents, "SERVICES", tuple(others))
     with pytest.raises(ValueError, match=rf"is in {module.__name__}, which SERVICES in policies/contents\.py"):

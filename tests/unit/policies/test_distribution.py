@@ -1,7 +1,7 @@
-"""The pack as a folder of its own: it starts in another project's folder, with that project's exceptions.
+"""The pack as a separate folder: it starts in another project's folder, with that project's exceptions.
 
-Proves through the engine's protocol, without an engine, that nothing of this project beside the folder is needed but
-the installed packages, which the folder's requirements list. tests/engine/test_adopted_pack.py has the real engine.
+Proves through the engine's protocol, without an engine, that the pack needs only its folder and the installed packages
+in the folder's requirements. tests/engine/test_adopted_pack.py has the real engine.
 Does not prove that Pulumi's own language host creates the folder's environment.
 """
 
@@ -31,7 +31,7 @@ from tests.support.policies.analyzer import build_request, urn
 from tests.support.policies.azure_cases import STORAGE
 from tests.support.policies.cases import Declared
 
-# Names that are imported, of the distributions that the pack requires by name; grpc and protobuf come with pulumi.
+# Imported modules, and the required distributions that provide them; grpc and protobuf are dependencies of pulumi.
 IMPORTED = {
     "pulumi": "pulumi",
     "pulumi_policy": "pulumi-policy",
@@ -52,7 +52,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Another project, which has packages of the names that the pack has."""
+    """Another project, which has packages with the same names as the pack's."""
     for name in ("policies", "kernel"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('this is not the pack')\n")
@@ -93,7 +93,7 @@ def evaluate(analyzer: Any, resource: Declared = OPEN) -> list[str]:
 
 
 def conclude(analyzer: Any, *resources: Declared) -> list[str]:
-    """What the pack says of exceptions when the program has declared everything."""
+    """The pack's messages about exceptions when the program has declared everything."""
     declared = [proto.AnalyzerResource(type=each.type, urn=urn(each), name=each.name) for each in resources]
     found = analyzer.AnalyzeStack(proto.AnalyzeStackRequest(resources=declared)).diagnostics
     return [each.message for each in found if each.policyName == "exceptions"]
@@ -104,7 +104,7 @@ def in_days(days: int) -> date:
 
 
 @pytest.mark.usefixtures("without_collector")
-def test_everything_that_it_imports_is_in_it_or_required(pack: Path) -> None:
+def test_all_imports_are_in_the_pack_or_required(pack: Path) -> None:
     roots = set()
     for file in pack.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -117,7 +117,7 @@ def test_everything_that_it_imports_is_in_it_or_required(pack: Path) -> None:
     assert {IMPORTED[name] for name in foreign} == set(REQUIREMENTS)
 
 
-def test_its_requirements_are_the_locked_ones_with_what_they_need(pack: Path) -> None:
+def test_its_requirements_are_the_locked_ones_with_their_dependencies(pack: Path) -> None:
     lines = (pack / "requirements.txt").read_text().splitlines()
     names = {line.partition("==")[0] for line in lines if "==" in line}
     assert {*REQUIREMENTS, "grpcio", "protobuf"} <= names
@@ -125,7 +125,7 @@ def test_its_requirements_are_the_locked_ones_with_what_they_need(pack: Path) ->
     assert sum("--hash=sha256:" in line for line in lines) >= len(names)
 
 
-def test_the_needs_of_a_requirement_are_followed() -> None:
+def test_dependencies_of_a_requirement_are_selected() -> None:
     lock = (
         "a==1 \\\n    --hash=sha256:1\n    # via pulumi\nb==2\n    # via\n    #   c\n    #   a\n"
         "c==3\n    # via -r requirements.in\n"
@@ -180,23 +180,23 @@ def test_an_exception_fails_when_it_expires_and_warns_before(pack: Path, project
 
 
 @pytest.mark.process
-def test_an_exception_that_nothing_needs_is_named(pack: Path, project: Path) -> None:
+def test_an_exception_that_nothing_needs_is_reported(pack: Path, project: Path) -> None:
     closed = Declared(STORAGE, {"allowBlobPublicAccess": False}, "site")
     with started(pack, project) as analyzer:
         write_exceptions(project, expires=in_days(90))
         configure(analyzer, file="exceptions.yaml")
         assert evaluate(analyzer, closed) == []
         (message,) = conclude(analyzer, closed)
-        assert "is not used, since the resource meets the control" in message
+        assert "is not used because the resource meets the control" in message
         # Another stack may have the resource, unless the exception is for this one.
         other = Declared(STORAGE, {"allowBlobPublicAccess": False}, "other")
         assert conclude(analyzer, other) == []
-        # A resource that the control does not look at has no part in it, whatever its name.
+        # A resource that the control does not evaluate does not matter, even with the same name.
         assert conclude(analyzer, Declared("aws:s3/bucket:Bucket", {}, "site")) == []
         write_exceptions(project, expires=in_days(90), stack="test")
         configure(analyzer, file="exceptions.yaml")
         (message,) = conclude(analyzer, other)
-        assert "is not used, since test has no such resource" in message
+        assert "is not used because test has no such resource" in message
 
 
 @pytest.mark.process
@@ -205,14 +205,14 @@ def test_an_exception_that_nothing_needs_is_named(pack: Path, project: Path) -> 
     [
         (None, {}, "exceptions.yaml cannot be read: No such file or directory"),
         ("- a: [", {}, "line 1, column 7: this is not YAML"),
-        ("text", {}, "has to be a list, each entry with control, resource, owner, reason, expires"),
+        ("text", {}, "must be a list of entries with control, resource, owner, reason, expires"),
         ("- {control: x}", {}, "needs 'owner'"),
         ("[]", {"files": "x"}, "'exceptions' has no setting 'files'"),
-        ("late", {}, "later than the longest term allows"),
-        ("late", {"longestTermDays": 20}, f"at most on {in_days(20)}"),
+        ("late", {}, "which is too late: it may expire on"),
+        ("late", {"longestTermDays": 20}, f"it may expire on {in_days(20)} at the latest"),
     ],
 )
-def test_what_is_wrong_with_exceptions_is_one_message(
+def test_problems_with_exceptions_are_reported_in_one_message(
     pack: Path, project: Path, content: str | None, settings: dict[str, Any], message: str
 ) -> None:
     if content == "late":
@@ -233,10 +233,10 @@ def test_the_command_overwrites_a_pack_and_nothing_else(tmp_path: Path, capsys: 
     assert main([str(pack)]) == 0
     assert (pack / ".venv").exists()
     assert not (pack / "policies" / "old.py").exists()
-    # Another pack is none of ours to delete.
+    # Another pack must not be deleted.
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "PulumiPolicy.yaml").touch()
     (tmp_path / "mine" / "__main__.py").write_text("rules = []\n")
     assert main([str(tmp_path / "mine")]) == 1
-    assert "has files and is no such pack" in capsys.readouterr().err
+    assert "has files and is not a policy pack" in capsys.readouterr().err
     assert len(list((tmp_path / "mine").iterdir())) == 2

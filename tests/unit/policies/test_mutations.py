@@ -1,8 +1,9 @@
 """The platform's own resources, each broken on purpose.
 
-Proves for each control over single resources that it reports a resource of the platform which passed, after its
+Proves for each control over single resources that it reports a resource of the platform that passed before its
 properties were changed to those of one of the control's violating cases, and that no other control reports the change
-but those that are declared to overlap. Prints how many changes were found, and which controls had no resource to break.
+except those that are declared to overlap. Prints how many changes were found, and which controls had no resource to
+break.
 Does not prove anything about controls over whole stacks, whose cases are in `controls`.
 """
 
@@ -26,7 +27,7 @@ from tests.unit.policies.controls.test_odd_input import plain
 
 pytestmark = pytest.mark.slow
 
-# What breaks the first breaks the others too: a wildcard among the actions, verbs or resources covers what they name.
+# A change that breaks one of them breaks the others: a wildcard in actions, verbs or resources covers all of them.
 _IAM: Final = frozenset({"aws-iam-escalation", "aws-iam-kms-decrypt", "aws-iam-pass-role", "aws-iam-service-wildcard"})
 _RBAC: Final = frozenset(
     {
@@ -38,7 +39,7 @@ _RBAC: Final = frozenset(
         "k8s-rbac-wildcard-verb",
     }
 )
-# A pool, subnet or rule that a case adds has none of the settings that others require of it.
+# A pool, subnet or rule that a case adds lacks the settings that other controls require.
 _POOLS: Final = frozenset(f"azure-aks-node-{what}" for what in ("autoscaling", "encryption", "pods", "ssh", "zones"))
 _SUBNETS: Final = frozenset({"azure-network-default-outbound", "azure-network-subnet-security-group"})
 _DESCRIBED: Final = frozenset({"aws-vpc-group-description"})
@@ -50,19 +51,19 @@ OVERLAPS: Final[Mapping[str, frozenset[str]]] = {
     # An image without a version has no digest either.
     **dict.fromkeys(_IMAGES, _IMAGES),
     **dict.fromkeys(("aws-vpc-admin-ports", "aws-vpc-internet-ports", "aws-vpc-open-egress"), _DESCRIBED),
-    # A case has one probe of the two.
+    # A case has only one of the two probes.
     "k8s-pod-host-probes": frozenset({"k8s-pod-probes"}),
     "azure-aks-node-public-ip": _POOLS,
-    # A case is compute of another kind, which has to stop by itself.
+    # A case is compute of another kind, which must shut down when idle.
     "azure-ml-node-public-ip": frozenset({"azure-ml-compute-idle-shutdown"}),
-    # A case opens two ports, of which each control reports one.
+    # A case opens two ports, and each control reports one.
     "azure-network-admin-ports": frozenset({"azure-network-internet-ports"}),
 }
 
 
 @cache
 def list_resources() -> tuple[RecordedResource, ...]:
-    """What both foundations and the platform declare in production."""
+    """The resources that both foundations and the platform declare in production."""
     alerts: Any = {"telemetry": {"alertEmail": "ml@example.com"}, "cost": {"monthlyBudget": 5000}}
     images = dict.fromkeys(("drift", "experiment", "promotion", "training"), f"sha256:{'a' * 64}")
     found: list[RecordedResource] = []
@@ -88,28 +89,28 @@ def evaluate(control: Control, props: Mapping[str, Any]) -> list[Finding]:
 
 
 def break_resource(control: Control, properties: Mapping[str, Any], broken: Mapping[str, Any]) -> Any:
-    """Properties without those by which a case complies, and with those of a violating case."""
+    """Properties without those of compliant cases, and with those of a violating case."""
     for [subject, *_] in find_cases(control).compliant:
         properties = without(properties, subject.props)
     return merge(properties, broken)
 
 
 def without(properties: Any, removed: Any) -> Any:
-    """Properties without the leaves of others, but for names, which say what is meant and comply with nothing."""
+    """Properties without the leaves of others, except names, which identify something and do not affect compliance."""
     if isinstance(properties, list) and isinstance(removed, list) and all(isinstance(each, dict) for each in removed):
         return [without(each, removed[0]) for each in properties] if removed else properties
     if not isinstance(properties, Mapping) or not isinstance(removed, Mapping):
         return properties
-    kept = {
+    nested = {
         key: without(value, removed[key])
         for key, value in properties.items()
         if isinstance(removed.get(key), dict | list)
     }
-    return {**{key: value for key, value in properties.items() if key not in removed or key == "name"}, **kept}
+    return {**{key: value for key, value in properties.items() if key not in removed or key == "name"}, **nested}
 
 
 def merge(properties: Any, broken: Any) -> Any:
-    """Properties with those of a case in their place; of a list of mappings, the first is changed."""
+    """Properties overridden by those of a case; in a list of mappings, only the first is changed."""
     if isinstance(properties, Mapping) and isinstance(broken, Mapping):
         return {**properties, **{key: merge(properties.get(key), value) for key, value in broken.items()}}
     if isinstance(properties, list) and isinstance(broken, list) and _begins_alike(properties, broken):
@@ -118,14 +119,14 @@ def merge(properties: Any, broken: Any) -> Any:
 
 
 def _begins_alike(*lists: list[Any]) -> bool:
-    """Whether lists begin with mappings, the second with one that says something: an empty one is a break by itself."""
+    """Whether all lists begin with a mapping that is not empty; an empty one in a case is a violation itself."""
     return all(each and isinstance(each[0], Mapping) and each[0] for each in lists)
 
 
 def mutations(control: Control) -> Iterator[tuple[RecordedResource, Declared]]:
-    """Each violating case of a control with a resource of the platform of its type that passes.
+    """Each violating case of a control, with a passing resource of the platform of the same type.
 
-    A further container would break other controls as well: those cases are tried by themselves in `controls` only.
+    An additional container would break other controls too, so such cases are tested only in `controls`.
     """
     for subject in find_cases(control).violating:
         if any(name in repr(subject[0].props) for name in ("initContainers", "ephemeralContainers")):
@@ -140,7 +141,7 @@ def mutations(control: Control) -> Iterator[tuple[RecordedResource, Declared]]:
 SINGLE = [control for control in controls() if not control.over_stack]
 
 
-def test_a_broken_resource_is_reported_by_its_control_alone() -> None:
+def test_a_broken_resource_is_reported_only_by_its_control() -> None:
     check_every(SINGLE, _break_resources, lambda control: control.id)
 
 

@@ -1,10 +1,10 @@
-"""The public rules that controls name as references require no more than the controls do.
+"""The public rules that controls name as references do not require more than the controls.
 
-Proves for rules of critical and high severity that a control which names one reports a resource that the rule refuses;
-and for rules that look alike but refuse more that no control names them, each by a resource that the rule refuses and
-the control passes. The resources are written from what the rules say, at these commits: bridgecrewio/checkov 03d5fdad,
-aquasecurity/trivy-checks 80e53822; of AWS's and CIS's rules by their titles and descriptions.
-Does not prove anything about rules that are in neither list, nor that a control passes all that a rule does.
+Proves for rules of critical and high severity that a control which names one reports a resource that the rule rejects.
+For similar rules that are stricter, it proves that no control names them, with a resource that the rule rejects and the
+control passes. The resources are written from the rules at these commits: bridgecrewio/checkov 03d5fdad,
+aquasecurity/trivy-checks 80e53822; for the rules of AWS and CIS, from their titles and descriptions.
+Does not prove anything about rules that are in neither list, nor that a control passes everything that a rule passes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def role(*verbs: str, group: str = "", resource: str) -> Props:
     return {"rules": [{"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}]}
 
 
-REFUSED: Final[Mapping[str, tuple[str, Props]]] = {
+REJECTED: Final[Mapping[str, tuple[str, Props]]] = {
     "CKV_AWS_251": (TRAIL, {"enableLogging": False}),
     "CKV_AWS_67": (TRAIL, {"isMultiRegionTrail": False}),
     "CKV_AWS_36": (TRAIL, {"enableLogFileValidation": False}),
@@ -131,8 +131,8 @@ LIMITED_AKS: Final = {"apiServerAccessProfile": {"authorizedIPRanges": ["203.0.1
 SOME_EVENTS: Final = {"isMultiRegionTrail": True, "eventSelectors": [{"readWriteType": "WriteOnly"}]}
 AWS_KEY: Final = {"applyServerSideEncryptionByDefaults": [{"sseAlgorithm": "aws:kms"}]}
 BIND_SERVICE: Final = pod(context={"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}})
-# Rules by the control that looks like them, with what they refuse and it passes.
-MORE_IS_REFUSED: Final[Mapping[str, tuple[str, str, Props]]] = {
+# Stricter rules, each with a similar control and a resource that the rule rejects and the control passes.
+STRICTER: Final[Mapping[str, tuple[str, str, Props]]] = {
     "CKV_AWS_39": ("aws-eks-public-endpoint", CLUSTER, PUBLIC_BUT_LIMITED),
     "FSBP EKS.1": ("aws-eks-public-endpoint", CLUSTER, PUBLIC_BUT_LIMITED),
     "AWS-0040": ("aws-eks-public-endpoint", CLUSTER, PUBLIC_BUT_LIMITED),
@@ -140,7 +140,7 @@ MORE_IS_REFUSED: Final[Mapping[str, tuple[str, str, Props]]] = {
     "CKV_AZURE_115": ("azure-aks-api-server-access", AKS, LIMITED_AKS),
     "CIS-AKS 5.4.2": ("azure-aks-api-server-access", AKS, LIMITED_AKS),
     "CKV_AWS_61": ("aws-iam-trust-principal", ROLE, trust({"AWS": f"arn:aws:iam::{ACCOUNT}:root"})),
-    # A pair of actions, of which aws-iam-pass-role reports the first.
+    # A pair of actions; aws-iam-pass-role reports the first.
     "CKV_AWS_286": ("aws-iam-escalation", POLICY, policy(Action=["iam:PassRole", "ec2:RunInstances"])),
     "AWS-0057": ("aws-iam-administrator", POLICY, policy(Action="s3:Get*")),
     "AWS-0342": ("aws-iam-pass-role", POLICY, policy(Action="iam:PassRole", Resource=f"arn:aws:iam::{ACCOUNT}:role/a")),
@@ -167,7 +167,7 @@ MORE_IS_REFUSED: Final[Mapping[str, tuple[str, str, Props]]] = {
         f"{RBAC}:Role",
         role("create", group="rbac.authorization.k8s.io", resource="roles"),
     ),
-    # Of policies' selectors, and of each single pod.
+    # Rules about the selectors of policies, and about single pods.
     "KSV-0038": (
         "k8s-namespace-network-policy",
         "kubernetes:networking.k8s.io/v1:NetworkPolicy",
@@ -185,16 +185,16 @@ def is_reported(control: Control, type_: str, props: Props) -> bool:
     return any(not isinstance(finding, Undecided) for finding in found)
 
 
-@pytest.mark.parametrize("rule", REFUSED)
-def test_what_a_rule_refuses_is_reported_by_a_control_that_names_it(rule: str) -> None:
-    type_, props = REFUSED[rule]
+@pytest.mark.parametrize("rule", REJECTED)
+def test_a_resource_that_a_rule_rejects_is_reported_by_a_control_that_names_it(rule: str) -> None:
+    type_, props = REJECTED[rule]
     naming = [control for control in controls() if rule in control.references]
     assert naming
     assert any(is_reported(control, type_, props) for control in naming), [control.id for control in naming]
 
 
-@pytest.mark.parametrize("rule", MORE_IS_REFUSED)
-def test_a_rule_that_refuses_more_is_named_by_no_control(rule: str) -> None:
-    control, type_, props = MORE_IS_REFUSED[rule]
+@pytest.mark.parametrize("rule", STRICTER)
+def test_no_control_names_a_stricter_rule(rule: str) -> None:
+    control, type_, props = STRICTER[rule]
     assert [each.id for each in controls() if rule in each.references] == []
     assert not is_reported(get_control(control), type_, props), f"{control} has become as strict: name {rule} there"

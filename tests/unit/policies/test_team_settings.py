@@ -1,7 +1,7 @@
-"""Settings for what teams differ in: what is public, registries, roles and regions.
+"""Settings that differ between teams: public resources, registries, roles and regions.
 
-Proves for each setting that a control which refuses something by default allows it with the setting, and nothing beside
-it. Does not prove that the engine hands a configuration over: tests/engine/test_adopted_pack.py has a real one.
+Proves for each setting that a control which rejects something by default allows it with the setting, and nothing else.
+Does not prove that the engine passes on a configuration: tests/engine/test_adopted_pack.py has a real engine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def public(action: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("control", "settings", "allowed", "refused"),
+    ("control", "settings", "allowed", "rejected"),
     [
         ("k8s-pod-image-registry", OWN_REGISTRY, pod("registry.example.com/a:1"), pod("docker.io/library/nginx:1")),
         ("k8s-pod-image-registry", OWN_REGISTRY, pod("registry.example.com/a:1"), pod("quay.io/argoproj/argocd:1")),
@@ -87,16 +87,16 @@ def public(action: Any) -> dict[str, Any]:
         ("aws-resources-region", {"allowed": ["eu-west-1"]}, {"region": "eu-west-1"}, {"region": "us-east-1"}),
     ],
 )
-def test_a_setting_allows_what_it_names(
-    control: str, settings: dict[str, Any], allowed: dict[str, Any], refused: dict[str, Any] | None
+def test_a_setting_allows_only_the_values_that_it_names(
+    control: str, settings: dict[str, Any], allowed: dict[str, Any], rejected: dict[str, Any] | None
 ) -> None:
     found = get_control(control)
     assert found.evaluate(allowed, settings) == []
-    if refused is not None:
-        [finding, *_] = found.evaluate(refused, settings)
+    if rejected is not None:
+        [finding, *_] = found.evaluate(rejected, settings)
         assert not isinstance(finding, Undecided)
-    is_refused_by_default = bool(found.evaluate(allowed))
-    assert is_refused_by_default != (found.service.endswith("regions"))
+    is_rejected_by_default = bool(found.evaluate(allowed))
+    assert is_rejected_by_default != (found.service.endswith("regions"))
 
 
 @pytest.mark.parametrize("control", ["azure-resources-region", "aws-resources-region"])

@@ -1,7 +1,7 @@
 """Which addresses mean the whole Internet, and which ports are for administration.
 
 Proves how network controls of both clouds read ranges and tags. Does not prove how clouds combine several rules: each
-rule is evaluated by itself.
+rule is evaluated separately.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from policies.controls.addresses import has_admin_port, is_whole_internet
 
 @pytest.mark.parametrize(
     "address",
-    ["*", "Any", "Internet", "0.0.0.0", "0.0.0.0/0", "::/0", "0.0.0.0/1", "64.0.0.0/2", "2000::/3"],  # noqa: S104 (refused)
+    ["*", "Any", "Internet", "0.0.0.0", "0.0.0.0/0", "::/0", "0.0.0.0/1", "64.0.0.0/2", "2000::/3"],  # noqa: S104 (rejected)
 )
 def test_whole_internet(address: str) -> None:
     assert is_whole_internet(address)

@@ -1,9 +1,9 @@
-"""Which other resources of the clouds have a property that a control judges.
+"""Other resources of the clouds that have a property which a control evaluates.
 
-Proves for each property in the violating cases of a control that every type in the installed SDKs which has it, in a
-service with controls, is judged by a control of that property, or is in a list here with the reason why not; and that
-nothing in the list is left over.
-Does not prove anything about services without any control: a run names their resources as judged by nothing.
+Proves for each property in the violating cases of a control that every type in the installed SDKs that has it, in a
+service with controls, is evaluated by a control of that property, or is listed here with the reason why not; and that
+every entry of the list is needed.
+Does not prove anything about services without any control: a run lists their resources as not evaluated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.unit.policies.controls.test_controls import find_cases
 
 Path = tuple[str, ...]
 
-# What says which resource is meant, where it is, what it is called or what it costs, and nothing of its protection.
+# Properties that identify a resource, its location, name or cost, and do not affect its protection.
 IDENTITY: Final = frozenset(
     {
         *("accountName", "addressPrefix", "addressPrefixes", "addressSpace", "bucket", "bucketPrefix", "groupName"),
@@ -32,81 +32,81 @@ IDENTITY: Final = frozenset(
     }
 )
 
-# `<type> <property>`, in the patterns of a shell, with the reason why no control of the property judges the type.
+# `<type> <property>`, as shell patterns, with the reason why no control of the property evaluates the type.
 REVIEWED: Final[Mapping[str, str]] = {
     "aws:cloudtrail/eventDataStore:EventDataStore kmsKeyId": "is a store for queries; the record is the trail's",
     "aws:cloudwatch/log*Policy:* policyDocument": "masks, indexes or forwards: it names no principal",
-    "aws:cloudwatch/logAnomalyDetector:* kmsKeyId": "what it finds is made from logs, whose group has a key",
+    "aws:cloudwatch/logAnomalyDetector:* kmsKeyId": "its findings come from logs, whose group has a key",
     "aws:ec2/amiCopy:* kmsKeyId": "is encrypted by its own flag; the service's other images are AWS's",
-    "aws:ec2/* type": "is the kind of a gateway or fleet, and no direction",
+    "aws:ec2/* type": "is the kind of a gateway or fleet, not a direction",
     "aws:ec2/networkInsightsPath:* protocol": "describes a path that is looked for",
-    "aws:ec2/*ubnet*:* cidrBlock": "is a network's own range, and no source",
-    "aws:ec2/vpc:Vpc cidrBlock": "is a network's own range, and no source",
-    "aws:ec2/vpcIpv4CidrBlockAssociation:* cidrBlock": "is a network's own range, and no source",
+    "aws:ec2/*ubnet*:* cidrBlock": "is a network's own range, not a source",
+    "aws:ec2/vpc:Vpc cidrBlock": "is a network's own range, not a source",
+    "aws:ec2/vpcIpv4CidrBlockAssociation:* cidrBlock": "is a network's own range, not a source",
     "aws:ec2/trafficMirrorFilterRule:* *": "selects traffic that is copied, and opens nothing",
     "aws:ec2/vpcEndpoint*:* policy": "limits callers from inside of the VPC; AWS's default names everyone",
     "aws:ecr/lifecyclePolicy:* policy": "says which images are deleted",
-    "aws:eks/* type": "is the kind of an entry, and no direction",
-    "aws:eks/podIdentityAssociation:* policy": "takes permissions from those of the role, and gives none",
-    "aws:rds/* kmsKeyId": "whether there is encryption is `storageEncrypted`, which is judged; a copy has its source's",
-    "aws:s3/*bject*:* kmsKeyId": "an object has its bucket's encryption, which is judged",
+    "aws:eks/* type": "is the kind of an entry, not a direction",
+    "aws:eks/podIdentityAssociation:* policy": "removes permissions from those of the role, and grants none",
+    "aws:rds/* kmsKeyId": "`storageEncrypted`, which is evaluated, decides on encryption; a copy inherits its source's",
+    "aws:s3/*bject*:* kmsKeyId": "an object has its bucket's encryption, which is evaluated",
     "aws:s3/directoryBucket:* type": "is the kind of a bucket",
-    "aws:s3/filesFileSystem:* kmsKeyId": "has its bucket's encryption, which is judged",
+    "aws:s3/filesFileSystem:* kmsKeyId": "has its bucket's encryption, which is evaluated",
     "aws:secretsmanager/secret:Secret type": "is the kind of a secret",
-    "aws:secretsmanager/secretPolicy:* blockPublicPolicy": "has AWS refuse what the policy's control refuses",
-    "aws:sns/dataProtectionPolicy:* policy": "masks what messages contain",
+    "aws:secretsmanager/secretPolicy:* blockPublicPolicy": "makes AWS reject the same policies as the control does",
+    "aws:sns/dataProtectionPolicy:* policy": "masks the content of messages",
     "aws:sns/topicSubscription:* protocol": "is how messages are delivered",
     "aws:vpc/securityGroupEgressRule:* *": "is for outgoing traffic",
-    "azure-native:* identity.type": "what needs no identity has none; only AKS takes a password in its place",
+    "azure-native:* identity.type": "resources that need no identity have none; only AKS uses a password instead",
     "azure-native:authorization:PimRoleEligibilitySchedule roleDefinitionId": "has to be activated, for some hours",
     "azure-native:authorization:RoleDefinition roleDefinitionId": "is the definition's own name",
     "azure-native:authorization:RoleManagementPolicyAssignment roleDefinitionId": "says how the role is activated",
-    "azure-native:authorization:PrivateLinkAssociation *": "is of the management API, which is public",
-    "azure-native:containerservice:ManagedCluster publicNetworkAccess": "azure-aks-api-server-access judges the way in",
+    "azure-native:authorization:PrivateLinkAssociation *": "belongs to the management API, which is public",
+    "azure-native:containerservice:ManagedCluster publicNetworkAccess": "is evaluated by azure-aks-api-server-access",
     "azure-native:cosmosdb:*Role* roleDefinitionId": "is a role of one account's data",
     "azure-native:dbforpostgresql:SingleServer *": "Azure has retired single servers",
     "azure-native:dbforpostgresql:SingleServerConfiguration value": "Azure has retired single servers",
     "azure-native:machinelearningservices:MachineLearningDatastore protocol": "is how a store is read",
-    "azure-native:monitor:AzureMonitorWorkspace publicNetworkAccess": "takes metrics, from agents with a token",
+    "azure-native:monitor:AzureMonitorWorkspace publicNetworkAccess": "accepts metrics only from agents with a token",
     "azure-native:network:DscpConfiguration *": "marks packets",
-    "azure-native:network:InboundNatRule protocol": "leads to a machine whose security group is judged",
-    "azure-native:network:N*AccessRule direction": "is a perimeter's, of services and no ports",
+    "azure-native:network:InboundNatRule protocol": "leads to a machine whose security group is evaluated",
+    "azure-native:network:N*AccessRule direction": "belongs to a perimeter, which is for services, not ports",
     "azure-native:network:RouteFilterRule access": "chooses routes",
-    "azure-native:network:*UserRule *": "is of a preview that Azure has withdrawn",
-    "aws:cloudtrail/eventDataStore:* billingMode": "is how queries are paid for, and no table's",
-    "aws:cloudwatch/compositeAlarm:* *": "combines alarms, each of which is judged",
-    "aws:cloudwatch/event*:* action": "is an event bus's permission, of one known action",
+    "azure-native:network:*UserRule *": "belongs to a preview that Azure has withdrawn",
+    "aws:cloudtrail/eventDataStore:* billingMode": "is the billing of queries, not of a table",
+    "aws:cloudwatch/compositeAlarm:* *": "combines alarms, each of which is evaluated",
+    "aws:cloudwatch/event*:* action": "is a permission on an event bus, for one known action",
     "aws:cloudwatch/event*:* forceDestroy": "is for rules that AWS's own services manage, and deletes no data",
     "aws:cloudwatch/internetMonitor:* status": "is a monitor's own switch",
     "aws:cloudwatch/logGroup:LogGroup deletionProtectionEnabled": "Pulumi's own protection and retention keep logs",
     "aws:ec2/defaultNetworkAcl:* egress.*": "is for outgoing traffic",
-    "aws:ec2/defaultSecurityGroup:* egress.*": "aws-vpc-default-security-group refuses every rule of it",
-    "aws:ec2/* forceDestroy": "ends an instance that is protected, or a VPC that AWS made, and deletes no stored data",
+    "aws:ec2/defaultSecurityGroup:* egress.*": "aws-vpc-default-security-group rejects every rule of it",
+    "aws:ec2/* forceDestroy": "terminates a protected instance, or deletes a default VPC; no stored data is lost",
     "aws:ec2/networkAcl:NetworkAcl egress.*": "is for outgoing traffic",
-    "aws:ecr/registryScanningConfiguration:* rules": "is of a registry's scans, and no lifecycle",
-    "aws:guardduty/* *": "is one feature's switch, a filter or where findings go; the detector is judged",
-    "aws:iam/signingCertificate:* status": "has an end of its own, and signs for an API that AWS has retired",
+    "aws:ecr/registryScanningConfiguration:* rules": "is for scans of a registry, not a lifecycle",
+    "aws:guardduty/* *": "is a switch of one feature, a filter or a destination of findings; the detector is evaluated",
+    "aws:iam/signingCertificate:* status": "has its own expiry date, and signs for an API that AWS has retired",
     "aws:iam/sshKey:* status": "is the public half, which nobody can use",
     "aws:iam/user:User forceDestroy": "deletes a user's keys with the user, and no stored data",
-    "aws:rds/clusterInstance:* copyTagsToSnapshot": "has no effect: the cluster's, which is judged, counts",
-    "aws:rds/clusterInstance:* forceDestroy": "makes a replica a cluster of its own first, and deletes no data",
-    "aws:rds/customDbEngineVersion:* status": "is a version's, of an engine that the account brings",
-    "aws:rds/globalCluster:* forceDestroy": "takes clusters out of it, each of which is judged",
-    "aws:s3/bucketAccelerateConfiguration*:* status": "is of fast uploads",
-    "aws:s3/bucketIntelligentTieringConfiguration:* status": "is of tiers of storage",
-    "aws:s3/bucketReplicationConfig:* *": "is a copy's, and no expiry's",
-    "aws:s3/bucketServerSideEncryptionConfiguration*:* rules": "is of encryption, which has its control, and no expiry",
+    "aws:rds/clusterInstance:* copyTagsToSnapshot": "has no effect: the cluster's value applies, which is evaluated",
+    "aws:rds/clusterInstance:* forceDestroy": "turns a replica into a separate cluster first, and deletes no data",
+    "aws:rds/customDbEngineVersion:* status": "belongs to a version of an engine that the account provides",
+    "aws:rds/globalCluster:* forceDestroy": "removes clusters from it, each of which is evaluated",
+    "aws:s3/bucketAccelerateConfiguration*:* status": "is for fast uploads",
+    "aws:s3/bucketIntelligentTieringConfiguration:* status": "is for tiers of storage",
+    "aws:s3/bucketReplicationConfig:* *": "is for replication, not for expiry",
+    "aws:s3/bucketServerSideEncryptionConfiguration*:* rules": "is for encryption, which has its own control",
     "aws:s3/*bject*:* forceDestroy": "deletes versions of one object under a lock",
-    "aws:s3control/bucketLifecycleConfiguration:* *": "is of S3 on Outposts",
-    "aws:sagemaker/servicecatalogPortfolioStatus:* status": "is whether templates of projects are offered",
+    "aws:s3control/bucketLifecycleConfiguration:* *": "is for S3 on Outposts",
+    "aws:sagemaker/servicecatalogPortfolioStatus:* status": "is whether project templates are offered",
     "aws:sagemaker/trainingJob:* enableNetworkIsolation": "a run reports to the tracking server while it trains",
     "aws:ssoadmin/application:* status": "is an application's own switch",
-    "azure-native:authorization:*AccessReview* type": "is who reviews, or whose access",
-    "azure-native:authorization:PolicyDefinition* mode": "is what kind of resources a policy sees",
-    "azure-native:compute:GalleryInVMAccessControlProfileVersion mode": "is of a machine's metadata",
+    "azure-native:authorization:*AccessReview* type": "is the kind of the reviewer, or of the reviewed principal",
+    "azure-native:authorization:PolicyDefinition* mode": "is the kind of resources that a policy evaluates",
+    "azure-native:compute:GalleryInVMAccessControlProfileVersion mode": "is for a machine's metadata",
     "azure-native:compute:VirtualMachine*Extension type": "is the kind of an extension",
-    "azure-native:containerregistry:ConnectedRegistry mode": "is of a registry on premises",
-    "azure-native:containerregistry:ScopeMap actions": "are what a registry's tokens may do, and no receivers",
+    "azure-native:containerregistry:ConnectedRegistry mode": "belongs to a registry on premises",
+    "azure-native:containerregistry:ScopeMap actions": "are permissions of a registry's tokens, not receivers",
     "azure-native:containerregistry:Webhook actions": "are events that are sent",
     "azure-native:cosmosdb:*RoleDefinition type": "is whether a role is built in",
     "azure-native:network:* type": "is the kind of a route, subnet, rule or network",
@@ -117,7 +117,7 @@ REVIEWED: Final[Mapping[str, str]] = {
 
 @cache
 def list_judged() -> Mapping[str, Mapping[Path, frozenset[str]]]:
-    """By package, the properties of violating cases with the types of the controls whose cases have them."""
+    """Per package, the properties of violating cases with the types of the controls whose cases have them."""
     judged: dict[str, dict[Path, set[str]]] = {"aws": {}, "azure-native": {}}
     for control in controls():
         for subject in find_cases(control).violating:
@@ -128,7 +128,7 @@ def list_judged() -> Mapping[str, Mapping[Path, frozenset[str]]]:
 
 
 def leaves(value: Any, here: Path = ()) -> Iterator[Path]:
-    """The paths to the values in a case's properties, lists left out."""
+    """The paths to the values in a case's properties, without indices of lists."""
     if isinstance(value, Mapping) and value and (not here or here[-1] != "tags"):
         for key, each in value.items():
             yield from leaves(each, (*here, key))
@@ -140,7 +140,7 @@ def leaves(value: Any, here: Path = ()) -> Iterator[Path]:
 
 
 def list_services(package: str) -> set[str]:
-    """The modules of the SDK of which a control has types, but for the one that judges policies of any service."""
+    """The modules of the SDK that controls have types of, except for controls that evaluate any service."""
     everywhere = ("aws-iam-resource-policy-principal", "aws-resources-region", "azure-resources-region")
     types = (type_ for control in controls() if control.id not in everywhere for type_ in control.types)
     return {_find_module(type_) for type_ in types if type_.startswith(f"{package}:")}
@@ -151,7 +151,7 @@ def _find_module(type_: str) -> str:
 
 
 def find_gaps(package: str, judged: Mapping[Path, frozenset[str]]) -> set[str]:
-    """`<type> <property>` for each judged property of a type that no control of the property judges."""
+    """`<type> <property>` for each evaluated property of a type that no control of the property evaluates."""
     services = list_services(package)
     return {
         f"{token} {'.'.join(path)}"
@@ -168,7 +168,7 @@ def find_all_gaps() -> frozenset[str]:
 
 
 @pytest.mark.slow
-def test_each_type_with_a_judged_property_is_judged_or_reviewed() -> None:
+def test_each_type_with_an_evaluated_property_is_evaluated_or_reviewed() -> None:
     left = {gap for gap in find_all_gaps() if not any(fnmatchcase(gap, pattern) for pattern in REVIEWED)}
     assert left == set(), "add the types to the control, or to REVIEWED with the reason"
 

@@ -1,7 +1,7 @@
 """Every control has five kinds of cases: compliant, violating, absent, unknown, and a type that it does not apply to.
 
-Proves that each control decides its cases as its table says when evaluated through the SDK's analyzer, that its level
-follows its severity, that messages have ID, severity and remedy, and that they repeat no property's value.
+Proves that each control decides its cases as expected when evaluated through the SDK's analyzer, that its level
+matches its severity, that messages have ID, severity and remedy, and that they do not repeat values of properties.
 Does not prove that clouds behave as the controls assume, nor that the properties' names are those of the SDKs:
 `test_property_names` checks the latter.
 """
@@ -62,12 +62,12 @@ def check_controls(check: Callable[[Control], None]) -> None:
     check_every(controls(), check, lambda control: control.id)
 
 
-# Words of the clouds' interfaces that are plain English too.
+# Values in the clouds' APIs that are also ordinary words.
 PROSE = {"Internet", "internal", "secrets"}
 
 
 def find_cases(control: Control) -> Cases:
-    """The cases of a control; fails where it has none."""
+    """The cases of a control; fails if it has none."""
     assert control.id in TABLE, (
         f"the control '{control.id}' has no cases: add them to CASES in tests/support/policies/<cloud>_cases.py"
     )
@@ -79,7 +79,7 @@ def test_every_case_belongs_to_a_control() -> None:
     assert left_over == set(), "cases of controls that do not exist"
 
 
-def test_no_kind_of_case_is_left_out() -> None:
+def test_every_kind_of_case_is_present() -> None:
     check_controls(_check_kinds)
 
 
@@ -93,7 +93,7 @@ def _check_kinds(control: Control) -> None:
 
 
 def test_every_type_of_a_control_has_a_violating_case() -> None:
-    """A type without one may be misspelt, and then always looks compliant."""
+    """A type without one may be misspelt, and would then always be compliant."""
     check_controls(_check_types)
 
 
@@ -151,7 +151,7 @@ def test_azure_api_versions_make_no_difference(spelling: str) -> None:
 
 
 def _values(subject: Subject) -> Iterator[str]:
-    """Every text in the properties that is long enough to be distinguished from prose, without names."""
+    """Every string in the properties that is long enough to be distinguished from prose, except names."""
 
     def walk(tree: Any, key: str = "") -> Iterator[str]:
         if isinstance(tree, Mapping):

@@ -1,7 +1,7 @@
-"""Controls that leave alone what is meant to be cheap and thrown away, by the tag `environment`.
+"""Controls that exempt resources of disposable environments, by the tag `environment`.
 
-Proves that a violating resource passes such a control in an environment of the setting and in no other, and that the
-setting can be emptied. Does not prove that a resource is in the environment that its tag names.
+Proves that a violating resource passes such a control in the environments of the setting and in no others, and that the
+setting can be empty. Does not prove that a resource is in the environment that its tag names.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from policies import Control, controls
 from tests.support.policies.cases import Declared
 from tests.unit.policies.controls.test_controls import find_cases
 
-JUDGING = [each for each in controls() if "exemptEnvironments" in each.settings]
+EXEMPTING = [each for each in controls() if "exemptEnvironments" in each.settings]
 
 
 def list_violating(control: Control) -> list[Declared]:
     return [subject[0] for subject in find_cases(control).violating]
 
 
-def test_there_are_such_controls() -> None:
-    assert len(JUDGING) >= 9
+def test_several_controls_exempt_environments() -> None:
+    assert len(EXEMPTING) >= 9
 
 
-@pytest.mark.parametrize("control", JUDGING, ids=lambda control: control.id)
+@pytest.mark.parametrize("control", EXEMPTING, ids=lambda control: control.id)
 def test_the_tag_decides(control: Control) -> None:
     for resource in list_violating(control):
         for tags, passes in (
@@ -36,7 +36,7 @@ def test_the_tag_decides(control: Control) -> None:
             assert (control.evaluate({**resource.props, "tags": tags}) == []) is passes, tags
 
 
-@pytest.mark.parametrize("control", JUDGING, ids=lambda control: control.id)
-def test_the_setting_can_be_emptied(control: Control) -> None:
+@pytest.mark.parametrize("control", EXEMPTING, ids=lambda control: control.id)
+def test_the_setting_can_be_empty(control: Control) -> None:
     for resource in list_violating(control):
         assert control.evaluate({**resource.props, "tags": {"environment": "dev"}}, {"exemptEnvironments": []})

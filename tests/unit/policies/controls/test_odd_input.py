@@ -1,9 +1,9 @@
-"""Properties that nobody means to write, such as a number for a list or an empty mapping for a name.
+"""Properties that nobody intends to write, such as a number for a list or an empty mapping for a name.
 
-Proves with each control's own cases, in which every value in turn is replaced by every odd one, that no control raises,
-and that a wrong shape or an empty value never passes where an absent value fails. Proves too that a control which does
-raise is a violation, not a pass. Both are read from one round over all cases, which takes seconds.
-Does not prove that every odd value of the right shape is refused: clouds and the API server refuse most of them.
+Proves with each control's own cases, in which every value in turn is replaced by every odd one, that no control raises
+an error, and that a wrong shape or an empty value never passes if an absent value fails. Also proves that a control
+which does raise an error is a violation, not a pass. All cases are tried once, which takes seconds.
+Does not prove that every odd value of the right shape is rejected: clouds and the API server reject most of them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ AT_LEAST = 100_000
 Path = tuple[Any, ...]
 Judge = Callable[[list[Resource]], str]
 
-# An odd value here makes another thing of the resource: no subnet, no rule for incoming traffic, one named secret, or
-# all pods.
+# An odd value here turns the resource into something else: not a subnet, not a rule for incoming traffic, one named
+# secret, or all pods.
 MEANS_SOMETHING_ELSE: Final = {
     ("aws-eks-node-ssh", "sourceSecurityGroupIds"),
     ("aws-vpc-admin-ports", "type"),
@@ -88,7 +88,7 @@ def changes(subject: list[Resource]) -> Iterator[tuple[Path, Any]]:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a control makes of each odd value at one place of a case; the outcomes are in the order of ODD."""
+    """A control's outcome for each odd value at one place of a case, in the order of ODD."""
 
     control: Control
     path: Path
@@ -96,7 +96,7 @@ class Trial:
     outcomes: Sequence[str]
 
     def describe(self, values: Iterable[Any], beginning: str) -> Iterator[str]:
-        """Each of the first odd values whose outcome begins so."""
+        """Lines about the odd values whose outcome begins with `beginning`."""
         for odd, outcome in zip(values, self.outcomes, strict=False):
             if outcome.startswith(beginning):
                 yield f"{self.control.id}: {self.path} = {odd!r}: {outcome}"
@@ -116,7 +116,7 @@ def try_control(control: Control) -> Iterator[Trial]:
 
 
 def list_different(control: Control, subjects: Iterable[list[Resource]]) -> Iterable[list[Resource]]:
-    """Cases that differ in their types alone, as of a Deployment and a Job, are one to a control of properties."""
+    """Cases without duplicates: to a control of properties, a Deployment and a Job with the same ones are one case."""
     return subjects if control.over_stack else {repr(subject[0].props): subject for subject in subjects}.values()
 
 
@@ -133,7 +133,7 @@ def try_odd_values(judge: Judge, subject: list[Resource], holder: Any, key: Any)
 
 
 def prepare_judge(control: Control) -> Judge:
-    """Judges by the control's own function, whose exceptions `Control.evaluate` would report as violations."""
+    """Calls the control's own function, because `Control.evaluate` would report its errors as violations."""
     defaults = {name: setting.default for name, setting in control.settings.items()}
     settings = [{**defaults, **TABLE[control.id].settings}] if defaults else []
 
@@ -157,15 +157,15 @@ def test_there_are_many_odd_inputs() -> None:
     assert len(try_all()) * len(ODD) >= AT_LEAST
 
 
-def test_an_odd_value_passes_nowhere_that_an_absent_one_fails() -> None:
+def test_an_odd_value_never_passes_if_an_absent_one_fails() -> None:
     absent = ODD.index(None)
-    judged = [trial for trial in try_all() if trial.is_compliant and trial.outcomes[absent] == "fails"]
-    assert len({trial.control.id for trial in judged}) > 100
-    meant = [trial for trial in judged if (trial.control.id, trial.path[-1]) not in MEANS_SOMETHING_ELSE]
+    trials = [trial for trial in try_all() if trial.is_compliant and trial.outcomes[absent] == "fails"]
+    assert len({trial.control.id for trial in trials}) > 100
+    meant = [trial for trial in trials if (trial.control.id, trial.path[-1]) not in MEANS_SOMETHING_ELSE]
     assert [line for trial in meant for line in trial.describe(EMPTY_OR_MISSHAPEN, "passes")] == []
 
 
-def test_a_control_that_raises_finds_a_violation() -> None:
+def test_a_control_that_raises_an_error_reports_a_violation() -> None:
     def raise_(*_: Any) -> Iterator[Any]:
         raise TypeError("'<=' not supported between a secret and 7")
 

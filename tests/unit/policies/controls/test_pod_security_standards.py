@@ -1,12 +1,13 @@
-"""The Pod Security Standards `restricted` and `baseline`, by Kubernetes' own cases.
+"""The Pod Security Standards `restricted` and `baseline`, with Kubernetes' own cases.
 
-Proves in every kind of workload, and in the resources of the operators that run models and training, that each pod
-which Kubernetes' admission refuses at a level has a violation of a control that claims the standards, and that each pod
-which it admits at a level has none of a control that claims that level. The cases are those of the module in
-third_party/go/pod-security-admission, which Go downloads; without Go, or without the module, the tests are skipped.
-Does not prove that controls are no stricter than `baseline`: those of capabilities, seccomp and /proc require
+Proves for every kind of workload, and for resources of operators that run models and training, that each pod which
+Kubernetes' admission rejects at a level violates a control that refers to the standards, and that each pod which it
+admits at a level violates no control that refers to that level. The cases come from the module in
+third_party/go/pod-security-admission, which Go downloads; without Go or the module, the tests are skipped.
+Does not prove that the controls are not stricter than `baseline`: those for capabilities, seccomp and /proc require
 `restricted`.
-Does not prove that an operator creates the pod that its resource describes; what a resource cannot say is left out.
+Does not prove that an operator creates the pod that its resource describes. Cases that a resource cannot express are
+skipped.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def as_inline_step(pod: Pod) -> Mapping[str, Any]:
     return {"spec": {**workflow, "templates": [{"steps": [[{"inline": workflow["templates"][0]}]]}]}}
 
 
-# Resources of operators, whose pods are what the resource says.
+# Resources of operators whose pods are exactly as the resource specifies them.
 OPERATORS: Final[Mapping[str, Callable[[Pod], Mapping[str, Any]]]] = {
     "kubernetes:kubeflow.org/v1:PyTorchJob": in_template("pytorchReplicaSpecs", "Worker"),
     "kubernetes:kubeflow.org/v1:TFJob": in_template("tfReplicaSpecs", "Chief"),
@@ -113,7 +114,7 @@ OPERATORS: Final[Mapping[str, Callable[[Pod], Mapping[str, Any]]]] = {
     "kubernetes:argoproj.io/v1alpha1:WorkflowTemplate": as_inline_step,
     "kubernetes:batch.volcano.sh/v1alpha1:Job": in_list("tasks"),
 }
-# Those that add to the pod what it leaves out, so that only what is set can be wrong.
+# Resources of operators that add omitted properties to the pod, so that only properties that are set can be wrong.
 MERGING_OPERATORS: Final[Mapping[str, Callable[[Pod], Mapping[str, Any]]]] = {
     "kubernetes:serving.kserve.io/v1beta1:InferenceService": lambda pod: {
         "spec": {"predictor": as_runtime(pod)["spec"]}
@@ -121,17 +122,17 @@ MERGING_OPERATORS: Final[Mapping[str, Callable[[Pod], Mapping[str, Any]]]] = {
     "kubernetes:trainer.kubeflow.org/v1alpha1:TrainingRuntime": in_list("template", "spec", "replicatedJobs"),
     "kubernetes:example.com/v1:App": in_template("deep"),
 }
-# Of a pod, what Argo's workflows can say.
+# The fields of a pod that Argo workflows can express.
 IN_WORKFLOWS: Final = {"containers", "initContainers", "volumes", "securityContext", "hostNetwork"}
 
 
-def can_say(type_: str, pod: Pod) -> bool:
+def can_express(type_: str, pod: Pod) -> bool:
     return ":argoproj.io/" not in type_ or set(pod["spec"]) <= IN_WORKFLOWS
 
 
 @cache
 def find_cases(version: str, level: str) -> Path:
-    """The folder of the module's cases of a level in a version. Skips the test where it cannot be had."""
+    """The folder of the module's cases for a level and version. Skips the test if the module is not available."""
     go = shutil.which("go")
     if not go:
         pytest.skip("Go, which downloads Kubernetes' cases, is not on PATH")
@@ -148,7 +149,7 @@ def read_pods(outcome: str, version: str = VERSION, level: str = "restricted") -
 
 
 def violated(props: Mapping[str, Any], type_: str = POD, standards: frozenset[str] = STANDARDS) -> list[str]:
-    """The controls of some standards that a workload violates. Those of pods see by its shape which workload it is."""
+    """The controls of some standards that a workload violates. They find the kind of workload by its properties."""
     return [
         control.id
         for control in controls()
@@ -157,7 +158,7 @@ def violated(props: Mapping[str, Any], type_: str = POD, standards: frozenset[st
     ]
 
 
-def test_every_kind_of_workload_is_tried() -> None:
+def test_every_kind_of_workload_is_tested() -> None:
     assert {kind.rpartition(":")[2] for kind in POD_KINDS} == set(WORKLOADS)
 
 
@@ -179,9 +180,9 @@ def test_the_cases_are_all_there() -> None:
 @pytest.mark.parametrize(
     ("level", "kind"), [("restricted", kind) for kind in COMPLETE] + [("baseline", kind) for kind in ALL]
 )
-def test_each_refused_pod_has_a_violation(level: str, kind: str) -> None:
+def test_each_rejected_pod_has_a_violation(level: str, kind: str) -> None:
     type_, build = ALL[kind]
-    pods = {name: pod for name, pod in read_pods("fail", level=level).items() if can_say(type_, pod)}
+    pods = {name: pod for name, pod in read_pods("fail", level=level).items() if can_express(type_, pod)}
     assert [name for name, pod in pods.items() if not violated(build(pod), type_)] == []
 
 
@@ -190,5 +191,5 @@ def test_each_refused_pod_has_a_violation(level: str, kind: str) -> None:
 def test_no_admitted_pod_has_a_violation(level: str, kind: str) -> None:
     type_, build = ALL[kind]
     standards = STANDARDS if level == "restricted" else frozenset({"PSS-baseline"})
-    pods = {name: pod for name, pod in read_pods("pass", level=level).items() if can_say(type_, pod)}
+    pods = {name: pod for name, pod in read_pods("pass", level=level).items() if can_express(type_, pod)}
     assert {name: found for name, pod in pods.items() if (found := violated(build(pod), type_, standards))} == {}

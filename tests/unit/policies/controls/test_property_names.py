@@ -1,8 +1,8 @@
-"""The types and properties in the cases are those of the installed provider SDKs.
+"""The types and properties in the cases exist in the installed provider SDKs.
 
-Proves that no control reads a property, and no control names a type, that the SDKs have never heard of: such a
-control would find nothing for ever. The SDKs' sources are read as text, since importing them takes seconds.
-Does not prove that a property stands at the right depth, nor anything about free-form maps and Kubernetes objects.
+Proves that no control reads a property or names a type that does not exist in the SDKs: such a control would never find
+anything. The SDKs' sources are read as text, because importing them takes seconds.
+Does not prove that a property is at the right depth, nor anything about free-form maps and Kubernetes objects.
 """
 
 import re
@@ -18,7 +18,7 @@ from policies import Control, controls
 from tests.support.every_case import check_every
 from tests.unit.policies.controls.test_controls import find_cases
 
-# Kinds that a chart brings and no SDK knows: tests/cluster/test_inference_service_admission.py has them served.
+# Kinds that a chart defines and no SDK has; tests/cluster/test_inference_service_admission.py uses the real ones.
 CUSTOM_RESOURCES = {"kubernetes:serving.kserve.io/v1beta1:InferenceService"}
 # `ingress` and `egress` mix the properties of three types of rules; the others have keys that users choose.
 FREE_FORM = {"tags", "ingress", "egress", "addonProfiles", "notifications"}
@@ -30,7 +30,7 @@ def _snake(name: str) -> str:
 
 @cache
 def _sources(token: str) -> tuple[Path, ...]:
-    """The files of an SDK in which a type and its inputs are written."""
+    """The files of an SDK in which a type and its inputs are defined."""
     package, module, name = token.split(":")
     distribution = f"pulumi_{package.replace('-', '_')}"
     spec = find_spec(distribution)
@@ -42,13 +42,13 @@ def _sources(token: str) -> tuple[Path, ...]:
         folder = root / group.replace("helm.sh", "helm").split(".")[0] / version
         return (folder / f"{name}.py", folder / "_inputs.py")
     folder = root / {"lambda": "lambda_"}.get(module.split("/")[0], module.split("/")[0])
-    nested = folder / "_inputs.py"  # a module whose types have no nested inputs has none
+    nested = folder / "_inputs.py"  # does not exist if the module's types have no nested inputs
     return (folder / f"{_snake(name)}.py", *([nested] if nested.exists() else []))
 
 
 @cache
 def _names(token: str) -> frozenset[str]:
-    """Every property's name on the wire: in the getter's decorator, or the getter's own if they are the same."""
+    """Every property's name on the wire, from the getter's decorator or, if they are the same, from its own name."""
     text = "".join(path.read_text(encoding="utf-8") for path in _sources(token))
     found = re.findall(r'pulumi\.getter\(name="(\w+)"\)|^    def (\w+)\(self\)', text, re.MULTILINE)
     return frozenset(wire or own for wire, own in found)

@@ -1,12 +1,13 @@
-"""What AWS policies allow, by second opinions: moto's engine of IAM, and decisions of iam-simulate.
+"""The meaning of AWS policies, compared with two other implementations: moto's IAM engine, and iam-simulate.
 
-Proves over some thousand random requests, with seeds, that the statements of a policy cover the actions and resources
-that moto finds in them, wildcards and NotAction included, and that a Deny goes before an Allow; and for conditions with
-StringEquals that those which moto finds unmet by a stranger are those which the controls take for a limit. What moto
-evaluates otherwise, or not at all, is listed with the reason, and each difference is shown. Proves for the operators of
-conditions that no stranger meets one which the controls take for a limit, as iam-simulate decided once: its licence
-(AGPL) keeps it out of the tests, so that its decisions are in tests/support/policies/stranger_decisions.json.
-Neither is AWS: what both and the controls get wrong, nothing here can tell.
+Proves with some thousand random requests, from fixed seeds, that the statements of a policy cover the same actions and
+resources as for moto, including wildcards and NotAction, and that a Deny overrides an Allow. For conditions with
+StringEquals, it proves that the controls accept as a limit exactly those which strangers do not meet according to moto.
+Everything that moto evaluates differently, or not at all, is listed with the reason, and each difference is tested. For
+other operators, it proves that no stranger meets a condition which the controls accept as a limit, according to
+iam-simulate. Its decisions are recorded in tests/support/policies/stranger_decisions.json, because its licence (AGPL)
+keeps it out of the tests.
+Neither implementation is AWS, so an error that both share with the controls is not found here.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ POLICIES: Final = 250
 
 
 def loosen(text: str, chance: random.Random) -> str:
-    """The text with a wildcard in the place of a part of it, which may be nothing or everything."""
+    """The text with a wildcard in place of a part, which may be empty or all of it."""
     start = chance.randint(0, len(text))
     return f"{text[:start]}*{text[chance.randint(start, len(text)) :]}"
 
@@ -51,7 +52,7 @@ def choose_patterns(texts: Sequence[str], chance: random.Random) -> str | list[s
     return chosen if chance.random() < 0.5 else chosen[0]
 
 
-def make_statement(chance: random.Random) -> Mapping[str, Any]:
+def create_statement(chance: random.Random) -> Mapping[str, Any]:
     return {
         "Effect": "Deny" if chance.random() < 0.25 else "Allow",
         "NotAction" if chance.random() < 0.3 else "Action": choose_patterns(ACTIONS, chance),
@@ -60,7 +61,7 @@ def make_statement(chance: random.Random) -> Mapping[str, Any]:
 
 
 def decide(question: Question) -> str:
-    """What the statements decide by the functions that the controls use."""
+    """The decision of the statements, according to the functions that the controls use."""
     concerning = [
         statement
         for statement in map(Statement, question.statements)
@@ -71,11 +72,11 @@ def decide(question: Question) -> str:
     return "PERMITTED" if any(statement.is_allow for statement in concerning) else "NEUTRAL"
 
 
-def test_actions_and_resources_are_those_that_moto_finds() -> None:
+def test_actions_and_resources_match_the_decisions_of_moto() -> None:
     questions = []
     for seed in range(POLICIES):
-        chance = random.Random(seed)  # noqa: S311 (cases of a test, no secret)
-        statements = [make_statement(chance) for _ in range(chance.randint(1, 4))]
+        chance = random.Random(seed)  # noqa: S311 (test cases, not a secret)
+        statements = [create_statement(chance) for _ in range(chance.randint(1, 4))]
         questions += [Question(statements, *request) for request in itertools.product(ACTIONS, RESOURCES)]
     answers = ask_moto(questions)
     differing = [
@@ -88,7 +89,7 @@ def test_actions_and_resources_are_those_that_moto_finds() -> None:
     assert set(answers) == {"PERMITTED", "DENIED", "NEUTRAL"}
 
 
-# Keys that say who calls, each with a value that somebody chose; of strangers they have another.
+# Keys that identify the caller, each with an allowed value; strangers have another value.
 CALLERS: Final = {
     "aws:PrincipalOrgID": "o-a1b2c3d4e5",
     "aws:PrincipalAccount": ACCOUNT,
@@ -101,7 +102,7 @@ CALLERS: Final = {
     "aws:VpceAccount": ACCOUNT,
     "kms:CallerAccount": ACCOUNT,
 }
-# Keys whose value is the caller's own choice, so that a stranger has the right one.
+# Keys whose value the caller chooses, so that a stranger can have the right one.
 CHOICES: Final = {
     "aws:PrincipalTag/team": "ml",
     "aws:RequestedRegion": "eu-west-1",
@@ -121,7 +122,7 @@ def ask_as_stranger(conditions: Mapping[str, Any]) -> Question:
     return Question([everyone(**conditions)], context=context)
 
 
-def test_conditions_leave_strangers_out_where_moto_finds_them_unmet() -> None:
+def test_conditions_exclude_strangers_if_moto_finds_them_unmet() -> None:
     single: list[Mapping[str, Any]] = [{key: value} for key, value in {**CALLERS, **CHOICES}.items()]
     several: list[Mapping[str, Any]] = [{key: [value, f"{value}-2"]} for key, value in {**CALLERS, **CHOICES}.items()]
     both: list[Mapping[str, Any]] = [{**one, **other} for one, other in itertools.combinations(single, 2)]
@@ -138,7 +139,7 @@ def test_conditions_leave_strangers_out_where_moto_finds_them_unmet() -> None:
 
 READ: Final = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 ORGANIZATION: Final = {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}
-# What moto decides otherwise, by the reason.
+# Questions that moto decides differently, keyed by the reason.
 DIFFERENCES: Final[Mapping[str, tuple[Question, str, str]]] = {
     "IAM compares actions without regard to case": (
         Question([{**READ, "Action": "S3:getobject"}]),
@@ -151,26 +152,26 @@ DIFFERENCES: Final[Mapping[str, tuple[Question, str, str]]] = {
         "PERMITTED",
         "NEUTRAL",
     ),
-    "moto knows no NotResource": (
+    "moto does not support NotResource": (
         Question([{"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::models/*"}]),
         "PERMITTED",
         "NEUTRAL",
     ),
-    "moto allows what a Deny without Resource refuses": (
+    "moto ignores a Deny without Resource": (
         Question([READ, {"Effect": "Deny", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::logs/*"}]),
         "PERMITTED",
         "DENIED",
     ),
 }
-# The same for conditions: whether a stranger is permitted.
+# The same for conditions: whether moto permits a stranger, and whether the controls do.
 CONDITION_DIFFERENCES: Final[Mapping[str, tuple[Question, bool, bool]]] = {
-    "IAM finds a condition unmet where its key is absent": (Question([everyone(**ORGANIZATION)]), True, False),
-    "moto lets an Allow whose condition is unmet refuse what another allows": (
+    "IAM finds a condition unmet if its key is absent": (Question([everyone(**ORGANIZATION)]), True, False),
+    "moto denies a request that one Allow permits because of another whose condition is unmet": (
         Question([everyone(**ORGANIZATION), {**READ, "Principal": "*"}], context={"aws:PrincipalOrgID": "o-stranger"}),
         False,
         True,
     ),
-    "moto knows no operator but StringEquals": (
+    "moto supports only the operator StringEquals": (
         Question([everyone("StringLike", **ORGANIZATION)], context={"aws:PrincipalOrgID": "o-stranger"}),
         True,
         False,
@@ -178,7 +179,7 @@ CONDITION_DIFFERENCES: Final[Mapping[str, tuple[Question, bool, bool]]] = {
 }
 
 
-def test_each_difference_from_moto_is_one_still() -> None:
+def test_each_difference_from_moto_still_exists() -> None:
     questions = [question for question, _, _ in (*DIFFERENCES.values(), *CONDITION_DIFFERENCES.values())]
     answers = ask_moto(questions)
     for reason, (question, theirs, ours) in DIFFERENCES.items():
@@ -189,7 +190,7 @@ def test_each_difference_from_moto_is_one_still() -> None:
 
 
 def list_decisions() -> Iterator[tuple[Mapping[str, Any], bool, bool]]:
-    """Conditions of a statement for everyone: whether some stranger meets one, and whether the controls say so."""
+    """Conditions of a statement for everyone, with whether a stranger meets them: as recorded, and for the controls."""
     recorded = json.loads((Path(support.__path__[0]) / "stranger_decisions.json").read_text(encoding="utf-8"))
     for condition, admits_strangers in recorded["decisions"]:
         statement = Statement({**READ, "Principal": "*", "Condition": condition})
@@ -197,10 +198,10 @@ def list_decisions() -> Iterator[tuple[Mapping[str, Any], bool, bool]]:
 
 
 def may_admit_others(condition: Mapping[str, Any]) -> bool:
-    """Whether a condition that no stranger of the recorded ones meets is no limit all the same.
+    """Whether a condition is not a limit although none of the recorded strangers meets it.
 
-    It holds without its key, for all values but some, or for names of which it fixes a part only; or its key says
-    nothing of the caller's account. Of 0.0.0.0/0 iam-simulate finds no address.
+    It holds without its key, for all values except some, or for names of which it fixes only a part; or its key does
+    not identify the caller's account. For iam-simulate, 0.0.0.0/0 contains no address.
     """
     loose = ("Not", "IfExists", "ForAllValues", "Null", "Bool")
     text = json.dumps(condition)
@@ -209,7 +210,7 @@ def may_admit_others(condition: Mapping[str, Any]) -> bool:
     )
 
 
-def test_no_stranger_meets_a_condition_that_the_controls_take_for_a_limit() -> None:
+def test_no_stranger_meets_a_condition_that_the_controls_accept_as_a_limit() -> None:
     decisions = list(list_decisions())
     assert len(decisions) > 450
     assert [condition for condition, admits, is_open in decisions if admits and not is_open] == []

@@ -1,8 +1,8 @@
-"""What AWS policies allow decides, however they spell it.
+"""AWS policies are evaluated by their meaning, not by their spelling.
 
-Proves for each control over statements that spellings of the same grant are judged alike: wildcards within words, ARNs
-of wildcards, NotAction and NotPrincipal, and conditions that hold for everybody or without their key. Each refused
-statement stands beside the narrowest that is close to it and passes.
+Proves for each control over statements that different spellings of the same grant have the same result: wildcards
+within words, ARNs of wildcards, NotAction and NotPrincipal, and conditions that hold for everybody or without their
+key. Each rejected statement is next to a similar one that is narrow enough to pass.
 Does not prove that AWS evaluates conditions as its documentation says.
 """
 
@@ -25,7 +25,7 @@ GITHUB = "token.actions.githubusercontent.com"
 EKS = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
 
 
-def judge(control: str, property_: str, statement: Mapping[str, Any]) -> str:
+def evaluate(control: str, property_: str, statement: Mapping[str, Any]) -> str:
     document = {"Version": "2012-10-17", "Statement": [statement]}
     unknown = "UNKNOWN" in repr(statement)
     findings = CONTROLS[control].evaluate({property_: document if unknown else json.dumps(document)})
@@ -56,7 +56,7 @@ def grant(action: Any = "s3:GetObject", resource: Any = "*", **elements: Any) ->
         ("aws-iam-service-wildcard", grant("s3:**", "arn:aws:s3:::models"), "fails"),
         ("aws-iam-service-wildcard", {"Effect": "Allow", "NotAction": "s3:Delete*", "Resource": "a"}, "fails"),
         ("aws-iam-service-wildcard", grant("s3:Get*"), "passes"),
-        ("aws-iam-service-wildcard", grant("*"), "passes"),  # reported once, as an administrator's
+        ("aws-iam-service-wildcard", grant("*"), "passes"),  # reported only by aws-iam-administrator
         ("aws-iam-pass-role", grant("iam:PassRole", "arn:aws:iam::*:role/*"), "fails"),
         ("aws-iam-pass-role", grant("iam:passrole", f"arn:aws:iam::{ACCOUNT}:role/*"), "fails"),
         ("aws-iam-pass-role", grant("*:Pass*", "arn:aws:iam::*:*"), "fails"),
@@ -68,8 +68,8 @@ def grant(action: Any = "s3:GetObject", resource: Any = "*", **elements: Any) ->
         ("aws-iam-escalation", grant("iam:CreateAccessKey", "arn:aws:iam::*:user/${aws:username}"), "passes"),
     ],
 )
-def test_what_a_policy_grants(control: str, statement: dict[str, Any], outcome: str) -> None:
-    assert judge(control, "policy", statement) == outcome
+def test_grants_of_a_policy(control: str, statement: dict[str, Any], outcome: str) -> None:
+    assert evaluate(control, "policy", statement) == outcome
 
 
 def everyone_if(operator: str, key: str, values: Any) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def everyone_if(operator: str, key: str, values: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("control", ["aws-s3-policy-principal", "aws-kms-policy-principal", "aws-ecr-public-policy"])
-def test_whom_a_resource_policy_leaves(control: str, statement: dict[str, Any], outcome: str) -> None:
-    assert judge(control, "policy", statement) == outcome
+def test_callers_that_a_resource_policy_allows(control: str, statement: dict[str, Any], outcome: str) -> None:
+    assert evaluate(control, "policy", statement) == outcome
 
 
 def trust(provider: str, **conditions: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,13 +156,13 @@ def subject(provider: str, value: Any, operator: str = "StringLike") -> dict[str
         (trust("cognito-identity.amazonaws.com"), "fails"),
     ],
 )
-def test_whose_tokens_a_role_trusts(statement: dict[str, Any], outcome: str) -> None:
-    assert judge("aws-iam-oidc-trust", "assumeRolePolicy", statement) == outcome
+def test_tokens_that_a_role_trusts(statement: dict[str, Any], outcome: str) -> None:
+    assert evaluate("aws-iam-oidc-trust", "assumeRolePolicy", statement) == outcome
 
 
 @pytest.mark.parametrize("statement", ["text", 7, ["list"], {"Action": "s3:*", "Resource": "*"}, grant(Effect="allow")])
-def test_a_statement_that_is_none_is_reported(statement: Any) -> None:
-    assert judge("aws-iam-administrator", "policy", statement) == "fails"
+def test_a_malformed_statement_is_reported(statement: Any) -> None:
+    assert evaluate("aws-iam-administrator", "policy", statement) == "fails"
 
 
 def deny_without_tls(operator: str = "Bool", key: str = "aws:SecureTransport", value: str = "false") -> dict[str, Any]:
@@ -193,7 +193,7 @@ def deny_without_tls(operator: str = "Bool", key: str = "aws:SecureTransport", v
         (deny_without_tls(value="true"), False),
     ],
 )
-def test_which_deny_refuses_requests_without_tls(statement: dict[str, Any], is_enough: bool) -> None:
+def test_statements_that_deny_requests_without_tls(statement: dict[str, Any], is_enough: bool) -> None:
     bucket = Resource("aws:s3/bucket:Bucket", "models", "urn:bucket", {"bucket": "models"})
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     policy = Resource(

@@ -1,7 +1,7 @@
-"""Lists, patches and custom resources are judged by what they carry.
+"""Lists, patches and custom resources are evaluated by the objects that they carry.
 
-Proves for each judged kind of Kubernetes that its list is judged item by item and its patch by what it sets, and for
-the operators that run models and training that the pods in their resources are judged, wherever they stand.
+Proves for each evaluated Kubernetes kind that its list is evaluated item by item, and its patch by the properties that
+it sets; and for operators that run models and training that the pods in their resources are evaluated at any place.
 Does not prove that an operator creates the pods that its resource describes.
 """
 
@@ -26,7 +26,7 @@ POD: dict[str, Any] = {"metadata": {"labels": {"app": "train"}}, "spec": {"conta
 KUBERNETES = [
     control for control in controls() if not control.over_stack and control.types[0].startswith("kubernetes:")
 ]
-# Kinds by their suffix, of which a plain Helm release has neither.
+# Controls whose kinds have lists and patches, unlike Helm releases.
 SUFFIXED = [
     pytest.param(control, id=control.id) for control in KUBERNETES if not control.service.endswith((".helm", "service"))
 ]
@@ -45,7 +45,7 @@ def custom(version: str, kind: str, spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("control", SUFFIXED)
-def test_a_list_is_judged_item_by_item(control: Any) -> None:
+def test_a_list_is_evaluated_item_by_item(control: Any) -> None:
     cases = find_cases(control)
     for [subject] in cases.violating:
         items = [plain(cases.compliant[0][0].props), plain(subject.props)]
@@ -56,7 +56,7 @@ def test_a_list_is_judged_item_by_item(control: Any) -> None:
 
 
 @pytest.mark.parametrize("control", SUFFIXED)
-def test_a_patch_is_judged_by_what_it_sets(control: Any) -> None:
+def test_a_patch_is_evaluated_by_the_properties_that_it_sets(control: Any) -> None:
     cases = find_cases(control)
     for type_ in control.types:
         assert control.evaluate_resource(f"{type_}Patch", {"metadata": {"name": "it"}}) == []
@@ -65,15 +65,15 @@ def test_a_patch_is_judged_by_what_it_sets(control: Any) -> None:
         assert control.evaluate_resource(f"{subject.type}Patch", plain(subject.props)) == []
 
 
-def test_a_patch_of_a_volume_says_nothing_of_other_volumes() -> None:
+def test_a_patch_with_a_volume_says_nothing_about_other_volumes() -> None:
     """An operator's template merges it with a volume of the same name."""
     volumes = [{"name": "tmp", "emptyDir": {}}]
     template = {"spec": {"containers": [{"name": "main"}], "volumes": volumes}}
     assert violated(custom("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy", {"patch": {"template": template}})) == set()
 
 
-def test_a_patch_cannot_break_what_a_resource_may_not() -> None:
-    """Most violating cases set something; those which leave something out are no violations of a patch."""
+def test_a_patch_cannot_set_what_a_resource_may_not() -> None:
+    """Most violating cases set something. Those that omit something are not violations in a patch."""
     found = total = 0
     for control in KUBERNETES:
         for [subject, *_] in find_cases(control).violating:
@@ -82,14 +82,14 @@ def test_a_patch_cannot_break_what_a_resource_may_not() -> None:
     assert found / total > 0.75, f"{found} of {total}"
 
 
-def test_every_kind_with_pods_is_judged() -> None:
+def test_every_kind_with_pods_is_evaluated() -> None:
     carriers = reach("kubernetes", frozenset({"PodSpecArgs", "PodSpecPatchArgs"}))
     assert len(carriers) > 40
     control = get_control("k8s-pod-privileged")
     assert {token for token in carriers if not set(possible_types(token)) & set(control.types)} == set()
 
 
-def test_every_list_and_patch_of_a_judged_kind_is_judged() -> None:
+def test_every_list_and_patch_of_an_evaluated_kind_is_evaluated() -> None:
     types = set(list_types("kubernetes"))
     judged = {token for token in types if is_judged(token)}
     suffixed = {f"{token}{suffix}" for token in judged for suffix in ("List", "Patch")} & types
@@ -97,7 +97,7 @@ def test_every_list_and_patch_of_a_judged_kind_is_judged() -> None:
     assert {token for token in suffixed if not is_judged(token)} == set()
 
 
-def test_lists_of_any_kind_are_judged_with_what_is_deployed_beside_them() -> None:
+def test_lists_of_any_kind_are_evaluated_together_with_other_manifests() -> None:
     namespace = custom("v1", "Namespace", None) | {
         "metadata": {"name": "mlflow", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     }
@@ -166,14 +166,14 @@ MERGED = {
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_pods_of_operators_are_judged_like_pods(name: str) -> None:
+def test_pods_of_operators_are_evaluated_like_pods(name: str) -> None:
     found = violated(COMPLETE[name])
     assert {"k8s-pod-privileged", "k8s-pod-non-root", "k8s-pod-seccomp", "k8s-pod-image-tag"} <= found
     assert is_judged(manifest_type(COMPLETE[name]))
 
 
 @pytest.mark.parametrize("name", MERGED)
-def test_pods_that_are_completed_elsewhere_are_judged_by_what_they_set(name: str) -> None:
+def test_pods_that_are_completed_elsewhere_are_evaluated_by_the_properties_that_they_set(name: str) -> None:
     found = violated(MERGED[name])
     assert "k8s-pod-privileged" in found
     assert not found & {"k8s-pod-non-root", "k8s-pod-seccomp", "k8s-pod-image-tag", "k8s-pod-resources"}
@@ -185,8 +185,8 @@ def test_a_runtime_that_is_disabled_runs_no_pods() -> None:
 
 
 @pytest.mark.parametrize("spec", [POD["spec"], {"containers": [PRIVILEGED], "workerSpec": POD["spec"]}])
-def test_a_runtime_does_not_say_as_whom_its_pods_run(spec: Any) -> None:
-    """KServe takes service account and token of the InferenceService, for which a runtime has no fields."""
+def test_a_runtime_does_not_set_the_identity_of_its_pods(spec: Any) -> None:
+    """KServe uses the service account and token settings of the InferenceService; a runtime has no such fields."""
     runtime = custom("serving.kserve.io/v1alpha1", "ClusterServingRuntime", spec)
     assert "k8s-pod-token" not in violated(runtime) | undecided(runtime)
     assert "k8s-pod-token" in violated(COMPLETE["Notebook"])
@@ -200,7 +200,7 @@ def test_a_pod_of_the_prometheus_operator_has_the_resources_that_its_custom_reso
     assert is_judged(f"kubernetes:monitoring.coreos.com/v1:{kind}")
 
 
-def test_a_pod_of_the_prometheus_operator_is_judged_by_what_its_custom_resource_says_of_it() -> None:
+def test_a_pod_of_the_prometheus_operator_is_evaluated_by_the_fields_of_its_custom_resource() -> None:
     spec = {
         "image": "docker.io/prom/prometheus:latest",
         "hostNetwork": True,
@@ -212,17 +212,17 @@ def test_a_pod_of_the_prometheus_operator_is_judged_by_what_its_custom_resource_
     assert "k8s-pod-resources" in undecided(custom("monitoring.coreos.com/v1", "Prometheus", UNKNOWN))
 
 
-def test_an_operator_that_is_not_known_is_named_as_unjudged() -> None:
+def test_an_unknown_operator_is_listed_as_not_evaluated() -> None:
     assert not is_judged("kubernetes:example.com/v1:App")
 
 
-def test_what_is_not_known_of_a_carrier_is_undecided() -> None:
+def test_unknown_properties_of_a_carrier_are_undecided() -> None:
     for spec in (UNKNOWN, {"headGroupSpec": UNKNOWN}, {"workerGroupSpecs": UNKNOWN}):
         assert "k8s-pod-privileged" in undecided(custom("ray.io/v1", "RayCluster", spec))
     assert "k8s-pod-privileged" in undecided(custom("argoproj.io/v1alpha1", "Workflow", {"templates": UNKNOWN}))
 
 
-def test_a_workflows_pods_have_what_the_workflow_says_of_all() -> None:
+def test_a_workflows_pods_have_the_settings_of_the_workflow() -> None:
     container = {"name": "main", "image": "ghcr.io/acme/train:1"}
     spec = {"templates": [{"container": container}], "hostNetwork": True, "volumes": [{"hostPath": {"path": "/"}}]}
     found = violated(custom("argoproj.io/v1alpha1", "Workflow", spec))
@@ -231,7 +231,7 @@ def test_a_workflows_pods_have_what_the_workflow_says_of_all() -> None:
     assert "k8s-pod-non-root" not in violated(custom("argoproj.io/v1alpha1", "Workflow", spec))
 
 
-def test_a_workflow_says_once_what_all_of_its_templates_have() -> None:
+def test_a_workflows_defaults_apply_to_all_of_its_templates() -> None:
     unsafe = {"name": "a", "container": {"image": "ghcr.io/acme/train:1"}}
     safe = {
         "container": {"securityContext": {"allowPrivilegeEscalation": False}},
@@ -254,7 +254,7 @@ def test_a_workflow_says_once_what_all_of_its_templates_have() -> None:
     "patch", ["hostPID: true", '{"containers": [{"name": "main", "securityContext": {"privileged": true}}]}']
 )
 @pytest.mark.parametrize("level", ["workflow", "template"])
-def test_a_workflows_patch_of_pods_is_judged_by_what_it_sets(level: str, patch: str) -> None:
+def test_a_workflows_patch_of_pods_is_evaluated_by_the_properties_that_it_sets(level: str, patch: str) -> None:
     template = {"name": "a", "container": {"image": "ghcr.io/acme/train:1"}}
     plain_spec: dict[str, Any] = {"templates": [template]}
     patched = (
@@ -274,10 +274,10 @@ def test_odd_carriers_raise_nothing(odd: Any) -> None:
     for manifest in (*COMPLETE.values(), *MERGED.values()):
         broken = {**manifest, "spec": odd}
         messages = [finding for _, finding in evaluate_manifest(broken) if not isinstance(finding, Undecided)]
-        assert not any("fault of this control" in message for message in messages)
+        assert not any("bug in this control" in message for message in messages)
     for type_ in ("Pod", "Deployment", ""):
         manifest = {"apiVersion": "v1", "kind": f"{type_}List", "items": odd}
-        assert not any("fault of this control" in str(finding) for _, finding in evaluate_manifest(manifest))
+        assert not any("bug in this control" in str(finding) for _, finding in evaluate_manifest(manifest))
 
 
 def test_a_types_certain_and_possible_carriers() -> None:

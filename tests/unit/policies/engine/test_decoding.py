@@ -1,6 +1,6 @@
-"""What the engine sends is read as the SDK reads it: one decoder for all policies has to say the same as the SDK's.
+"""The pack's decoder, which decodes once for all policies, returns the same values as the SDK's decoder.
 
-Proves equality on values that the engine's protocol can carry. That the engine encodes a resource so is its own matter.
+Proves it for values that the engine's protocol can carry. Not proven: that the engine encodes resources like this.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_a_value_is_read_as_the_sdk_reads_it(name: str) -> None:
     assert read_properties(struct) == read_as_the_sdk_does(struct)
 
 
-def test_every_mark_of_the_engine_for_the_unknown_is_read() -> None:
+def test_every_marker_of_the_engine_for_unknown_values_is_read() -> None:
     assert len(UNKNOWNS) == 7
     assert read_properties(build_struct({"all": UNKNOWNS})) == {"all": [UNKNOWN] * 7}
 
@@ -71,7 +71,7 @@ def test_a_value_that_is_not_set_is_null() -> None:
     assert read_properties(struct) == read_as_the_sdk_does(struct) == {"unset": None}
 
 
-def test_numbers_are_floats_and_secrets_are_read_in_plain() -> None:
+def test_numbers_are_floats_and_secrets_are_plain_text() -> None:
     found = read_properties(build_struct({"number": 3, "password": secret("hunter2")}))
     assert found == {"number": 3.0, "password": "hunter2"}
     assert type(found["number"]) is float

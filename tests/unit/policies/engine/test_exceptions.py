@@ -1,7 +1,7 @@
-"""Reviewed exceptions: they free one resource from one control, for a time.
+"""Reviewed exceptions: they exempt one resource from one control for a limited time.
 
-Proves through the analyzer's protocol that an exception reaches no further, and that a malformed file is refused. That
-the exceptions in force are wise is a matter of review.
+Proves through the analyzer's protocol that an exception exempts nothing else, and that a malformed file is rejected.
+Whether the exceptions in force are wise is a matter of review.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -44,8 +44,8 @@ def test_an_exception_from_a_stack_control_covers_one_resource_only() -> None:
     control = "k8s-namespace-network-policy"
     stack = [open_namespace("host"), open_namespace("other")]
     assert len(violations(control, stack)) == 2
-    (left,) = violations(control, stack, [exception(control=control)])
-    assert "other" in left
+    (violation,) = violations(control, stack, [exception(control=control)])
+    assert "other" in violation
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_star_does_not_match_a_slash(pattern: str, matches: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "complaint"),
+    ("entry", "message"),
     [
         ("- just text", "is not an entry with control, resource, owner, reason, expires"),
         (f"- {{control: {CONTROL}, resource: x, owner: me, expires: 2030-01-01}}", "needs 'reason'"),
@@ -87,8 +87,8 @@ def test_a_star_does_not_match_a_slash(pattern: str, matches: bool) -> None:
             f"- {{control: {CONTROL}, resource: x, owner: me, reason: y, expires: 2030-01-01, 1: 2, a: b}}",
             "unknown field '1'",
         ),
-        (f"control: {CONTROL}", "has to be a list, each entry with control, resource, owner, reason, expires"),
-        ("just text", "has to be a list"),
+        (f"control: {CONTROL}", "must be a list of entries with control, resource, owner, reason, expires"),
+        ("just text", "must be a list"),
         ("- control: x\n   resource: y", r"line 2, column 12: this is not YAML: .* Indent this line"),
         ("- control: !x y", "has a value that cannot be read"),
         (
@@ -101,13 +101,13 @@ def test_a_star_does_not_match_a_slash(pattern: str, matches: bool) -> None:
         ),
     ],
 )
-def test_a_malformed_exception_is_refused(tmp_path: Path, entry: str, complaint: str) -> None:
+def test_a_malformed_exception_is_rejected(tmp_path: Path, entry: str, message: str) -> None:
     file = tmp_path / "exceptions.yaml"
     file.write_text(entry)
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=message):
         load_exceptions(file)
 
 
-def test_the_projects_own_exceptions_are_well_formed_and_in_force() -> None:
+def test_the_projects_own_exceptions_are_valid_and_have_not_expired() -> None:
     expired = [exception for exception in load_exceptions() if exception.expires < TODAY]
     assert expired == []

@@ -1,7 +1,7 @@
-"""Reading properties: proxies, unknowns, nulls, floats and lists, through the SDK's own wrapping.
+"""Reading properties: proxies, unknown values, nulls, floats and lists, through the SDK's own proxies.
 
-Proves that no read raises, and that present, absent and unknown stay three different answers.
-Does not prove that the engine wraps properties exactly so; the controls' own cases go through the whole protocol.
+Proves that reading never raises an error, and that present, absent and unknown values are three different results.
+Does not prove that the engine wraps properties in the same way; the controls' own cases use the whole protocol.
 """
 
 from typing import Any
@@ -76,7 +76,7 @@ def test_values_in_lists(props: Any, path: str, found: list[tuple[str, object]])
     assert list(each_value(props, path)) == found
 
 
-def test_numbers_that_travel_as_floats_compare_and_booleans_are_no_numbers() -> None:
+def test_numbers_compare_as_floats_and_booleans_are_not_numbers() -> None:
     assert at_least(7).accepts(7.0)
     assert not at_least(7).accepts(6.0)
     assert not at_least(0).accepts(True)
@@ -86,7 +86,7 @@ def test_numbers_that_travel_as_floats_compare_and_booleans_are_no_numbers() -> 
     assert not at_most(1).accepts("1")
 
 
-def test_enumerations_compare_in_any_case() -> None:
+def test_enumerations_ignore_case() -> None:
     assert one_of("Disabled").accepts("disabled")
     assert not one_of("Disabled").accepts("Enabled")
     assert not one_of("Disabled").accepts(None)
@@ -128,13 +128,13 @@ def test_alternatives(alternatives: list[list[Finding]], findings: list[Finding]
     assert list(pass_if_any(alternatives)) == findings
 
 
-def test_one_condition_that_does_not_hold_passes_in_spite_of_unknown_ones() -> None:
+def test_one_condition_that_does_not_hold_passes_despite_unknown_ones() -> None:
     assert list(fail_if_all("rule", [True, UNKNOWN, False], "open")) == []
     assert list(fail_if_all("rule", [True, UNKNOWN], "open")) == [Undecided("rule")]
     assert list(fail_if_all("rule", [True, True], "is open")) == ["rule is open"]
 
 
-def test_one_match_decides_in_spite_of_unknown_values() -> None:
+def test_one_match_decides_despite_unknown_values() -> None:
     assert any_matches([UNKNOWN, 1], lambda value: value == 1) is True
     assert any_matches([UNKNOWN, 2], lambda value: value == 1) is UNKNOWN
     assert any_matches([2], lambda value: value == 1) is False

@@ -1,8 +1,8 @@
 """The pack as the engine uses it: levels, unknowns, secrets, configuration, and the process itself.
 
-Proves that what cannot be decided only ever advises, that one unknown value hides nothing, that messages repeat no
-secrets, that a misspelt configuration is refused over the wire, and that `policies/` starts the way Pulumi starts it.
-Does not prove what the engine does with the answers.
+Proves that undecided checks are only advisory, that one unknown value hides nothing, that messages do not repeat
+secrets, that a misspelt configuration is rejected through the protocol, and that `policies/` starts as Pulumi starts
+it. Does not prove what the engine does with the responses.
 """
 
 import signal
@@ -31,7 +31,7 @@ from tests.support.policies.kubernetes_cases import CONFIG_MAP, POD, RELEASE
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def test_undecided_advises_though_the_control_is_mandatory() -> None:
+def test_an_undecided_check_of_a_mandatory_control_is_advisory() -> None:
     _, subject = AZURE["azure-storage-anonymous-blobs"].unknown
     (found,) = diagnostics("azure-storage-anonymous-blobs", subject)
     assert found.enforcementLevel == proto.ADVISORY
@@ -92,7 +92,7 @@ def test_settings_change_a_finding() -> None:
     assert len(analyze(strict, database)) == 1
 
 
-def test_problems_of_a_configuration_name_what_is_misspelt() -> None:
+def test_problems_of_a_configuration_name_the_misspelt_words() -> None:
     assert configuration_problems({"all": [], "aws-rds-backups": ["minDays"]}) == []
     assert configuration_problems({"aws-rds-backup": [], "aws-rds-backups": ["min_days"]}) == [
         "there is no control 'aws-rds-backup' (docs/controls.md lists them)",
@@ -118,7 +118,7 @@ def test_manifests_are_evaluated_by_the_same_controls_without_a_protocol() -> No
         (
             "k8s-pod-resources",
             "spec.jobTemplate.spec.template.spec.containers must list containers with their names, "
-            "otherwise nothing is known of the pod",
+            "otherwise the pod cannot be evaluated",
         ),
     ]
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mlflow"}}
@@ -135,14 +135,14 @@ def test_a_setting_of_the_stack_extends_the_default() -> None:
         return [str(finding)[:18] for control, finding in found if control.id == "k8s-pod-image-registry"]
 
     assert evaluate({"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}) == ["spec.containers[2]"]
-    # What is no list of texts is the program's to report.
+    # The program, not the pack, reports values that are not lists of strings.
     for other in ("{}", "[]", "text", '{"registries": "registry.example.com/ml/*"}', '{"registries": [1]}'):
         assert evaluate({"groundwork:images": other}) == ["spec.containers[0]", "spec.containers[2]"]
 
 
 @pytest.fixture(scope="module")
 def running_pack() -> Iterator[Any]:
-    """The pack in a process of its own, started as Pulumi's language host starts it."""
+    """The pack in a separate process, started as Pulumi's language host starts it."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(ROOT / "policies")],
         cwd=ROOT / "policies",
@@ -183,19 +183,19 @@ def test_started_pack_has_the_settings_of_the_stack(running_pack: Any) -> None:
 
 
 def test_started_pack_evaluates_a_stack(running_pack: Any) -> None:
-    """The SDK looks for a class of its own in the servicer's."""
+    """The SDK expects one of its own classes in the servicer."""
     assert not running_pack.AnalyzeStack(proto.AnalyzeStackRequest()).diagnostics
 
 
-def test_the_engine_is_told_no_default_that_the_stack_extends(running_pack: Any) -> None:
-    """It would send the default, as if a pack configuration had it."""
+def test_the_engine_gets_no_default_that_the_stack_extends(running_pack: Any) -> None:
+    """It would send the default back as if it had been configured."""
     info = running_pack.GetAnalyzerInfo(empty_pb2.Empty())
     schemas = {policy.name: policy.configSchema.properties for policy in info.policies}
     assert "default" not in schemas["k8s-pod-image-registry"]["allowed"]
     assert schemas["aws-rds-backups"]["minDays"]["default"] == 7
 
 
-def test_started_pack_refuses_a_misspelt_control(running_pack: Any) -> None:
+def test_started_pack_rejects_a_misspelt_control(running_pack: Any) -> None:
     with pytest.raises(grpc.RpcError, match="there is no control 'aws-rds-backup'"):
         running_pack.Configure(_configuration("aws-rds-backup"))
     running_pack.Configure(_configuration("aws-rds-backups", minDays=14))

@@ -1,6 +1,6 @@
-"""What is elsewhere, such as the rest of the object that a patch changes, is told from what is not known yet.
+"""Properties that are elsewhere, such as in the object that a patch changes, differ from those that are not known yet.
 
-Proves it of the properties themselves. test_carriers.py and test_workflow_objects.py have what carriers make of it.
+Proves it for the properties themselves. test_carriers.py and test_workflow_objects.py prove how carriers use it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATCH = as_partial({"spec": {"replicas": 2, "paused": UNKNOWN, "none": None, "co
         ("spec.template.spec.hostNetwork", True),
         ("spec.containers[0].image", True),
         ("spec.containers[2].image", True),
-        ("spec.replicas", True),  # what is not known is something else that it is compared with
+        ("spec.replicas", True),  # an unknown result then comes from another property
         ("spec.replicas.deeper", True),
         ("spec.paused", False),
         ("spec.paused.deeper", False),
@@ -30,16 +30,16 @@ PATCH = as_partial({"spec": {"replicas": 2, "paused": UNKNOWN, "none": None, "co
         ("spec.containers[1].image", False),
     ],
 )
-def test_what_a_patch_leaves_out_is_elsewhere(path: str, elsewhere: bool) -> None:
+def test_properties_that_a_patch_omits_are_elsewhere(path: str, elsewhere: bool) -> None:
     assert is_decided_elsewhere(PATCH, path) is elsewhere
 
 
 @pytest.mark.parametrize("props", [{"spec": {}}, {"spec": UNKNOWN}, Unread(), {"spec": [UNKNOWN]}, {}])
-def test_nothing_of_a_whole_object_is_elsewhere(props: Any) -> None:
+def test_no_property_of_a_complete_object_is_elsewhere(props: Any) -> None:
     assert not is_decided_elsewhere(props, "spec.containers[0].image")
 
 
-def test_only_what_is_named_is_elsewhere() -> None:
+def test_only_named_properties_are_elsewhere() -> None:
     spec = Partial({"containers": [{}]}, {"serviceAccountName"})
     assert (spec.get("serviceAccountName"), spec.get("hostNetwork")) == (UNKNOWN, None)
     props = {"spec": spec}
@@ -54,6 +54,6 @@ def test_null_is_set_in_a_patch() -> None:
     assert Unread({"a": 1}).get("b") is UNKNOWN
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_removed() -> None:
     props = {"a": UNKNOWN, "b": [UNKNOWN], "c": [UNKNOWN, {"d": UNKNOWN, "e": 1}], "f": []}
     assert keep_known(props) == {"c": [{"e": 1}], "f": []}

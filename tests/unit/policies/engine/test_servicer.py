@@ -1,6 +1,6 @@
-"""The server of the pack reports everything that is undecided in one message.
+"""The server of the pack reports all undecided checks in one message.
 
-Proves the responses that the engine would get. That the summary of a rehearsal counts them is proven by
+Proves the responses that the engine would get. That the summary of a rehearsal counts the checks is proven by
 tests/unit/rehearsal/test_summary.py and, with a real engine, by tests/engine.
 """
 
@@ -44,13 +44,13 @@ def test_undecided_checks_are_counted_by_control_and_reported_with_the_stack(ser
     assert found.enforcementLevel == proto.ADVISORY
 
 
-def test_violations_are_reported_where_they_are_found(server: PackServicer) -> None:
+def test_violations_are_reported_with_their_resource(server: PackServicer) -> None:
     [found] = analyze(server, account("one", True))
     assert "Remedy: " in found.message
     assert analyze_stack(server, ()) == []
 
 
-def test_a_resource_is_decoded_once_and_all_policies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resource_is_decoded_once_for_all_policies(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = [as_policy(control) for control in controls()]
     server = PackServicer(NAME, "0.0.1", policies, EnforcementLevel.ADVISORY)
     decode = Mock(wraps=read_properties)
@@ -75,17 +75,17 @@ def test_a_stack_is_decoded_once_for_all_policies(monkeypatch: pytest.MonkeyPatc
     assert {"azure-storage-soft-delete", "azure-network-private-endpoints"} <= {each.policyName for each in found}
 
 
-def test_it_answers_as_the_sdk_does() -> None:
-    """What is undecided is the one difference: the SDK reports it as a violation that advises."""
-    check_every([each.id for each in controls()], _compare_answers)
+def test_its_responses_match_those_of_the_sdk() -> None:
+    """Undecided checks are the only difference: the SDK reports them as advisory violations."""
+    check_every([each.id for each in controls()], _compare_responses)
 
 
-def _compare_answers(control_id: str) -> None:
+def _compare_responses(control_id: str) -> None:
     for subject in (*TABLE[control_id].compliant[:2], *TABLE[control_id].violating[:2]):
         server = PackServicer(NAME, "0.0.1", [as_policy(get_control(control_id))], EnforcementLevel.ADVISORY)
         expected = [each.message for each in diagnostics(control_id, subject)]
-        judge = analyze_stack if get_control(control_id).over_stack else _analyze_all
-        found = [each.message for each in judge(server, subject) if each.policyName == control_id]
+        evaluate = analyze_stack if get_control(control_id).over_stack else _analyze_all
+        found = [each.message for each in evaluate(server, subject) if each.policyName == control_id]
         assert found == [message for message in expected if "undecided until known" not in message]
 
 
@@ -101,14 +101,14 @@ def test_a_policy_that_is_disabled_later_is_no_longer_applied(server: PackServic
 
 
 def test_no_resource_is_decoded_to_remediate_it(server: PackServicer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine asks for every resource, before it has it judged."""
+    """The engine sends this request for every resource, before its evaluation."""
     request = build_request(account("one", True))
     expected = AnalyzerServicer.Remediate(server, request, None)  # type: ignore[no-untyped-call]
     monkeypatch.setattr(AnalyzerServicer, "Remediate", None)
     assert server.Remediate(request, None) == expected == proto.RemediateResponse()
 
 
-def test_a_policy_that_shall_remediate_says_that_it_cannot(server: PackServicer) -> None:
+def test_a_policy_with_the_level_remediate_reports_that_it_cannot(server: PackServicer) -> None:
     configured = proto.PolicyConfig(enforcementLevel=proto.REMEDIATE)
     server.Configure(proto.ConfigureAnalyzerRequest(policyConfig={BLOB_ACCESS: configured}), None)
     request = build_request(account("one", True))
@@ -119,12 +119,12 @@ def test_a_policy_that_shall_remediate_says_that_it_cannot(server: PackServicer)
     assert found.enforcementLevel == proto.MANDATORY
 
 
-def test_the_packs_version_is_the_one_that_the_engine_reads(server: PackServicer) -> None:
+def test_the_version_of_the_pack_is_that_of_its_project_file(server: PackServicer) -> None:
     [found] = analyze(server, account("one", True))
     assert found.policyPackVersion == "1.0.0"
 
 
-def test_a_custom_resource_is_decoded_for_the_policies_of_pods_only_where_it_has_containers(
+def test_a_custom_resource_is_decoded_for_policies_of_pods_only_if_it_has_containers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = PackServicer(NAME, "0.0.1", [as_policy(get_control("k8s-pod-privileged"))], EnforcementLevel.ADVISORY)
@@ -136,7 +136,7 @@ def test_a_custom_resource_is_decoded_for_the_policies_of_pods_only_where_it_has
     privileged = {"securityContext": {"privileged": True}}
     [found] = analyze(server, Declared(app, {"spec": {"template": {"spec": {"containers": [privileged]}}}}))
     assert "k8s-pod-privileged" in found.message
-    # Of an operator that runs pods, what is not known yet is undecided.
+    # If an operator is known to run pods, unknown properties are undecided.
     assert analyze(server, Declared("kubernetes:ray.io/v1:RayCluster", {"spec": UNKNOWN_TEXT}, "cluster")) == []
     [summary] = analyze_stack(server, ())
     assert "k8s-pod-privileged (1)" in summary.message

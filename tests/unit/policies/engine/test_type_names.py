@@ -1,8 +1,8 @@
-"""The same resource has one type, whichever version of an SDK declares it.
+"""The same resource has one type, regardless of the version of the SDK that declares it.
 
-Proves for each type that a control judges that all the names which the installed SDKs know it by, those of earlier
-modules and API versions among them, are judged like it.
-Does not prove anything about names that the SDKs have forgotten.
+Proves for each type that a control evaluates that all of its names in the installed SDKs, including those of earlier
+modules and API versions, are evaluated in the same way.
+Does not prove anything about names that the SDKs no longer contain.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from policies import controls
 from policies.engine.type_names import canonical_type
 from tests.support.policies.sdk_inputs import list_types, read_aliases
 
-JUDGED = frozenset(type_ for control in controls() for type_ in control.types)
+EVALUATED = frozenset(type_ for control in controls() for type_ in control.types)
 
 
 @pytest.mark.parametrize("package", ["aws", "azure-native", "kubernetes"])
-def test_each_name_of_a_judged_type_is_judged(package: str) -> None:
-    aliases = {token: found for token, found in read_aliases(package).items() if canonical_type(token) in JUDGED}
+def test_each_name_of_an_evaluated_type_is_evaluated(package: str) -> None:
+    aliases = {token: found for token, found in read_aliases(package).items() if canonical_type(token) in EVALUATED}
     assert len(aliases) > 20
     names = {name for found in aliases.values() for name in found}
     assert len(names) >= 5
-    # Where an older type has been split, each of the new ones is an alias of the others.
+    # If an older type was split, each of the new ones is an alias of the others.
     types = {canonical_type(token) for token in list_types(package)}
-    missed = {name for name in names if canonical_type(name) not in JUDGED | types}
+    missed = {name for name in names if canonical_type(name) not in EVALUATED | types}
     assert missed == set()
 
 

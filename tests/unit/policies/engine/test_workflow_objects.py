@@ -1,8 +1,8 @@
-"""The objects that Argo's workflows make by templates of kind `resource` are judged like objects that are declared.
+"""Objects that Argo workflows create with `resource` templates are evaluated like declared objects.
 
 Proves it for pods, other workflows and RBAC, for manifests that cannot be read or have expressions, and for patches,
-through the functions that tests and charts use and through the server that the engine calls.
-Does not prove that a workflow runs its templates, or that Argo replaces expressions as it says.
+through the functions for tests and charts and through the server that the engine calls.
+Does not prove that a workflow runs its templates, or that Argo replaces expressions as documented.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ TEMPLATE = {"template": {"spec": POD["spec"]}}
 MANIFEST = "spec.templates[0].resource.manifest"
 
 
-def made_by(manifest: Any, **resource: Any) -> dict[str, Any]:
-    """A workflow that makes the objects of a manifest, text as it is."""
+def created_by(manifest: Any, **resource: Any) -> dict[str, Any]:
+    """A workflow that creates the objects of a manifest; a string is used unchanged."""
     text = manifest if isinstance(manifest, str) or manifest is UNKNOWN else yaml.safe_dump(manifest)
-    return workflow({"name": "make", "resource": {"action": "create", "manifest": text, **resource}})
+    return workflow({"name": "create", "resource": {"action": "create", "manifest": text, **resource}})
 
 
 def workflow(*templates: Any, kind: str = "Workflow") -> dict[str, Any]:
@@ -61,26 +61,26 @@ def undecided(manifest: dict[str, Any]) -> dict[str, str]:
         {"apiVersion": "example.com/v1", "kind": "App", "spec": TEMPLATE},
         {"apiVersion": "v1", "kind": "List", "items": [POD]},
         workflow({"name": "inner", "container": PRIVILEGED}),
-        made_by(POD),
+        created_by(POD),
     ],
     ids=lambda value: value if isinstance(value, str) else value["kind"],
 )
-def test_pods_that_a_workflow_makes_are_judged_like_pods(action: str, manifest: dict[str, Any]) -> None:
-    found = violated(made_by(manifest, action=action))
+def test_pods_that_a_workflow_creates_are_evaluated_like_pods(action: str, manifest: dict[str, Any]) -> None:
+    found = violated(created_by(manifest, action=action))
     assert found["k8s-pod-privileged"].startswith(f"{MANIFEST}")
     declared = violated(manifest)
     assert set(declared) == set(found)
 
 
 @pytest.mark.parametrize("kind", ["WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"])
-def test_all_that_makes_workflows_is_judged(kind: str) -> None:
-    spec = made_by(POD)["spec"]
+def test_every_kind_that_creates_workflows_is_evaluated(kind: str) -> None:
+    spec = created_by(POD)["spec"]
     manifest = {**workflow(kind=kind), "spec": {"workflowSpec": spec} if kind == "CronWorkflow" else spec}
     assert "k8s-pod-privileged" in violated(manifest)
 
 
-def test_templates_that_are_written_in_steps_and_defaults_of_templates_count() -> None:
-    template = made_by(POD)["spec"]["templates"][0]
+def test_inline_templates_and_template_defaults_are_evaluated() -> None:
+    template = created_by(POD)["spec"]["templates"][0]
     assert "k8s-pod-privileged" in violated(workflow({"name": "a", "steps": [[{"inline": template}]]}))
     with_default = workflow(
         {"name": "a", "resource": {"manifest": yaml.safe_dump(POD)}}, {"name": "b", "container": {}}
@@ -92,26 +92,26 @@ def test_templates_that_are_written_in_steps_and_defaults_of_templates_count() -
 
 
 @pytest.mark.parametrize("action", ["get", "delete"])
-def test_actions_that_make_nothing_are_judged_as_nothing(action: str) -> None:
+def test_actions_that_create_nothing_have_no_findings(action: str) -> None:
     for manifest in (POD, "{{inputs.parameters.it}}"):
-        assert evaluate_manifest(made_by(manifest, action=action)) == []
+        assert evaluate_manifest(created_by(manifest, action=action)) == []
 
 
-def test_an_action_that_an_expression_decides_may_make_the_object() -> None:
-    assert "k8s-pod-privileged" in violated(made_by(POD, action="{{inputs.parameters.action}}"))
+def test_an_action_with_an_expression_may_create_the_object() -> None:
+    assert "k8s-pod-privileged" in violated(created_by(POD, action="{{inputs.parameters.action}}"))
 
 
 @pytest.mark.parametrize("control_id", ["k8s-rbac-wildcard", "k8s-rbac-cluster-admin", "k8s-config-map-secrets"])
-def test_other_objects_are_judged_by_the_controls_of_their_kinds(control_id: str) -> None:
+def test_other_objects_are_evaluated_by_the_controls_of_their_kinds(control_id: str) -> None:
     cases = find_cases(get_control(control_id))
     for [bad] in cases.violating:
-        assert control_id in violated(made_by(write(bad)))
+        assert control_id in violated(created_by(write(bad)))
     for [good] in cases.compliant:
-        assert control_id not in violated(made_by(write(good)))
+        assert control_id not in violated(created_by(write(good)))
 
 
 def write(subject: Any) -> str:
-    """A case as a manifest, with an expression for what is not known."""
+    """A case as a manifest, with an expression for each unknown value."""
     content = plain(subject.props) | describe(subject.type)
     return json.dumps(content, default=lambda _: "{{item}}")
 
@@ -121,16 +121,16 @@ def describe(type_: str) -> dict[str, str]:
     return {"apiVersion": version.removeprefix("core/"), "kind": kind}
 
 
-def test_every_document_of_a_manifest_is_judged() -> None:
+def test_every_document_of_a_manifest_is_evaluated() -> None:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []}
-    found = violated(made_by(f"---\n{yaml.safe_dump(role)}---\n---\n{yaml.safe_dump(POD)}"))
+    found = violated(created_by(f"---\n{yaml.safe_dump(role)}---\n---\n{yaml.safe_dump(POD)}"))
     assert found["k8s-pod-privileged"].startswith(f"{MANIFEST}[1]: ")
 
 
 def test_a_good_object_is_compliant() -> None:
     control = get_control("k8s-pod-privileged")
     [good] = find_cases(control).compliant[0]
-    manifest = made_by(write(good))
+    manifest = created_by(write(good))
     assert control.id not in {**violated(manifest), **undecided(manifest)}
     assert control in controls_over(manifest)
     assert not [each for each in controls_over(manifest) if each.id.startswith("k8s-rbac")]
@@ -147,7 +147,7 @@ UNREADABLE = {
     "expression that is the kind": "apiVersion: v1\nkind: '{{item}}'\nspec: {containers: []}",
     "expression that is the version": "apiVersion: {{item}}\nkind: Pod",
     "no kind": "apiVersion: v1\nspec: {containers: []}",
-    "date that is none": "2026-13-45",
+    "invalid date": "2026-13-45",
     "list in itself": "&a [*a]",
     "nested too deeply": "[" * 5000,
     "a million values": "\n".join(
@@ -164,13 +164,13 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_cannot_be_read_is_undecided(name: str) -> None:
-    manifest = made_by(UNREADABLE[name])
+def test_a_manifest_that_cannot_be_read_is_undecided(name: str) -> None:
+    manifest = created_by(UNREADABLE[name])
     assert violated(manifest) == {}
     assert undecided(manifest)["k8s-pod-privileged"] == f"{MANIFEST}.spec"
 
 
-def test_an_expression_leaves_the_other_values_of_an_object_known() -> None:
+def test_other_values_of_an_object_with_expressions_are_known() -> None:
     text = """
 apiVersion: v1
 kind: Pod
@@ -182,7 +182,7 @@ spec:
       image: "{{inputs.parameters.image}}:1"
       securityContext: {privileged: true}
 """
-    manifest = made_by(text)
+    manifest = created_by(text)
     assert "k8s-pod-privileged" in violated(manifest)
     found = undecided(manifest)
     assert found["k8s-pod-image-tag"] == f"{MANIFEST}.spec.containers[0].image"
@@ -191,7 +191,9 @@ spec:
 
 def test_an_expression_in_a_key_may_be_any_key() -> None:
     text = "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, '{{item}}': {}}]}}"
-    assert undecided(made_by(text))["k8s-pod-privileged"].startswith(f"{MANIFEST}.spec.containers[0].securityContext")
+    assert undecided(created_by(text))["k8s-pod-privileged"].startswith(
+        f"{MANIFEST}.spec.containers[0].securityContext"
+    )
 
 
 @pytest.mark.parametrize("source", [{}, {"s3": {"key": "it"}}, {"raw": {"data": "{{item}}"}}, UNKNOWN])
@@ -206,7 +208,7 @@ def test_a_raw_artifact_is_a_manifest() -> None:
     assert "k8s-pod-privileged" in violated(manifest)
 
 
-def test_without_a_manifest_only_kubectl_knows_what_is_made() -> None:
+def test_an_object_without_a_manifest_is_undecided() -> None:
     manifest = workflow({"resource": {"action": "create", "flags": ["-f", "https://example.com/pod.yaml"]}})
     assert "k8s-pod-privileged" in undecided(manifest)
 
@@ -214,19 +216,19 @@ def test_without_a_manifest_only_kubectl_knows_what_is_made() -> None:
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "it"}}
 
 
-def test_a_patch_is_judged_by_what_it_sets() -> None:
-    found = violated(made_by({**DEPLOYMENT, "spec": TEMPLATE}, action="patch"))
+def test_a_patch_is_evaluated_by_the_properties_that_it_sets() -> None:
+    found = violated(created_by({**DEPLOYMENT, "spec": TEMPLATE}, action="patch"))
     assert set(found) == {"k8s-pod-privileged"}
-    harmless = made_by({**DEPLOYMENT, "spec": {"replicas": 2}}, action="patch")
+    harmless = created_by({**DEPLOYMENT, "spec": {"replicas": 2}}, action="patch")
     assert evaluate_manifest(harmless) == []
 
 
 def test_an_expression_in_a_patch_is_undecided() -> None:
-    """Only where it is: what the patch leaves out is elsewhere."""
+    """Only the value with the expression is: properties that the patch omits are elsewhere."""
     container = {"name": "main", "securityContext": {"privileged": "{{item}}"}}
     template = {"template": {"spec": {"containers": [container]}}}
-    assert "k8s-pod-privileged" in undecided(made_by({**DEPLOYMENT, "spec": template}, action="patch"))
-    assert "k8s-pod-host-path" not in undecided(made_by({**DEPLOYMENT, "spec": template}, action="patch"))
+    assert "k8s-pod-privileged" in undecided(created_by({**DEPLOYMENT, "spec": template}, action="patch"))
+    assert "k8s-pod-host-path" not in undecided(created_by({**DEPLOYMENT, "spec": template}, action="patch"))
     patched = workflow({"container": {"name": "main"}, "podSpecPatch": "hostPID: '{{item}}'"})
     assert undecided(patched) == {"k8s-pod-host-namespaces": "spec.templates[0].podSpecPatch.spec.hostPID"}
 
@@ -234,24 +236,24 @@ def test_an_expression_in_a_patch_is_undecided() -> None:
 @pytest.mark.parametrize(
     "patch", [[{"op": "replace", "path": "/spec/hostNetwork", "value": True}], {"spec": {"hostNetwork": True}}]
 )
-def test_a_patch_of_an_object_that_flags_name_is_undecided(patch: Any) -> None:
-    manifest = made_by(patch, action="patch", flags=["deployment", "it"], mergeStrategy="json")
+def test_a_patch_of_an_object_named_by_flags_is_undecided(patch: Any) -> None:
+    manifest = created_by(patch, action="patch", flags=["deployment", "it"], mergeStrategy="json")
     assert "k8s-pod-host-namespaces" in undecided(manifest)
 
 
-def test_workflows_in_workflows_are_judged_to_a_depth() -> None:
+def test_nested_workflows_are_evaluated_to_a_maximum_depth() -> None:
     text = yaml.safe_dump(POD)
     for _ in range(4):
         text = nest(text)
-    assert "k8s-pod-privileged" in violated(made_by(text))
+    assert "k8s-pod-privileged" in violated(created_by(text))
     for _ in range(40):
         text = nest(text)
-    assert violated(made_by(text)) == {}
-    assert "k8s-pod-privileged" in undecided(made_by(text))
+    assert violated(created_by(text)) == {}
+    assert "k8s-pod-privileged" in undecided(created_by(text))
 
 
 def nest(text: str) -> str:
-    """The text of a workflow that makes an object, without the escapes that grow with each level."""
+    """The text of a workflow that creates an object, without escapes, which would grow with each level."""
     head = (
         "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec:\n  templates:\n  - resource:\n      action: create\n"
     )
@@ -261,17 +263,17 @@ def nest(text: str) -> str:
 @pytest.mark.parametrize("odd", ["", 7, [], {}, [[]], ["x"], {"a": None}, None, {"action": 7}, {"manifest": []}])
 def test_odd_resources_raise_nothing(odd: Any) -> None:
     for manifest in (workflow({"resource": odd}), workflow({"resource": {"action": "create", "manifest": odd}})):
-        assert not [found for found in violated(manifest).values() if "fault of this control" in found]
+        assert not [found for found in violated(manifest).values() if "bug in this control" in found]
 
 
-def test_a_patch_of_a_workflow_is_judged_by_what_it_makes() -> None:
-    patch = {**made_by(POD), "kind": "WorkflowPatch"}
+def test_a_patch_of_a_workflow_is_evaluated_by_the_objects_that_it_creates() -> None:
+    patch = {**created_by(POD), "kind": "WorkflowPatch"}
     assert "k8s-pod-privileged" in violated(patch)
     assert evaluate_manifest(workflow({"name": "a"}, kind="WorkflowPatch")) == []
 
 
-def test_what_a_workflow_makes_counts_for_nothing_in_the_stack() -> None:
-    """A network policy that a workflow may make one day protects no namespace."""
+def test_objects_that_a_workflow_creates_are_not_part_of_the_stack() -> None:
+    """A network policy that a workflow may create later protects no namespace."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -283,21 +285,21 @@ def test_what_a_workflow_makes_counts_for_nothing_in_the_stack() -> None:
         "metadata": {"name": "it", "namespace": "it"},
         "spec": {"podSelector": {}},
     }
-    for second, is_protected in ((policy, True), (made_by(policy), False)):
+    for second, is_protected in ((policy, True), (created_by(policy), False)):
         for manifests in ([namespace, second], [{"apiVersion": "v1", "kind": "List", "items": [namespace, second]}]):
             found = {each.control.id for each in evaluate_manifests(manifests)}
             assert ("k8s-namespace-network-policy" not in found) is is_protected
 
 
-def test_the_engine_hears_of_what_a_workflow_makes() -> None:
+def test_the_engine_gets_findings_on_objects_that_a_workflow_creates() -> None:
     policies = [as_policy(get_control(each)) for each in ("k8s-pod-privileged", "k8s-rbac-wildcard")]
     server = PackServicer(NAME, "0.0.1", policies, EnforcementLevel.ADVISORY)
-    [found] = analyze(server, Declared(WORKFLOW, made_by(POD)))
+    [found] = analyze(server, Declared(WORKFLOW, created_by(POD)))
     assert found.policyName == "k8s-pod-privileged"
     rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": rules}
-    [found] = analyze(server, Declared(WORKFLOW, made_by(role)))
+    [found] = analyze(server, Declared(WORKFLOW, created_by(role)))
     assert found.policyName == "k8s-rbac-wildcard"
-    assert analyze(server, Declared(WORKFLOW, made_by("{{item}}"))) == []
+    assert analyze(server, Declared(WORKFLOW, created_by("{{item}}"))) == []
     [summary] = analyze_stack(server, ())
     assert "k8s-pod-privileged (1)" in summary.message
