@@ -105,8 +105,8 @@ def _require_striped_iops(request: ResourceRequest) -> str | None:
         return None
     return (
         f"InvalidParameterCombination: Invalid iops value for engine name {request.get('engine')} and storage type "
-        f"gp3: {iops or 3000} (storage grows from {old} to {new} GiB: from {_STRIPED_FROM} GiB on, iops has to be set, "
-        f"to {_STRIPED_IOPS} or more)"
+        f"gp3: {iops or 3000} (storage grows from {old} to {new} GiB: from {_STRIPED_FROM} GiB on, set iops to "
+        f"{_STRIPED_IOPS} or more)"
     )
 
 

@@ -17,7 +17,7 @@ _DATABASE = "aws:rds/instance:Instance"
 
 
 def _scale_nodes(state: StateReader, _today: date) -> Iterator[Move]:
-    """An autoscaler in the cluster, or Karpenter beside it, sets the desired number up to the maximum."""
+    """An autoscaler in the cluster, or Karpenter, raises the desired number of nodes to the maximum."""
     for group in state.all(NODE_GROUP):
         scaling = group.inputs.get("scalingConfig", {})
         if scaling.get("desiredSize", 0) < scaling.get("maxSize", 0):

@@ -37,7 +37,7 @@ def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
     match = _EC2_ID.fullmatch(value)
     if match is None:
         return _find_missing_arn(request, value)
-    # A default security group is created with its VPC, without a request of its own.
+    # A default security group is created with its VPC, without a separate request.
     is_implicit = request.type.endswith(":DefaultSecurityGroup")
     return None if is_implicit or request.state.find(value) else _EC2_ERRORS[match[1]].format(value)
 

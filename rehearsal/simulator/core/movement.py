@@ -29,7 +29,7 @@ class Move:
 
 
 Actor = Callable[[StateReader, date], Iterable[Move]]
-"""Lists the moves of existing resources on a given day."""
+"""Returns the moves of existing resources on a given day."""
 
 
 def apply_moves(state: StateStore, moves: Iterable[Move]) -> list[str]:
