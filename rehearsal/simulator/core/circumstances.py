@@ -82,7 +82,7 @@ class Circumstances:
     has_slow_grants: bool = False
 
     def is_sold_out(self, size: str, region: str, zone: str = "") -> bool:
-        """Whether a size is out of stock in a region, or in one of its zones."""
+        """Whether a size is out of stock in a zone, or in the region if `zone` is empty."""
         return any(each.size == size and each.concerns(region, zone) for each in self.sold_out)
 
 
