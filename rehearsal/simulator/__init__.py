@@ -1,1 +1,1 @@
-"""Providers of Pulumi's protocol that answer as the clouds do, without an account."""
+"""Providers for Pulumi's protocol that respond as the clouds do, without an account."""

@@ -28,7 +28,7 @@ _CLOUDS = (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLO
 
 
 def find_unmodelled(types: Iterable[str]) -> list[str]:
-    """Those of some resource types that belong to a simulated cloud and have no model, sorted."""
+    """The resource types that belong to a simulated cloud and have no model, sorted."""
     clouds = {cloud.name: cloud for cloud in _CLOUDS}
     return sorted(
         type_
@@ -38,7 +38,7 @@ def find_unmodelled(types: Iterable[str]) -> list[str]:
 
 
 def list_notes(resources: Iterable[Mapping[str, Any]], circumstances: Circumstances = USUAL) -> list[str]:
-    """What the simulated clouds did not check of the resources in the engine's state, a line each."""
+    """What the simulated clouds did not check in the resources of the engine's state, one line each."""
     state, clouds = StateStore(":memory:"), {cloud.name: cloud for cloud in _CLOUDS}
     lines: list[str] = []
     for resource in resources:
@@ -54,30 +54,30 @@ def list_notes(resources: Iterable[Mapping[str, Any]], circumstances: Circumstan
 
 
 def list_old_calendars(today: date) -> list[str]:
-    """Support calendars that were compared with their source too long before that day to be complete on it."""
+    """Support calendars whose last comparison with their source is too old to be complete on the given day."""
     ages = (calendar.describe_age(today) for calendar in (AKS, EKS, AZURE_POSTGRESQL, RDS_POSTGRESQL))
-    return [f"{age}, too long before {today} to have all versions of that day" for age in ages if age]
+    return [f"{age}, which is too long before {today} for it to have all versions of that day" for age in ages if age]
 
 
 def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
-    """What of the clouds has a way in of its own, as the caller finds it."""
+    """The services that are reached apart from the management API, and whether the caller can reach them."""
     yield from aws_access.describe_doors(state, caller)
     yield from azure_access.describe_doors(state, caller)
 
 
 def find_cluster_refusal(state: StateReader, caller: Caller) -> str:
-    """Why the caller does not get to the stack's cluster; empty where it does, or there is none."""
+    """Why the caller cannot reach the stack's cluster; empty if it can, or if there is no cluster."""
     doors = describe_doors(state, caller)
     return next((door.refusal for door in doors if door.service == "Kubernetes API" and door.refusal), "")
 
 
 def list_actors() -> list[str]:
-    """The names of what moves in one cloud or the other."""
+    """The names of the actors of all clouds."""
     return sorted({*aws_movement.ACTORS, *azure_movement.ACTORS})
 
 
 def move_clouds(state: StateStore, actor: str, today: date) -> list[str]:
-    """Have an actor change what exists; returns a line for each change."""
+    """Have an actor change existing resources; returns a line for each change."""
     acting = (actors[actor] for actors in (aws_movement.ACTORS, azure_movement.ACTORS) if actor in actors)
     return [line for act in acting for line in apply_moves(state, list(act(state, today)))]
 
@@ -91,16 +91,16 @@ def create_simulations(
     canaries: Canaries | None = None,
     check_use: UseCheck = lambda _state, _resource: (),
 ) -> dict[str, Simulation]:
-    """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package.
+    """A simulation of every cloud, all with the same state and cluster, keyed by the name of the Pulumi package.
 
-    `canaries` gets the secrets that they generate. Where grants act late, `check_use` refuses what uses one too early,
-    beside the rules of the models.
+    `canaries` collects the secrets that they generate. If grants take effect late, `check_use` refuses resources that
+    use one too early, in addition to the rules of the models.
     """
     clouds = {cloud.name: cloud for cloud in _CLOUDS}
     if not renders_charts:
         clouds[offline_kubernetes.UNRENDERED.name] = offline_kubernetes.UNRENDERED
     canaries = Canaries() if canaries is None else canaries
     if circumstances.has_slow_grants:
-        given = (state, drain, circumstances, canaries, ActingState(state), check_use)
-        return {name: LateSimulation(cloud, *given) for name, cloud in clouds.items()}
+        arguments = (state, drain, circumstances, canaries, ActingState(state), check_use)
+        return {name: LateSimulation(cloud, *arguments) for name, cloud in clouds.items()}
     return {name: Simulation(cloud, state, drain, circumstances, canaries) for name, cloud in clouds.items()}

@@ -1,6 +1,6 @@
-"""The way to the Kubernetes API: requests pass only where the caller gets to the cluster, and is let in.
+"""Access to the Kubernetes API: requests pass only if the caller can reach the cluster and is authorized.
 
-A preview passes: it knows a new cluster's address no more than the real one.
+Previews always pass: they do not know the address of a new cluster, as on the real clouds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class ClusterGate(Servicer):
     """A provider of Kubernetes objects, behind the network and the access that the clouds' resources declare."""
 
     def __init__(self, provider: Servicer, find_refusal: Callable[[], str]) -> None:
-        """`find_refusal` says why the caller does not get to the cluster now; empty where it does."""
+        """`find_refusal` returns why the caller cannot reach the cluster now; empty if it can."""
         for name in ("Create", "Update", "Read", "Delete"):
             setattr(self, name, self._guard(getattr(provider, name), find_refusal))
         for name in vars(Servicer):

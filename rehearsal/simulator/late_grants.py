@@ -1,8 +1,9 @@
-"""Grants that act some time after they were created, and pauses by which a program waits for that.
+"""Grants that take effect some time after they were created, and the pauses in which a program waits for them.
 
-Usually all acts at once, and the graph alone says whether a program waits. With `GRANTS=slow` a grant of this run acts
-once a pause has ended that names it and is as long as the grant may take. A pause ends when nothing happens in the
-clouds any more: minutes are longer than all that does not wait for them.
+By default grants take effect immediately, and only the graph of resources shows whether a program waits. With
+`GRANTS=slow`, a grant of this run takes effect after a pause that names it and is as long as the grant may take. A real
+pause takes minutes, longer than every operation that does not wait for it; here it ends when nothing happens in the
+clouds any more.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ _ACCESS = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 # cluster https://learn.microsoft.com/azure/aks/entra-id-authorization
 _ASSIGNMENT_DELAY, _CLUSTER_DELAY = 600.0, 300.0
 _CLUSTER_ROLE = "Azure Kubernetes Service RBAC Cluster Admin"
-# As long as has been seen. Source: https://github.com/gravitational/teleport/pull/49467
+# The longest delay that was reported. Source: https://github.com/gravitational/teleport/pull/49467
 _ACCESS_DELAY = 30.0
 _QUIET = 1.0  # seconds without an operation in the clouds, after which nothing more is expected
 
 UseCheck = Callable[[StateReader, Resource], Iterable[str]]
-"""Why a resource cannot use what it names with what acts; nothing where it can."""
+"""Why a resource cannot use the resources that it names with the grants in effect; empty if it can."""
 
 
 def find_delay(type_: str, inputs: Mapping[str, Any]) -> float | None:
-    """Seconds that a grant may take to act; None for what is none."""
+    """Seconds that a grant may take to become effective; None if the resource is not a grant."""
     if type_ == _ACCESS:
         return _ACCESS_DELAY
     if type_ != ASSIGNMENT:
@@ -56,7 +57,7 @@ def get_length(pause: Mapping[str, Any]) -> float:
 
 
 class ActingState:
-    """What of a state acts: all that there was before, and of new grants those that a pause has waited for."""
+    """A state without the grants that are not in effect yet: new ones that no pause has waited for."""
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
@@ -78,7 +79,7 @@ class ActingState:
 
 
 class LateSimulation(Simulation):
-    """A cloud whose grants act late."""
+    """A cloud whose grants take effect late."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class LateSimulation(Simulation):
         self, model: ResourceModel, urn: str, inputs: Values, *, generation: int = 0, id_: str = ""
     ) -> ResourceRequest:
         request = super()._request(model, urn, inputs, generation=generation, id_=id_)
-        # That a grant exists already is known at once.
+        # Whether a grant exists already is known immediately.
         return request if find_delay(model.type, request.inputs) else replace(request, state=self._acting)
 
     def _require_acceptable(self, model: ResourceModel, request: ResourceRequest, secrets: Iterable[Path]) -> None:
@@ -129,7 +130,7 @@ def _is_grant(record: Resource) -> bool:
 
 
 def _names(pause: Resource, grant: Resource) -> bool:
-    """Whether a pause begins anew with another grant: it has the grant's ID, or who gets it, among its triggers."""
+    """Whether a pause restarts for another grant: its triggers contain the grant's ID or its principal."""
     triggers = pause.inputs.get("triggers") or {}
     return bool({grant.id, grant.inputs.get("principalArn")} & {*triggers, *triggers.values()})
 
@@ -140,7 +141,7 @@ def _wait_for_quiet(state: StateStore) -> None:
 
 
 def _follow(state: StateStore) -> Iterator[bool]:
-    """Whether nothing has happened for a while, as often as it is asked."""
+    """Yield, at every step, whether nothing has happened in the clouds for _QUIET seconds."""
     last, since = state.count_operations(), time.monotonic()
     while True:
         if (count := state.count_operations()) != last:

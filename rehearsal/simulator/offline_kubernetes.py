@@ -1,10 +1,9 @@
 """The simulated `kubernetes` provider, for machines without a control plane: objects are validated, nothing runs.
 
 Objects of built-in kinds are validated against the published schemas of the Kubernetes API (kubernetes-validate,
-strict: an unknown field is an error), and the namespace of any object must exist. A Helm release's values have to be
-values of the chart and to satisfy its schema; when the release is created or updated, Helm renders it, and every
-rendered object is validated like any other. The output `rendered` says where a chart is not available and was not
-rendered.
+strict: an unknown field is an error), and the namespace of any object must exist. A Helm release's values have to exist
+in the chart and satisfy its schema; when the release is created or updated, Helm renders it, and every rendered object
+is validated like any other. The output `rendered` says whether a chart was not rendered because it is not available.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def _build_id(request: ResourceRequest) -> str:
 
 
 def make_name(logical_name: str, hints: NamingHints) -> str | None:
-    """The name that the provider makes: the logical name and eight hexadecimal digits; None where it must not.
+    """The name that the provider generates: the logical name and eight hexadecimal digits; None if that is disabled.
 
     Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/metadata/naming.go
     """
@@ -111,10 +110,10 @@ def _validate_values(request: ResourceRequest) -> str | None:
 def _validate_rendering(request: ResourceRequest) -> str | None:
     """Helm's error, or the API server's about rendered objects. A chart that is not available raises no error."""
     try:
-        complaints = rendering.render(Release.from_inputs(request.inputs)).problems
+        problems = rendering.render(Release.from_inputs(request.inputs)).problems
     except RenderError as error:
         return f"{request.get('name')} could not be rendered: {error}"
-    return "; ".join(complaints) or None
+    return "; ".join(problems) or None
 
 
 def _summarize_rendering(request: ResourceRequest) -> Mapping[str, Any]:
@@ -156,7 +155,7 @@ _RELEASE_MODEL = ResourceModel(
     state_rules=(_require_namespace, _validate_rendering),
 )
 
-# For comparing two versions of a program, both of which a rehearsal renders when it is theirs.
+# For comparing two versions of a program, each of which is rendered in its own rehearsal.
 _UNRENDERED_MODEL = replace(
     _RELEASE_MODEL, outputs={"status": _RELEASE_MODEL.outputs["status"]}, state_rules=(_require_namespace,)
 )
@@ -208,4 +207,4 @@ class _Kubernetes:
 
 CLOUD: Cloud = _Kubernetes(_RELEASE_MODEL)
 UNRENDERED: Cloud = _Kubernetes(_UNRENDERED_MODEL)
-"""Checks the values of releases, and renders none."""
+"""Checks the values of releases without rendering them."""

@@ -30,7 +30,7 @@ def _generate_password(request: ResourceRequest) -> str:
 
 
 def _generate_bcrypt_hash(_: ResourceRequest) -> str:
-    """A text in bcrypt's form: nothing in a rehearsal compares a password with it."""
+    """A text in bcrypt's format: nothing in a rehearsal compares a password with it."""
     alphabet = string.ascii_letters + string.digits + "./"
     return "$2a$10$" + "".join(secrets.choice(alphabet) for _ in range(53))
 

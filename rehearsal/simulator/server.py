@@ -1,4 +1,4 @@
-"""Serves the simulated clouds, each on a local port of its own."""
+"""Serves the simulated clouds, each on its own local port."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def serve_clouds(
     """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
     `kubernetes` is the provider of a real control plane, and `drain` its nodes; without them Kubernetes objects are
-    checked offline, and charts rendered unless `renders_charts` is false. `canaries` gets the secrets that they
-    generate; `check_use` is as in `create_simulations`. The clouds listen on consecutive ports from
-    `port` on; with 0, on free ones. Raises UserError where a port is taken.
+    checked offline, and charts rendered unless `renders_charts` is false. `canaries` collects the secrets that they
+    generate; `check_use` is as in `create_simulations`. The clouds listen on consecutive ports that start at `port`, or
+    on free ones if it is 0. Raises UserError if a port is taken.
     """
     simulations = create_simulations(
         state, drain, circumstances, renders_charts=renders_charts, canaries=canaries, check_use=check_use

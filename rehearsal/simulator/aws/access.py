@@ -1,6 +1,6 @@
-"""Who gets to what a stack has on AWS: its Kubernetes API and its databases.
+"""Who can reach the services of a stack on AWS: its Kubernetes API and its databases.
 
-The registry, the buckets and the secrets are behind public APIs, where IAM decides alone.
+The registry, the buckets and the secrets are behind public APIs, where only IAM decides.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from rehearsal.simulator.core.resource_model import Resource, StateReader
 _CLUSTER, _DATABASE = "aws:eks/cluster:Cluster", "aws:rds/instance:Instance"
 _POLICY = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 _ADMINISTRATOR = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-# The messages are those of pulumi-kubernetes and of client-go, up to the colon behind which the reason follows.
+# The messages are those of pulumi-kubernetes and client-go, up to the colon that precedes the reason.
 _UNREACHABLE = (
     'configured Kubernetes cluster is unreachable: unable to load schema information from the API server: Get "{}": '
 )
 
 
 def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
-    """Each cluster's API server and each database, as the caller finds them."""
+    """Each cluster's API server and each database, and whether the caller can reach it."""
     for cluster in state.all(_CLUSTER):
         yield Door("Kubernetes API", cluster.id, _find_cluster_refusal(state, cluster, caller))
     for database in state.all(_DATABASE):
@@ -65,7 +65,7 @@ def _find_cluster_refusal(state: StateReader, cluster: Resource, caller: Caller)
 
 
 def _is_administrator(state: StateReader, cluster: Resource, caller: Caller) -> bool:
-    """By an access entry, or as the creator, whom the tests of `infra` show to have none without the bootstrap."""
+    """Whether the caller has an administrator's access entry, or created a cluster that grants its creator access."""
     if look_up(cluster.inputs, "accessConfig.bootstrapClusterCreatorAdminPermissions", True) is not False:
         return caller.person == "deployer"
     return any(

@@ -13,7 +13,7 @@ from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel,
 from rehearsal.simulator.core.rules import note_unlisted, parse_json
 
 ADDON, _ASSOCIATION = "aws:eks/addon:Addon", "aws:eks/podIdentityAssociation:PodIdentityAssociation"
-# Some of those at https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html
+# Some of the add-ons at https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html
 _ADDONS = (
     "amazon-cloudwatch-observability",
     "aws-ebs-csi-driver",
@@ -54,7 +54,7 @@ def _parse_values(text: str) -> Any:
 
 
 def _require_nodes(request: ResourceRequest) -> str | None:
-    """The provider waits for as long as the add-on is degraded; what is wrong with it is in EKS' console alone.
+    """The provider waits while the add-on is degraded; only the EKS console shows the cause.
 
     Sources: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/addon.go and, of the
     add-on's health, https://github.com/terraform-aws-modules/terraform-aws-eks/issues/3001

@@ -1,9 +1,9 @@
-"""What AWS's APIs say of single inputs, as botocore's service models have it, and how the services refuse the rest.
+"""The constraints of AWS's APIs on single inputs, from botocore's service models, and the services' error messages.
 
 Sources of the messages: https://github.com/aws/aws-sdk-js/issues/2748 and https://github.com/aarondfrancis/sidecar/issues/147
 (the framework of most services), https://github.com/hashicorp/terraform-provider-aws/issues/23296 (S3), and
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (EC2 and RDS, codes only). That each service
-answers as its family does is not verified.
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (EC2 and RDS, codes only). It is not
+verified that each service responds as its family does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rehearsal.simulator.core.resource_model import ResourceModel
 FILE = Path(__file__).with_name("api_constraints.json")
 _BY_TYPE = read_constraints(FILE, ignores_case=False)
 
-# Codes of the services that do not answer with the framework's own.
+# Codes of the services that do not use the framework's own.
 _CODES = {
     "cloudwatch": "ValidationError",
     "ecr": "InvalidParameterException",
@@ -41,7 +41,7 @@ _MOST_VALUES = 12  # of an enumeration in a message: EC2 has a thousand instance
 
 
 def constrain(model: ResourceModel) -> ResourceModel:
-    """A model with what the API says of its inputs."""
+    """A model with the API's constraints on its inputs."""
     return replace(model, constraints=InputConstraints(_BY_TYPE.get(model.type, ()), _describe))
 
 
@@ -60,7 +60,7 @@ def _describe_as_framework(service: str, member: str, violation: Violation) -> s
 
 
 def _describe_as_query(_service: str, member: str, violation: Violation) -> str:
-    """EC2's and RDS's, whose protocol is older. The end of it is not the service's own."""
+    """The message of EC2 and RDS, whose protocol is older. Its end is not the service's own."""
     name = member.rpartition(".")[2]
     unmet = _describe_unmet(violation)
     return f"InvalidParameterValue: Value ({violation.value}) for parameter {name} is invalid. {unmet}"

@@ -1,4 +1,4 @@
-"""Budgets, which belong to an account and no region."""
+"""Budgets, which belong to an account and not to a region."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _has_too_many_notifications(request: ResourceRequest) -> bool:
 
 
 def _notifies_wrong_number(request: ResourceRequest) -> bool:
-    """Ten addresses and one topic at most, and one of them at least."""
+    """Whether a notification has more than ten addresses or one topic, or no subscriber at all."""
     for notification in list_objects(request, "notifications"):
         addresses = notification.get("subscriberEmailAddresses") or []
         topics = notification.get("subscriberSnsTopicArns") or []

@@ -1,6 +1,6 @@
-"""How much an account may have on AWS, and what a zone has no machines of.
+"""The quotas of an account on AWS, and the machine sizes that a zone does not have in stock.
 
-Where a comment does not name the source of a message, its code alone is the service's:
+If a comment does not name the source of a message, only its code is the service's:
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
 
@@ -81,7 +81,7 @@ def _limit_nodes(request: ResourceRequest) -> str | None:
 def _require_machines(request: ResourceRequest) -> str | None:
     """A new node group gets an instance in each zone of its subnets: of the first of its types that the zone has.
 
-    That one zone fails the whole group, and the message: https://github.com/aws/containers-roadmap/issues/2204 and
+    For the message, and that one zone fails the whole group: https://github.com/aws/containers-roadmap/issues/2204 and
     https://github.com/eksctl-io/eksctl/issues/4732
     """
     sizes = [size for size in as_list(request.get("instanceTypes")) if isinstance(size, str)]
@@ -100,7 +100,7 @@ def _require_machines(request: ResourceRequest) -> str | None:
 
 
 def _split_zones(request: ResourceRequest, sizes: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The zones of the request's subnets that have machines of none of the sizes, and the other ones."""
+    """The zones of the request's subnets in which all sizes are sold out, and the other zones."""
     region = str(request.account.get("region"))
     zones = sorted({str(subnet.outputs.get("availabilityZone")) for subnet in find_resources(request, "subnetIds")})
     lacking = [zone for zone in zones if all(request.circumstances.is_sold_out(size, region, zone) for size in sizes)]
@@ -108,7 +108,7 @@ def _split_zones(request: ResourceRequest, sizes: Sequence[str]) -> tuple[list[s
 
 
 def _require_database_machines(request: ResourceRequest) -> str | None:
-    """A new database, or one of a new class, has enough zones with machines.
+    """A new database, or one with a new class, needs enough zones that have machines.
 
     Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Troubleshooting.html#CHAP_Troubleshooting.Capacity
     """
@@ -131,7 +131,7 @@ def _require_database_machines(request: ResourceRequest) -> str | None:
 
 
 def _limit_inline_policies(request: ResourceRequest) -> str | None:
-    """All inline policies of a role together, without blanks."""
+    """All inline policies of a role together, not counting white space."""
     role = request.get("role")
     others = (each for each in request.state.all(request.type) if each.id != request.id)
     texts = [request.get("policy"), *(each.inputs.get("policy") for each in others if each.inputs.get("role") == role)]
@@ -238,5 +238,5 @@ RULES: Mapping[str, Sequence[Rule]] = {
 
 
 def limit(model: ResourceModel) -> ResourceModel:
-    """A model with what limits the number of its resources, and what they need of a region."""
+    """A model with the quotas of its resources, and the machines that they need in a region."""
     return replace(model, state_rules=(*model.state_rules, *RULES.get(model.type, ())))

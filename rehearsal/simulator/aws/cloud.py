@@ -55,7 +55,7 @@ MODULES = (*_REGIONAL, *_GLOBAL)
 
 
 def _add_region(model: ResourceModel) -> ResourceModel:
-    """A regional resource has its region as an input, by default the provider's; another one replaces it.
+    """A regional resource has its region as an input, by default the provider's; a change of it replaces the resource.
 
     Source: https://github.com/pulumi/pulumi-aws/blob/master/provider/region.go
     """

@@ -98,7 +98,7 @@ def _check_service_cidr_overlap(request: ResourceRequest) -> str | None:
 
 
 def _refuse_other_network(request: ResourceRequest) -> str | None:
-    """New subnets are of the cluster's network and zones; the messages are not AWS's own.
+    """New subnets must be in the cluster's network and zones; the messages are not AWS's own.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html (subnet requirements)
     """
@@ -136,7 +136,7 @@ def _refuse_nodes_left_behind(request: ResourceRequest) -> str | None:
 
 
 def _check_creators_entry(request: ResourceRequest) -> str | None:
-    """A cluster that gives its creator access has an entry for it, which EKS made.
+    """A cluster that grants its creator access already has the creator's access entry, which EKS created.
 
     Source: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2968
     """
@@ -154,7 +154,7 @@ def _build_endpoint(request: ResourceRequest) -> str:
 
 
 def _describe_network(request: ResourceRequest) -> dict[str, Any]:
-    """With the group that EKS creates for the cluster's nodes."""
+    """The network settings, with the security group that EKS creates for the cluster's nodes."""
     config: dict[str, Any] = request.get("vpcConfig", {})
     return {**config, "clusterSecurityGroupId": f"sg-{request.hex(17, 'security group')}"}
 
@@ -180,7 +180,7 @@ MODELS = (
             "certificateAuthority": lambda request: {"data": f"c2ltdWxhdGVk{request.hex(32)}"},
             "endpoint": _build_endpoint,
             "identities": lambda request: [{"oidcs": [{"issuer": _build_issuer(request)}]}],
-            # Each Kubernetes version has platform versions of its own.
+            # Each Kubernetes version has its own platform versions.
             "platformVersion": lambda request: f"eks.{1 + int(request.hex(1, str(request.get('version'))), 16)}",
             "status": lambda _: "ACTIVE",
             "vpcConfig": _describe_network,
@@ -197,7 +197,7 @@ MODELS = (
             "kubernetesNetworkConfig.serviceIpv4Cidr",
         ),
         # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/cluster.go
-        # Another key is an update that reaches no API: https://github.com/hashicorp/terraform-provider-aws/issues/34883
+        # Another key is an update that calls no API: https://github.com/hashicorp/terraform-provider-aws/issues/34883
         replace_if={"encryptionConfig": lambda _, new: new is None},
         transitions=(
             step_by_minor(

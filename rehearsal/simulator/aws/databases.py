@@ -26,8 +26,8 @@ from rehearsal.simulator.core.transitions import compare_versions, get_change, o
 _DATABASE, _SUBNET_GROUP = "aws:rds/instance:Instance", "aws:rds/subnetGroup:SubnetGroup"
 _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
 
-# From this size on, PostgreSQL's gp3 storage is striped over four volumes and has 12,000 IOPS at least. Smaller
-# storage has 3,000, and takes no figures of its own.
+# From this size on, PostgreSQL's gp3 storage is striped over four volumes and has at least 12,000 IOPS. Smaller
+# storage has 3,000, and its IOPS and throughput cannot be set.
 # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
 _STRIPED_FROM = 400  # GiB
 _STRIPED_IOPS = 12_000
@@ -61,7 +61,7 @@ def _check_password(request: ResourceRequest) -> str | None:
 
 
 def _require_new_database(request: ResourceRequest) -> str | None:
-    """What a database needs that is not made from another one or a snapshot. The words are the provider's.
+    """The inputs of a database that is not created from another one or a snapshot. The message is the provider's.
 
     Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance.go
     """
@@ -93,7 +93,7 @@ def _check_performance(request: ResourceRequest) -> str | None:
 
 
 def _require_striped_iops(request: ResourceRequest) -> str | None:
-    """On growing past the threshold, the provider repeats the IOPS that the smaller storage has.
+    """When storage grows past the threshold, the provider sends the IOPS of the smaller storage.
 
     Source: https://github.com/hashicorp/terraform-provider-aws/issues/28382
     """
@@ -105,8 +105,8 @@ def _require_striped_iops(request: ResourceRequest) -> str | None:
         return None
     return (
         f"InvalidParameterCombination: Invalid iops value for engine name {request.get('engine')} and storage type "
-        f"gp3: {iops or 3000} (storage grows from {old} to {new} GiB: from {_STRIPED_FROM} GiB on, iops has to be set, "
-        f"to {_STRIPED_IOPS} or more)"
+        f"gp3: {iops or 3000} (storage grows from {old} to {new} GiB: from {_STRIPED_FROM} GiB on, set iops to "
+        f"{_STRIPED_IOPS} or more)"
     )
 
 
@@ -128,7 +128,7 @@ def _check_engine_change(request: ResourceRequest) -> str | None:
 
 
 def _refuse_move_in_network(request: ResourceRequest) -> str | None:
-    """A database moves to a subnet group of another network only.
+    """A database can only move to a subnet group in another network.
 
     Source: https://github.com/hashicorp/terraform-provider-aws/issues/512
     """
@@ -158,7 +158,7 @@ def _refuse_other_network(request: ResourceRequest) -> str | None:
 
 
 def _find_network(request: ResourceRequest, subnets: Iterable[str]) -> str | None:
-    """The VPC of subnets; None where none of them exists any more."""
+    """The VPC of some subnets; None if none of them exists any more."""
     found = (request.state.find(id_) for id_ in subnets)
     return next((str(subnet.inputs["vpcId"]) for subnet in found if subnet), None)
 
@@ -265,7 +265,7 @@ MODELS = (
     ),
     ResourceModel(
         _DATABASE,
-        # The provider's ID is the resource ID; this is its first name, which a renamed instance keeps as its ID.
+        # The provider's ID is the resource ID. Here it is the instance's first name, which it keeps when it is renamed.
         id=lambda request: str(request.get("identifier")),
         name_path="identifier",
         outputs={

@@ -47,7 +47,7 @@ def _check_service(request: ResourceRequest) -> str | None:
 
 
 def _note_service(request: ResourceRequest) -> str | None:
-    """Services that AWS has beside those above, and those that others offer (com.amazonaws.vpce...)."""
+    """For services that are not in the lists above, and those that other parties offer (com.amazonaws.vpce...)."""
     name, known = request.get("serviceName"), _SERVICES | _GATEWAY_CIDRS.keys()
     if not isinstance(name, str) or _REGIONAL.sub("", name) in known:
         return None

@@ -1,4 +1,4 @@
-"""Amazon SQS queues, and the rules of EventBridge that send to them."""
+"""Amazon SQS queues, and the EventBridge rules that send to them."""
 
 from __future__ import annotations
 

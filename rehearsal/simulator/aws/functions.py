@@ -1,4 +1,4 @@
-"""What the `aws` provider's functions answer about the simulated account."""
+"""The functions of the `aws` provider, as they respond about the simulated account."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IMAGE_RELEASE = re.compile(
 )
 
 
-def _get_caller_identity(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001 of the caller, whatever exists
+def _get_caller_identity(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001 it depends on the caller only
     arn = get_caller_role(account)
     number, role = arn.split(":")[4], arn.rpartition("/")[2]
     return {
@@ -37,7 +37,7 @@ def _get_caller_identity(arguments: Arguments, state: StateReader, account: Acco
 
 
 def _get_session_context(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001
-    """The role of a session; the ARN of anything else as it is."""
+    """The role of a session; any other ARN is returned as it is."""
     arn = str(arguments["arn"])
     session = re.fullmatch(r"arn:aws:sts::(\d+):assumed-role/([^/]+)/(.+)", arn)
     if session is None:
@@ -106,7 +106,7 @@ def _list_node_groups(state: StateReader, cluster: str) -> Iterator[Resource]:
 
 
 def _get_addon_version(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001
-    """A version in the form of EKS's; the number is made up."""
+    """A version in EKS's format; the number is made up."""
     addon, version = arguments["addonName"], arguments["kubernetesVersion"]
     return {"addonName": addon, "id": addon, "kubernetesVersion": version, "version": f"v{version}.0-eksbuild.1"}
 

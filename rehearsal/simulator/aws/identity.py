@@ -16,7 +16,7 @@ ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 INSTANCE_PROFILE = "aws:iam/instanceProfile:InstanceProfile"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 
-# Managed policies of AWS by their path below arn:aws:iam::aws:policy/; a few of those at
+# Managed policies of AWS, as paths below arn:aws:iam::aws:policy/; a few of the list at
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
 _MANAGED_POLICIES = frozenset(
     (

@@ -1,4 +1,4 @@
-"""CloudWatch alarms, dashboards, saved queries, and metrics that are counted in logs."""
+"""CloudWatch alarms, dashboards, saved queries, and metrics that are derived from logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moves by itself on AWS, or by people's hands."""
+"""Actors on AWS: what AWS, controllers and people change between two deployments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DATABASE = "aws:rds/instance:Instance"
 
 
 def _scale_nodes(state: StateReader, _today: date) -> Iterator[Move]:
-    """An autoscaler in the cluster, or Karpenter beside it, sets the desired number up to the maximum."""
+    """An autoscaler in the cluster, or Karpenter, raises the desired number of nodes to the maximum."""
     for group in state.all(NODE_GROUP):
         scaling = group.inputs.get("scalingConfig", {})
         if scaling.get("desiredSize", 0) < scaling.get("maxSize", 0):
@@ -25,7 +25,7 @@ def _scale_nodes(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _grow_storage(state: StateReader, _today: date) -> Iterator[Move]:
-    """RDS adds storage where the program lets it: at least 10 % at a time.
+    """RDS adds storage if the program allows it: at least 10 % at a time.
 
     Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
     """
@@ -36,7 +36,7 @@ def _grow_storage(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _fail_over(state: StateReader, _today: date) -> Iterator[Move]:
-    """RDS makes the standby the primary: the zone is another one, the address the same.
+    """RDS promotes the standby to primary: the zone changes, and the address stays the same.
 
     Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.MultiAZ.Failover.html
     """
@@ -46,7 +46,7 @@ def _fail_over(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _patch(state: StateReader, _today: date) -> Iterator[Move]:
-    """RDS brings minor versions in the maintenance window; the provider keeps what the program says of the version.
+    """RDS installs minor versions in the maintenance window; the provider keeps the version that the program declares.
 
     Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.Upgrading.html
     """
@@ -60,7 +60,7 @@ def _patch(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _end_support(state: StateReader, today: date) -> Iterator[Move]:
-    """EKS upgrades the control plane of a version whose extended support has ended to the oldest that still has it.
+    """EKS upgrades a control plane whose extended support has ended to the oldest version that still has it.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html#version-deprecation
     """
@@ -73,7 +73,7 @@ def _end_support(state: StateReader, today: date) -> Iterator[Move]:
 
 
 def _edit(state: StateReader, _today: date) -> Iterator[Move]:
-    """Somebody opens the Kubernetes API, and writes another owner onto the network."""
+    """Somebody makes the Kubernetes API public, and changes the owner in the network's tags."""
     for cluster in state.all(CLUSTER):
         yield Move(cluster, "vpcConfig.endpointPublicAccess", True)
     for vpc in state.all(VPC):

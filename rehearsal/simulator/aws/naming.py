@@ -1,4 +1,4 @@
-"""Names that the `aws` provider makes where a program sets none: the logical name and seven hexadecimal digits.
+"""Names that the `aws` provider generates if a program sets none: the logical name and seven hexadecimal digits.
 
 Source: https://github.com/pulumi/pulumi-terraform-bridge/blob/main/pkg/tfbridge/info/autonaming.go, and the types' own
 rules in https://github.com/pulumi/pulumi-aws/blob/master/provider/resources.go
@@ -30,11 +30,11 @@ def auto_named(
 ) -> Mapping[str, Default]:
     """The default of the input that names a resource.
 
-    max_length   of the made name; a longer logical name is an error
+    max_length   of the generated name; a logical name that is too long is an error
     separator    between the logical name and the digits
-    prefix_path  the input that a program may set instead, to have the rest of the name made; empty where there is none
-    transform    what is done to the logical name
-    complete     what is done to the made name
+    prefix_path  the input that a program may set instead, to have only the rest generated; empty if there is none
+    transform    is applied to the logical name
+    complete     is applied to the generated name
     """
 
     def make(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
@@ -66,7 +66,7 @@ def auto_named(
 
 
 def _extend(request: ResourceRequest, prefix: Any) -> Any:
-    # The real provider makes this name when it creates the resource; a preview does not know it yet.
+    # The real provider generates this name when it creates the resource; a preview does not know it yet.
     return UNKNOWN if prefix is UNKNOWN else f"{prefix}{_make_digits(request, _PREFIXED_DIGITS)}"
 
 

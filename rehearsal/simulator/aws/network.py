@@ -31,7 +31,7 @@ _REQUIRE_VPC = require_any(["vpcId"], "VPCIdNotSpecified: No default VPC for thi
 # The provider's own validation; not checked against a live account.
 _DESCRIPTION = re.compile(r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{0,255}")
 
-# The letters of a region's availability zones where they are not a, b and c.
+# The letters of the availability zones, by region, if they are not a, b and c.
 ZONE_LETTERS = {
     "ap-northeast-1": "acd",
     "ap-northeast-2": "abcd",
@@ -161,8 +161,8 @@ def _check_descriptions(request: ResourceRequest) -> str | None:
     return None
 
 
-# Inline rules need no peer: the provider makes nothing of one without, and says nothing. That is no rule, so its source
-# is named without a scheme: github.com/hashicorp/terraform/issues/20530.
+# Inline rules need no peer: the provider silently ignores one without. This is not a check, so its source is given
+# without a scheme: github.com/hashicorp/terraform/issues/20530.
 def _check_rule_cidrs(request: ResourceRequest) -> str | None:
     rules = (rule for rule in _list_group_rules(request) if isinstance(rule, dict))
     blocks = (block for rule in rules for block in as_list(rule.get("cidrBlocks")))
@@ -176,7 +176,7 @@ def _check_route_cidrs(request: ResourceRequest) -> str | None:
 
 # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/verify/validate.go
 def _find_block_problem(block: Any) -> str | None:
-    """The provider validates the blocks of routes and rules, before EC2 sees them; the words are its own."""
+    """The provider validates the blocks of routes and rules, before EC2 sees them; the messages are its own."""
     if not isinstance(block, str):
         return None
     try:
@@ -290,7 +290,7 @@ MODELS = (
         replace_on_changes=("subnetId", "allocationId", "connectivityType"),
         transitions=UNRESTRICTED,
         rules=(
-            # A regional gateway, which spans the zones of its VPC, is in no subnet.
+            # A regional gateway, which spans the zones of its VPC, is not in a subnet.
             # Source: https://pub.dev/documentation/pulumi_aws/latest/ec2/NatGatewayState/subnetId.html
             refuse_when(
                 lambda request: request.get("availabilityMode") != "regional" and request.get("subnetId") is None,
@@ -310,7 +310,7 @@ MODELS = (
         rules=(_check_route_cidrs,),
     ),
     ResourceModel(
-        # The gateway itself belongs to the hub, and is not looked for.
+        # The gateway itself belongs to the hub, and is not looked up.
         "aws:ec2transitgateway/vpcAttachment:VpcAttachment",
         id="tgw-attach-{hex:17}",
         outputs={

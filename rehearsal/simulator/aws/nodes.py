@@ -18,7 +18,7 @@ from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_ite
 from rehearsal.simulator.core.transitions import compare_versions, get_change, refuse_change_when
 
 _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
-# What nodes without a route to the internet need endpoints for.
+# The services that nodes without a route to the internet need endpoints for.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
 _NODE_SERVICES = ("ec2", "ecr.api", "ecr.dkr", "s3")
 _TAINT_EFFECTS = ("NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE")
@@ -46,7 +46,7 @@ def _check_scaling_bounds(request: ResourceRequest) -> str | None:
 # Sources: https://github.com/hashicorp-education/learn-terraform-provision-eks-cluster/issues/44 and
 # https://github.com/eksctl-io/eksctl/issues/7754
 def _check_instance_types(request: ResourceRequest) -> str | None:
-    """The processors fit the image: a `g` after the generation, as in m7g, is an Arm processor, and so is a1."""
+    """The processors must fit the image: a `g` after the generation, as in m7g, means Arm, and so does a1."""
     image, sizes = request.get("amiType", UNKNOWN), request.get("instanceTypes", UNKNOWN)
     if image is UNKNOWN or sizes is UNKNOWN:
         return None
@@ -60,7 +60,7 @@ def _check_instance_types(request: ResourceRequest) -> str | None:
 
 
 def _check_nodes_can_join(request: ResourceRequest) -> str | None:
-    """Instances can register as nodes. The real cloud fails after some twenty minutes, and names no cause."""
+    """Instances can register as nodes. The real cloud fails after about twenty minutes, and does not name the cause."""
     role = request.state.find(str(request.get("nodeRoleArn")))
     if role is not None and not _has_policy(request, role, "AmazonEKSWorkerNodePolicy"):
         return _FAILED_TO_JOIN.format(cause=f"the role {role.id} lacks the policy AmazonEKSWorkerNodePolicy")
@@ -161,7 +161,7 @@ def _check_node_role_trust(request: ResourceRequest) -> str | None:
 
 
 def _count_versions(request: ResourceRequest) -> int:
-    """Every update of a launch template creates a new version, unless its own tags alone change."""
+    """Every update of a launch template creates a new version, unless only its own tags change."""
     if request.previous is None:
         return 1
     latest = int(request.previous.outputs["latestVersion"])
@@ -170,7 +170,7 @@ def _count_versions(request: ResourceRequest) -> int:
 
 
 def _get_default_version(request: ResourceRequest) -> int:
-    """The first version, unless the request names another one or makes each new one the default."""
+    """The first version, unless the request names another one or makes every new version the default."""
     if request.get("updateDefaultVersion") is True:
         return _count_versions(request)
     kept = request.previous.outputs["defaultVersion"] if request.previous else 1
@@ -178,7 +178,7 @@ def _get_default_version(request: ResourceRequest) -> int:
 
 
 def _get_version(request: ResourceRequest) -> str | None:
-    """The nodes' Kubernetes version: as requested, else what the cluster had when the group was created."""
+    """The nodes' Kubernetes version: as requested, or else the cluster's when the group was created."""
     if request.get("version"):
         return str(request.get("version"))
     return str(request.previous.outputs["version"]) if request.previous else _get_cluster_version(request)
@@ -191,7 +191,7 @@ def _get_cluster_version(request: ResourceRequest) -> str | None:
 
 # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html
 def _check_version(request: ResourceRequest) -> str | None:
-    """Nodes are not newer than their cluster. The message is not AWS's own."""
+    """Nodes must not be newer than their cluster. The message is not AWS's own."""
     cluster = _get_cluster_version(request)
     if compare_versions(cluster, request.get("version")) <= 0:
         return None

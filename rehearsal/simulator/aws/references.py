@@ -1,4 +1,4 @@
-"""What AWS answers about an ID or ARN that does not exist."""
+"""AWS's errors about IDs and ARNs that do not exist."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from rehearsal.simulator.aws.rules import is_callers_role
 from rehearsal.simulator.core.resource_model import ResourceRequest
 
-# EC2's error, by the prefix of the ID.
+# EC2's errors, keyed by the prefix of the ID.
 _EC2_ERRORS = {
     "eipalloc": "InvalidAllocationID.NotFound: The allocation ID '{}' does not exist",
     "igw": "InvalidInternetGatewayID.NotFound: The internetGateway ID '{}' does not exist",
@@ -20,7 +20,7 @@ _EC2_ERRORS = {
     "vpce": "InvalidVpcEndpointId.NotFound: The Vpc Endpoint Id '{}' does not exist",
 }
 _EC2_ID = re.compile(rf"({'|'.join(_EC2_ERRORS)})-[0-9a-f]{{8,17}}")
-# Other services' errors, by the service in the ARN.
+# Other services' errors, keyed by the service in the ARN.
 _ARN_ERRORS = {
     "iam": "NoSuchEntity: {} cannot be found.",
     "kms": "NotFoundException: Key '{}' does not exist",
@@ -31,13 +31,13 @@ _ARN_ERRORS = {
 
 
 def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
-    """AWS's error where a text is an ID or ARN of this account, and no such resource exists."""
+    """AWS's error if a text is an ID or ARN of this account, and no such resource exists."""
     if value.startswith(("{", "[")):
         return None  # policy documents and settings in JSON: rules read those
     match = _EC2_ID.fullmatch(value)
     if match is None:
         return _find_missing_arn(request, value)
-    # A default security group is created with its VPC, without a request of its own.
+    # A default security group is created with its VPC, without a separate request.
     is_implicit = request.type.endswith(":DefaultSecurityGroup")
     return None if is_implicit or request.state.find(value) else _EC2_ERRORS[match[1]].format(value)
 

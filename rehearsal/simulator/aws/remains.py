@@ -1,6 +1,6 @@
 """Names on AWS that stay taken after a deletion.
 
-Names of buckets do not: S3 refuses one for a while after a deletion, which the provider waits for.
+Names of buckets do not: S3 refuses one for a while after a deletion, and the provider waits for it.
 Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket.go (OperationAborted)
 """
 

@@ -1,4 +1,4 @@
-"""What several AWS services share: ARNs, trust policies, key policies, and the availability zones of subnets."""
+"""Shared by several AWS services: ARNs, trust policies, key policies, and the availability zones of subnets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kernel.iam import PrincipalKind, allows, statements
 from rehearsal.simulator.core.circumstances import Person
 from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
 
-# Roles that exist before the stack does, by who deploys.
+# Roles that exist before the stack does, keyed by who deploys.
 CALLER_ROLES = {Person.DEPLOYER: "rehearsal", Person.PIPELINE: "pipeline", Person.COLLEAGUE: "colleague"}
 
 
 def get_caller_role(account: Mapping[str, str]) -> str:
-    """The ARN of the role that deploys: one that people gave access to, or the caller's own."""
+    """The ARN of the role that deploys: one that was granted access, or the caller's own."""
     own = CALLER_ROLES[Person(account.get("caller", Person.DEPLOYER))]
     return account.get("principal") or f"arn:aws:iam::{account['account']}:role/{own}"
 
@@ -43,7 +43,7 @@ def is_trusted_by(role: Resource | None, service: str) -> bool:
 
 
 def require_trust(path: str, service: str, message: str) -> Rule:
-    """A service of AWS may assume the role at `path`, where one is set. `{value}` in the message is the role's ARN."""
+    """A service of AWS may assume the role at `path`, if one is set. `{value}` in the message is the role's ARN."""
 
     def rule(request: ResourceRequest) -> str | None:
         arn = request.get(path)

@@ -31,7 +31,7 @@ def _check_key_administrator(request: ResourceRequest) -> str | None:
 
 # Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
 def _require_principals(request: ResourceRequest) -> str | None:
-    """Roles of the policy exist; in a fresh account no service has created its service-linked role yet."""
+    """Roles in the policy must exist; in a fresh account no service has created its service-linked role yet."""
     for statement in statements(request.get("policy")):
         for principal in statement.principals("AWS"):
             is_service_role = is_account_used(request) and ":role/aws-service-role/" in principal
@@ -60,8 +60,8 @@ def _refuse_another_kind_of_key(request: ResourceRequest) -> str | None:
     if len(set(kinds)) < 2:
         return None
     return request.fill(
-        "ValidationException: The alias {name} cannot point to another kind of key: the current key is of "
-        f"{' '.join(kinds[0])}, the new one of {' '.join(kinds[1])}."
+        "ValidationException: The alias {name} cannot point to another kind of key: the current key is "
+        f"{' '.join(kinds[0])}, the new one is {' '.join(kinds[1])}."
     )
 
 

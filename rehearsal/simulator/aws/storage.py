@@ -139,7 +139,7 @@ def _bucket_setting(
     transitions: Collection[Transition] = UNRESTRICTED,
     state_rules: tuple[Rule, ...] = (),
 ) -> ResourceModel:
-    """A setting of a bucket that the provider models as a resource of its own."""
+    """A setting of a bucket that the provider models as a separate resource."""
     return ResourceModel(
         type_,
         id=lambda request: str(request.get("bucket")),

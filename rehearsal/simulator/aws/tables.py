@@ -14,7 +14,7 @@ _TABLE_SOURCES = ("importTable", "restoreBackupArn", "restoreSourceName", "resto
 
 # Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
 def _check_key_attributes(request: ResourceRequest) -> str | None:
-    """The declared attributes are exactly those that a key uses; others belong to single items."""
+    """The declared attributes must be exactly those that keys use; others belong to single items."""
     lists = ("attributes", "globalSecondaryIndexes", "localSecondaryIndexes")
     if any(has_unknown(request.get(path)) for path in ("hashKey", "rangeKey", *lists)):
         return None
@@ -39,7 +39,7 @@ MODELS = (
         defaults=auto_named(prefix_path=""),
         # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/dynamodb/table.go
         replace_on_changes=("name", "hashKey", "rangeKey", "localSecondaryIndexes"),
-        # Another type of a key's attribute is an update that DynamoDB accepts, and that changes nothing:
+        # A new type of a key's attribute is an update that DynamoDB accepts, but that changes nothing:
         # https://github.com/paritysuite/dynamodb-conformance/issues/78 and, of the provider,
         # https://github.com/hashicorp/terraform-provider-aws/issues/22852.
         transitions=UNRESTRICTED,

@@ -76,7 +76,7 @@ def _check_trail_logs(request: ResourceRequest) -> str | None:
     return None
 
 
-# EKS and RDS write the last logs of what was deleted after its log group went, and create one for them then.
+# EKS and RDS write the last logs of a deleted resource after its log group was deleted, and create it again.
 # Source: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2763
 _LATE_LOGS = ByProduct(
     LOG_GROUP,

@@ -1,4 +1,4 @@
-"""Who gets to what a stack has on Azure: its Kubernetes API, and services behind private endpoints or in subnets."""
+"""Who can reach a stack's services on Azure: its Kubernetes API, and what is behind private endpoints or in subnets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rehearsal.simulator.core.resource_model import Resource, StateReader
 _CLUSTER = "azure-native:containerservice:ManagedCluster"
 _SERVER = "azure-native:dbforpostgresql:Server"
 VAULT = "azure-native:keyvault:Vault"
-# Services that private endpoints lead to, and where each says whether others lead to it too.
+# Services with private endpoints, and the property that says whether they can be reached in other ways too.
 _ENDPOINT_SERVICES = {
     VAULT: ("vault", "properties.publicNetworkAccess"),
     "azure-native:containerregistry:Registry": ("registry", "publicNetworkAccess"),
@@ -22,7 +22,7 @@ _ENDPOINT_SERVICES = {
     "azure-native:cosmosdb:DatabaseAccount": ("document database", "publicNetworkAccess"),
 }
 _KUBERNETES_ROLE = "Azure Kubernetes Service RBAC Cluster Admin"
-# Roles of the data plane; Owner and Contributor are none of them.
+# Roles of the data plane; Owner and Contributor are not among them.
 # Source: https://learn.microsoft.com/azure/key-vault/general/rbac-guide
 _VAULT_ROLES = ("Key Vault Administrator", "Key Vault Crypto Officer", "Key Vault Secrets Officer")
 _UNREACHABLE = (
@@ -31,7 +31,7 @@ _UNREACHABLE = (
 
 
 def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
-    """Each cluster's API server, and each vault, registry, store and database, as the caller finds them."""
+    """Each cluster's API server, vault, registry, store and database, and whether the caller can reach it."""
     for cluster in state.all(_CLUSTER):
         yield Door("Kubernetes API", _get_name(cluster), _find_cluster_refusal(state, cluster, caller))
     for server in state.all(_SERVER):
@@ -48,7 +48,7 @@ def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
 
 
 def find_vault_refusal(state: StateReader, vault: Resource, caller: Caller) -> str:
-    """Why the caller cannot use a vault's data plane, by which keys and secrets are deleted; empty where it can."""
+    """Why the caller cannot use a vault's data plane, which deletes keys and secrets; empty if it can."""
     return _find_endpoint_refusal(state, vault, caller) or _find_missing_vault_role(state, vault, caller)
 
 

@@ -1,9 +1,9 @@
-"""What Azure's REST specifications say of single inputs, as far as the `azure-native` SDK has it.
+"""The constraints of Azure's REST specifications on single inputs, as far as the `azure-native` SDK has them.
 
 The provider refuses a missing property itself: validateType in
-https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go. It also refuses texts and
-numbers by patterns, lengths and ranges, which only the metadata inside of it has. A value that an enumeration does not
-have is Azure's to refuse: each service does so with a message of its own, and the one here is none of them.
+https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go. It also checks patterns,
+lengths and ranges, which only its internal metadata has. A value that is not in an enumeration is refused by Azure:
+each service has its own message, and the one here is not one of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BY_TYPE = read_constraints(FILE, ignores_case=True)
 
 
 def constrain(model: ResourceModel) -> ResourceModel:
-    """A model with what the API says of its inputs."""
+    """A model with the API's constraints on its inputs."""
     return replace(model, constraints=InputConstraints(_BY_TYPE.get(model.type, ()), _describe))
 
 

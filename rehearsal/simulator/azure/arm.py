@@ -1,4 +1,4 @@
-"""What all resources of Azure Resource Manager share: IDs, resource groups, parents, locations and identities."""
+"""Shared by all resources of Azure Resource Manager: IDs, resource groups, parents, locations and identities."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def arm_model(
     """The model of a resource type of Azure Resource Manager.
 
     path            what follows `/providers/` in the ID, names in braces: `Microsoft.Network/virtualNetworks/{name}`
-    parent          path of the parent, where it is not `path` without its last two segments
+    parent          path of the parent, if it is not `path` without its last two segments
     located         whether it has a location
     stays_in_place  whether the provider updates the location, which Azure refuses, instead of replacing the resource
     identity        whether it has user-assigned identities, whose principal and client IDs are outputs
@@ -66,8 +66,8 @@ def arm_model(
         outputs={**common, **(outputs or {})},
         required=("resourceGroupName", *_list_placeholders(path), *required),
         defaults={**auto_named(path), **({"location": default_location} if located else {})},
-        # The provider replaces a resource for the parameters of its ID, for properties that its API's specification
-        # has for creation alone (x-ms-mutability), nested ones too, and for those of a table of its own. Sources:
+        # The provider replaces a resource if a parameter of its ID changes, a property that the API's specification
+        # allows only at creation (x-ms-mutability, nested ones too), or a property in its own table. Sources:
         # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go
         # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         # https://pulumi.com/registry/packages/azure-native/from-v2-to-v3
@@ -102,13 +102,13 @@ def _normalize_location(location: Any) -> str:
     return str(location).replace(" ", "").lower()
 
 
-# What the provider's preview of an update knows; everything else that Azure computes is unknown in it.
+# The outputs that the provider's preview of an update knows; everything else that Azure computes is unknown.
 # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go (Update)
 STABLE_OUTPUTS = ("name", "location")
 
 
 def find_in_group(request: ResourceRequest, path: str) -> Resource | None:
-    """A resource in the same resource group, by its path with names in braces (see `arm_model`)."""
+    """A resource in the same resource group, found by its path with names in braces (see `arm_model`)."""
     return request.state.find(request.fill(f"{_GROUP}/providers/{path}"))
 
 
@@ -147,7 +147,7 @@ def accept_locations(kind: str, locations: Collection[str]) -> Rule:
 
 # Source: https://github.com/pulumi/pulumi-azure-native/issues/3053
 def refuse_other_location(request: ResourceRequest) -> str | None:
-    """What becomes of an update that the provider makes of another location."""
+    """Azure's error about an update that changes the location."""
     change = get_change(request, "location")
     if change is None or None in change:
         return None
@@ -163,7 +163,7 @@ def refuse_other_location(request: ResourceRequest) -> str | None:
 
 
 def _require_registration(namespace: str) -> Rule:
-    """The subscription has the resource provider registered, where it is known what it has been prepared with.
+    """The subscription has registered the resource provider, if it is known which ones it has registered.
 
     Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-register-resource-provider
     """

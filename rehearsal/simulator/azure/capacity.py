@@ -1,4 +1,4 @@
-"""How much a subscription may have on Azure, and what a region or a zone has no machines of."""
+"""The quotas of a subscription on Azure, and the machine sizes that a region or a zone does not have in stock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _locate(inputs: Inputs, _state: StateReader) -> Any:
 
 
 def _count_cores(pools: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The vCPU of pools, by size."""
+    """The vCPUs of pools, keyed by size."""
     cores: dict[str, int] = {}
     for pool in pools:
         size, count = pool.get("vmSize"), pool.get("count", pool.get("minCount", 0))
@@ -32,7 +32,7 @@ def _count_cores(pools: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _find_location(request: ResourceRequest) -> str:
-    """Where the nodes of a request are: a pool is where its cluster is."""
+    """The location of the request's nodes: a pool is in the location of its cluster."""
     if request.type == _CLUSTER:
         return get_location(request)
     cluster = find_in_group(request, CLUSTER_PATH)
@@ -40,7 +40,7 @@ def _find_location(request: ResourceRequest) -> str:
 
 
 def _list_other_pools(request: ResourceRequest, location: str) -> Iterator[Mapping[str, Any]]:
-    """The pools that exist in a location beside those of the request."""
+    """The pools that exist in a location, apart from those of the request."""
     clusters = [each for each in request.state.all(_CLUSTER) if _locate(each.inputs, request.state) == location]
     for cluster in clusters:
         if cluster.id != request.id:
@@ -55,7 +55,7 @@ def _is_part(pool: Resource, cluster: Resource) -> bool:
 
 
 def _limit_cores(request: ResourceRequest) -> str | None:
-    """The vCPU of all pools, by series and in all.
+    """The vCPUs of all pools, per series and in total.
 
     Sources of the messages: https://github.com/1ChristianAlex/motordesk/issues/14 and
     https://github.com/Azure/Mission-Critical-Online/pull/251
@@ -82,7 +82,7 @@ def _limit_cores(request: ResourceRequest) -> str | None:
 
 
 def _require_machines(request: ResourceRequest) -> str | None:
-    """New pools have machines in each of their zones.
+    """New pools need machines in each of their zones.
 
     Source: https://github.com/Azure/AKS/issues/1444
     """
@@ -153,5 +153,5 @@ RULES: Mapping[str, Sequence[Rule]] = {
 
 
 def limit(model: ResourceModel) -> ResourceModel:
-    """A model with what limits the number of its resources, and what they need of a region."""
+    """A model with the quotas of its resources, and the machines that they need in a region."""
     return replace(model, state_rules=(*model.state_rules, *RULES.get(model.type, ())))

@@ -187,7 +187,7 @@ def _require_drainable_pools(request: ResourceRequest) -> str | None:
 
 
 def _check_skew(request: ResourceRequest) -> str | None:
-    """Every pool's version goes with the cluster's, those of pools that are resources of their own included."""
+    """Every pool's version must fit the cluster's, including pools that are separate resources."""
     version = request.get("kubernetesVersion")
     of_profiles = (pool["currentOrchestratorVersion"] for pool in _build_pool_profiles(request))
     prefix = f"{request.id}/agentPools/".lower()

@@ -56,7 +56,7 @@ def _require_new_server(request: ResourceRequest) -> str | None:
 
 
 def _require_geo_key(request: ResourceRequest) -> str | None:
-    """With a key of the customer's, copies of backups need one of their region, and an identity of that region.
+    """With a customer-managed key, geo-redundant backups need a key in their region, and an identity in that region.
 
     Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-data-encryption
     """
@@ -81,7 +81,7 @@ def _size_differs_from_tier(request: ResourceRequest) -> bool:
 
 
 def _check_disk_size(request: ResourceRequest) -> str | None:
-    """Premium SSDs, the default, have fixed sizes; disks of other types have any size within their own limits."""
+    """Premium SSDs, the default, have fixed sizes; disks of other types can have any size within their limits."""
     size, type_ = request.get("storage.storageSizeGB", UNKNOWN), request.get("storage.type", "Premium_LRS")
     if size is UNKNOWN or type_ != "Premium_LRS" or size in _DISK_SIZES:
         return None

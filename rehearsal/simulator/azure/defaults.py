@@ -1,4 +1,4 @@
-"""What the `azure-native` provider fills in where a program leaves it out: names and locations.
+"""What the `azure-native` provider fills in if a program does not set it: names and locations.
 
 Source: getDefaultName and getDefaultLocation in
 https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go, and AutoNamer in
@@ -20,10 +20,9 @@ _GUIDS = ("roleAssignmentName", "roleDefinitionId")
 
 
 def auto_named(path: str) -> Mapping[str, Default]:
-    """The default of the name at the end of a resource's path; none where the path ends in a fixed name.
+    """The default of the name at the end of a resource's path; empty if the path ends in a fixed name.
 
-    The name of a resource that is no part of another one gets eight hexadecimal digits; the name of a part is the
-    logical name.
+    The name of a top-level resource gets eight hexadecimal digits; the name of a child resource is the logical name.
     """
     match = re.search(r"\{(\w+)\}$", path)
     if match is None:
@@ -48,7 +47,7 @@ def auto_named(path: str) -> Mapping[str, Default]:
 
 
 def default_location(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
-    """The location so far, or else the provider's, or else the resource group's."""
+    """The existing location, or else the provider's, or else the resource group's."""
     configured = old.get("location") or request.account.get("location")
     group = request.get("resourceGroupName")
     if configured or not isinstance(group, str):

@@ -11,7 +11,7 @@ from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceReques
 from rehearsal.simulator.core.rules import describe_unlisted, list_objects, matches, require_any
 from rehearsal.simulator.core.transitions import refuse_change
 
-# The group IDs (sub-resources) of private endpoints by the type of their target in small letters; some of those at
+# The group IDs (sub-resources) of private endpoints, keyed by the type of their target in lower case; some of those at
 # https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
 _ENDPOINT_GROUPS: Mapping[str, frozenset[str]] = {
     "microsoft.keyvault/vaults": frozenset({"vault"}),

@@ -36,7 +36,7 @@ ROLES: Mapping[str, str] = {
 }
 
 
-# Of whoever deploys. Obviously artificial, so that nobody takes them for real ones.
+# The IDs of those who deploy. Obviously artificial, so that nobody takes them for real ones.
 OBJECT_IDS = {person: f"00000000-0000-4000-8000-00000000000{4 + number}" for number, person in enumerate(Person)}
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -48,12 +48,12 @@ _PRINCIPAL_NOT_FOUND = (
 
 
 def get_object_id(account: Mapping[str, str]) -> str:
-    """Of the identity that deploys, in the directory."""
+    """The object ID, in the directory, of the identity that deploys."""
     return OBJECT_IDS[Person(account["caller"])]
 
 
 def has_role(state: StateReader, principal: str, role: str, target: str) -> bool:
-    """Whether a principal has a role, by the role's name, on a resource or on a scope that contains it."""
+    """Whether a principal has the named role on a resource or on a scope that contains it."""
     return any(
         assignment.inputs["principalId"] == principal
         and ROLES.get(assignment.inputs["roleDefinitionId"].rsplit("/", 1)[-1]) == role
@@ -93,7 +93,7 @@ def _refuse_malformed_role(request: ResourceRequest) -> str | None:
 
 
 def _note_role(request: ResourceRequest) -> str | None:
-    """Built-in roles beside those above, and roles of the subscription's own."""
+    """For built-in roles that are not listed above, and custom roles of the subscription."""
     role = request.get("roleDefinitionId")
     is_known = not isinstance(role, str) or role.rsplit("/", 1)[-1].lower() in ROLES
     return None if is_known else f"whether Azure has the role definition '{role}', and what it allows"

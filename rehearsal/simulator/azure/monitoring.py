@@ -36,7 +36,7 @@ _AGGREGATIONS = ("Average", "Count", "Minimum", "Maximum", "Total")
 _LOG_FREQUENCIES = tuple(name for name in _MINUTES if name not in ("PT12H", "P2D"))
 _LOG_WINDOWS = tuple(name for name in _MINUTES if name != "PT12H")
 _LOG_OPERATORS = ("Equals", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual")
-_LONGEST_RANGE = 2 * 1440  # minutes that a query of an alert covers
+_LONGEST_RANGE = 2 * 1440  # minutes that an alert's query may cover
 _MAXIMUM_DIMENSIONS, _MAXIMUM_EVALUATIONS = 6, 6
 # Some of the metrics of each type, by the last segment of the resource's type; not checked against an account.
 # Documented at https://learn.microsoft.com/azure/azure-monitor/reference/metrics-index
@@ -171,7 +171,7 @@ def _require_text(path: str) -> Rule:
 
 
 def _alert_rules(frequencies: tuple[str, ...], windows: tuple[str, ...]) -> tuple[Rule, ...]:
-    """What alerts on metrics and on logs have in common."""
+    """The rules that alerts on metrics and on logs share."""
     return (
         one_of("evaluationFrequency", frequencies, "BadRequest: The evaluationFrequency '{value}' is not supported."),
         one_of("windowSize", windows, "BadRequest: The windowSize '{value}' is not supported."),

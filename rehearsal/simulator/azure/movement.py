@@ -1,4 +1,4 @@
-"""What moves by itself on Azure, or by people's hands."""
+"""Actors on Azure: what Azure, controllers and people change between two deployments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _scale_nodes(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _grow_storage(state: StateReader, _today: date) -> Iterator[Move]:
-    """A disk that is nearly full becomes one of the next size.
+    """A disk that is nearly full grows to the next size.
 
     Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage#storage-autogrow
     """
@@ -42,7 +42,7 @@ def _grow_storage(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _fail_over(state: StateReader, _today: date) -> Iterator[Move]:
-    """The standby becomes the primary: both are in each other's zone.
+    """The standby becomes the primary: their zones are exchanged.
 
     Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/13443
     """
@@ -55,7 +55,7 @@ def _fail_over(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _patch(state: StateReader, _today: date) -> Iterator[Move]:
-    """AKS brings patch versions by its upgrade channel, and new images of nodes.
+    """AKS installs patch versions through its upgrade channel, and new node images.
 
     Source: https://learn.microsoft.com/azure/aks/auto-upgrade-cluster
     """
@@ -68,7 +68,7 @@ def _patch(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _rotate_keys(state: StateReader, _today: date) -> Iterator[Move]:
-    """A key's policy makes a new version of it.
+    """A key's rotation policy creates a new version of it.
 
     Source: https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation
     """
@@ -79,7 +79,7 @@ def _rotate_keys(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _end_support(state: StateReader, today: date) -> Iterator[Move]:
-    """AKS upgrades a cluster that is about to be four minor versions behind to the oldest version in support.
+    """AKS upgrades a cluster that is about to be four minor versions behind to the oldest supported version.
 
     Source: https://learn.microsoft.com/azure/aks/auto-upgrade-cluster#customer-versus-aks-initiated-auto-upgrades
     """
@@ -93,7 +93,7 @@ def _end_support(state: StateReader, today: date) -> Iterator[Move]:
 
 
 def _edit(state: StateReader, _today: date) -> Iterator[Move]:
-    """Somebody lets everybody reach the Kubernetes API, and writes another owner onto the network."""
+    """Somebody opens the Kubernetes API to every address, and changes the owner in the network's tags."""
     for cluster in state.all(_CLUSTER):
         yield Move(cluster, "apiServerAccessProfile.authorizedIPRanges", ["0.0.0.0/0"])
     for network in state.all(_NETWORK):

@@ -262,7 +262,7 @@ MODELS = (
         "network:VirtualNetworkPeering",
         _VNET + "/virtualNetworkPeerings/{virtualNetworkPeeringName}",
         outputs={
-            # Connected once the other network peers back, which is not simulated.
+            # Connected once the other network has a peering to this one, which is not simulated.
             "peeringState": "Initiated",
             "provisioningState": "Succeeded",
         },

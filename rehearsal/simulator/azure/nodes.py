@@ -68,7 +68,7 @@ def check_pool_bounds(request: ResourceRequest) -> str | None:
             continue
         if low is None or high is None:
             return "InvalidParameter: Min count and max count must be set when autoscaling is enabled."
-        # Of a pool that exists, the autoscaler raises the count to a higher minimum by itself.
+        # The autoscaler itself raises the count of an existing pool to a higher minimum.
         # Source: https://github.com/Azure/AKS/releases/tag/2021-07-22
         is_below = count is not None and count < low and _find_previous_pool(request, pool.get("name")) is None
         if low > high or is_below or (count is not None and count > high):
@@ -80,9 +80,9 @@ def check_pool_bounds(request: ResourceRequest) -> str | None:
 
 
 def get_pool_version(request: ResourceRequest, pool: Mapping[str, Any], cluster_version: Any) -> Any:
-    """The Kubernetes version of a pool's nodes: as requested, else what they had, else that of the new pool's cluster.
+    """The Kubernetes version of a pool's nodes: as requested, or the existing one, or that of a new pool's cluster.
 
-    An upgrade of the cluster alone leaves its pools behind.
+    An upgrade of only the cluster does not upgrade its pools.
     """
     if pool.get("orchestratorVersion"):
         return pool["orchestratorVersion"]
@@ -91,7 +91,7 @@ def get_pool_version(request: ResourceRequest, pool: Mapping[str, Any], cluster_
 
 
 def find_skew_error(pool_version: Any, cluster_version: Any) -> str | None:
-    """AKS's error about a pool's version beside that of its cluster; None where they go together, or are not known."""
+    """AKS's error about a pool's version and its cluster's; None if they are compatible, or not known."""
     pool, cluster = parse_version(pool_version)[1:2], parse_version(cluster_version)[1:2]
     if not pool or not cluster or 0 <= cluster[0] - pool[0] <= _MAX_SKEW:
         return None
@@ -119,7 +119,7 @@ def _find_previous_pool(request: ResourceRequest, name: Any) -> Mapping[str, Any
 
 
 def require_drainable_nodes(request: ResourceRequest, pool: str) -> str | None:
-    """AKS's error where a pod on a pool's nodes cannot be evicted. Source of the message:
+    """AKS's error if a pod on a pool's nodes cannot be evicted. Source of the message:
     https://github.com/cloudnative-pg/cloudnative-pg/issues/7346"""
     blocked = request.drain.find_blocked_eviction(pool)
     if blocked is None:

@@ -1,4 +1,4 @@
-"""What Azure answers about a resource ID or a key URL that does not exist."""
+"""Azure's errors about resource IDs and key URLs that do not exist."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import re
 from rehearsal.simulator.azure.network import PEERING
 from rehearsal.simulator.core.resource_model import ResourceRequest
 
-# Children that exist as soon as their parent does, without a request of their own.
+# Children that exist as soon as their parent does, without a separate request.
 _IMPLICIT_CHILD = re.compile(r"/sqlRoleDefinitions/[^/]+$", re.IGNORECASE)
-# How Cosmos DB's own roles name a database and a container, which are resources by another path.
+# How Cosmos DB's own roles name a database and a container, which as resources have another path.
 # Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security
 _DATA_PATH = re.compile(r"(/databaseAccounts/[^/]+)/dbs/([^/]+)(?:/colls/([^/]+))?$", re.IGNORECASE)
 _KEY_URL = re.compile(r"(https://[a-z0-9-]+\.vault\.azure\.net/keys/[^/]+)(/[^/]+)?")
 
 
 def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
-    """Azure's error where a text is a resource ID or a key's URL, and nothing of that ID exists."""
+    """Azure's error if a text is a resource ID or a key's URL, and no such resource exists."""
     key = _KEY_URL.fullmatch(value)
     if key:
         return _find_missing_key(request, key.group(1))
@@ -24,7 +24,7 @@ def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
     if not value.lower().startswith("/subscriptions/") or rest.startswith("Microsoft.Authorization/roleDefinitions/"):
         return None
     if request.type == PEERING:
-        return None  # the other network is somebody else's, perhaps in another subscription
+        return None  # the other network has another owner, and may be in another subscription
     subscription = scope.split("/")[2]
     if subscription.lower() != request.account["subscriptionId"].lower():
         return f"SubscriptionNotFound: The subscription '{subscription}' could not be found."

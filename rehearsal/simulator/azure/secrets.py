@@ -20,7 +20,7 @@ _DEFAULT_RETENTION = 90  # days, https://learn.microsoft.com/azure/key-vault/gen
 
 
 def is_protected_from_purge(request: ResourceRequest, vault_uri: str) -> bool:
-    """Whether the vault at a URI has purge protection; True where no such vault exists."""
+    """Whether the vault at a URI has purge protection; True if no such vault exists."""
     for vault in request.state.all(_VAULT):
         if vault.outputs["properties"]["vaultUri"].rstrip("/") == vault_uri.rstrip("/"):
             return bool(vault.inputs["properties"].get("enablePurgeProtection"))
@@ -40,7 +40,7 @@ def _build_secret_properties(request: ResourceRequest) -> Mapping[str, Any]:
 
 
 def _require_data_plane(request: ResourceRequest) -> str | None:
-    """The provider deletes keys and secrets by the vault's data plane, unlike all else.
+    """The provider deletes keys and secrets through the vault's data plane, unlike other resources.
 
     Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/resources/customresources/custom_keyvault.go
     """

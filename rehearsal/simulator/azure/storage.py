@@ -51,13 +51,13 @@ _ACCOUNT_SKUS = (
 )
 
 
-# Kinds that another one can be upgraded to.
+# Pairs of a kind and the kind to which it can be upgraded.
 # Source: https://learn.microsoft.com/azure/storage/common/storage-account-upgrade
 _KIND_UPGRADES = {("Storage", "StorageV2"), ("BlobStorage", "StorageV2")}
 
 
 def _needs_migration(old: str, new: str) -> bool:
-    """Whether a change of SKU is no mere update: between performance tiers, or to or from zone redundancy.
+    """Whether a change of SKU needs a migration: between performance tiers, or to or from zone redundancy.
 
     Source: https://learn.microsoft.com/azure/storage/common/redundancy-migration
     """

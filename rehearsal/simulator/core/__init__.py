@@ -1,1 +1,1 @@
-"""What every simulated provider consists of: the resource model, shared rules, state, and the protocol server."""
+"""Shared by all simulated providers: the resource model, common rules, state, and the protocol server."""

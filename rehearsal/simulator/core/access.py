@@ -1,7 +1,8 @@
-"""Who gets to a service of the simulated clouds, and from where: the second plane beside that of management.
+"""Who can reach a service of the simulated clouds, and from where: the data plane beside the management plane.
 
-A cloud's API of management is public and asks for roles that whoever deploys has. What it creates is reached by other
-ways: by addresses that the declared network admits, and with access that the declared entries and roles give.
+A cloud's management API is public, and the deploying identity has the roles that it requires. Reaching the services
+that it creates is separate: the declared network has to admit the caller's address, and the declared access entries
+and roles have to grant access.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ EVERYWHERE = "0.0.0.0/0"
 
 @dataclass(frozen=True)
 class Door:
-    """A service as its caller finds it.
+    """A service, and whether the caller can reach it.
 
     service   what it is: `Kubernetes API`, `vault`, `database`, `registry`
     resource  its name in the cloud
-    refusal   why the caller does not get in, with the remedy; empty where it does
+    refusal   why the caller has no access, with the remedy; empty if it has access
     """
 
     service: str
@@ -31,12 +32,12 @@ class Door:
 
 
 def is_private(address: str) -> bool:
-    """Whether an address is of a private network; one inside the stack's own network has none, and is private."""
+    """Whether an address is private. The empty address stands for the stack's own network, and is private."""
     return not address or any(ipaddress.IPv4Address(address) in block for block in _PRIVATE)
 
 
 def admits(blocks: Iterable[Any], address: str) -> bool:
-    """Whether one of some address blocks contains an address; what is no block of IPv4, such as a tag, does not."""
+    """Whether any of the blocks contains the address. Entries that are not IPv4 blocks, such as tags, are ignored."""
     return any(ipaddress.IPv4Address(address) in block for block in filter(None, map(_parse_block, blocks)))
 
 

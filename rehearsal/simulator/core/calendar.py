@@ -1,4 +1,4 @@
-"""Rules about versions that the clouds support until a day."""
+"""Rules about versions, which the clouds support until a given date."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.core.resource_model import ResourceRequest, Rule
 from rehearsal.simulator.core.transitions import compare_versions, parse_version
 
-# Long enough to plan an upgrade, and longer than both clouds announce an end of support ahead.
+# Long enough to plan an upgrade, and longer than the notice that either cloud gives of an end of support.
 _AHEAD = timedelta(days=60)
 
 
@@ -20,9 +20,9 @@ def refuse_unsupported(
 ) -> Rule:
     """The version at `path` is supported today.
 
-    `{value}` in the message is the version. One that the calendar lacks passes where it has gaps, or where the version
-    is newer than all of its versions, since it may have come later.
-    is_extended  whether the request asks for support beyond the standard one, for as long as the calendar knows
+    `{value}` in the message is the version. A version that is not in the calendar passes if the calendar has gaps, or
+    if the version is newer than all versions in it, because it may have been released later.
+    is_extended  whether the request selects extended support, whose length is in the calendar
     """
 
     def rule(request: ResourceRequest) -> str | None:
@@ -43,7 +43,7 @@ def refuse_unsupported(
 
 
 def note_support(path: str, calendar: SupportCalendar, what: str) -> Rule:
-    """For notes: the version at `path` is one of the calendar's, with enough standard support left."""
+    """For notes: the version at `path` is in the calendar, and its standard support does not end soon."""
 
     def rule(request: ResourceRequest) -> str | None:
         version, today = request.get(path), request.circumstances.today
@@ -63,5 +63,5 @@ def note_support(path: str, calendar: SupportCalendar, what: str) -> Rule:
 
 
 def find_end(calendar: SupportCalendar, version: Any) -> date | None:
-    """The last day of a version's standard support; None where the calendar does not have the version."""
+    """The last day of a version's standard support; None if the calendar does not have the version."""
     return next((end for known, end in calendar.ends.items() if compare_versions(known, version) == 0), None)

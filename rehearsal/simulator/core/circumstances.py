@@ -1,4 +1,4 @@
-"""In which circumstances a rehearsal takes place: on which day, by whom and from where, and in what kind of account."""
+"""The circumstances of a rehearsal: the date, who deploys and from where, and the kind of account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Person(StrEnum):
 
 
 class Account(StrEnum):
-    """What the account has seen before: nothing but the preparation that preflight demands, nothing, or deployments."""
+    """The account's history: only the preparation that preflight requires, nothing at all, or earlier deployments."""
 
     FRESH = "fresh"
     UNPREPARED = "unprepared"
@@ -30,10 +30,10 @@ class Account(StrEnum):
 class Caller:
     """Who deploys, and from where.
 
-    address     IPv4 address, public or of a private network; empty: inside the stack's own network, from where all of
-                its private addresses are reached
-    principals  what people gave access to that this person acts as: roles on AWS, groups on Azure
-    remedies    settings of the project by which access is given, by what is lacking: `public`, `private`, `admins`
+    address     IPv4 address, public or private; empty for a caller inside the stack's own network, who can reach all of
+                its private addresses
+    principals  the principals with access that this person acts as: roles on AWS, groups on Azure
+    remedies    the project's settings that grant access, each after what is missing: `public`, `private`, `admins`
     """
 
     person: Person = Person.DEPLOYER
@@ -42,35 +42,35 @@ class Caller:
     remedies: Collection[tuple[str, str]] = ()
 
     def describe(self) -> Mapping[str, str]:
-        """The person as a part of the account that requests see: `caller`, and `principal`, empty for its own."""
+        """The caller's entries in the account of a request: `caller`, and `principal`, which is empty for its own."""
         return {"caller": self.person.value, "principal": next(iter(self.principals), "")}
 
     def name_setting(self, what: str) -> str:
-        """The project's setting that gives what is lacking, as an end of a message; empty where none is described."""
+        """The end of a message that names the project's setting for what is missing; empty if no setting is known."""
         setting = dict(self.remedies).get(what, "")
         return f" The stack's setting for that is {setting}." if setting else ""
 
 
 @dataclass(frozen=True)
 class Shortage:
-    """A size of virtual machine that a region or a zone has no machines of, such as `eu-west-1a` and `m6i.xlarge`."""
+    """A virtual machine size that is out of stock in a region or a zone, such as `m6i.xlarge` in `eu-west-1a`."""
 
     place: str
     size: str
 
     def concerns(self, region: str, zone: str) -> bool:
-        """Whether machines in a zone are lacking; `zone` is empty for machines that are in none."""
+        """Whether it applies to a zone; `zone` is empty for machines that are not in a zone."""
         return self.place in (region, zone)
 
 
 @dataclass(frozen=True)
 class Circumstances:
     """
-    today       the day in the clouds; by default that on which their calendars were checked
+    today       the date in the clouds; by default the day on which their calendars were checked
     sold_out    sizes of machines that are out of stock
-    principals  roles and groups that exist beside the stack, since its settings give them access
-    has_slow_grants  whether grants act as late as they may, rather than at once
-    registered  on Azure, the resource providers that a fresh subscription has been prepared with; None: all
+    principals  roles and groups that exist outside the stack, because its settings grant them access
+    has_slow_grants  whether grants take effect as late as they may, rather than immediately
+    registered  on Azure, the resource providers registered when a fresh subscription was prepared; None: all
     """
 
     today: date = CHECKED
@@ -82,13 +82,13 @@ class Circumstances:
     has_slow_grants: bool = False
 
     def is_sold_out(self, size: str, region: str, zone: str = "") -> bool:
-        """Whether a zone of a region has no machines of a size."""
+        """Whether a size is out of stock in a zone, or in the region if `zone` is empty."""
         return any(each.size == size and each.concerns(region, zone) for each in self.sold_out)
 
 
 USUAL = Circumstances()
 
-# On Azure, the resource providers of a subscription for which nobody has registered any. Source:
+# On Azure, the resource providers that every subscription has registered. Source:
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-providers-and-types
 REGISTERED_BY_DEFAULT = frozenset(
     f"Microsoft.{name}"

@@ -1,4 +1,4 @@
-"""What a simulated provider consists of."""
+"""The interface of a simulated provider."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Cloud(Protocol):
 
     @property
     def functions(self) -> Mapping[str, ProviderFunction]:
-        """The provider's functions by token."""
+        """The provider's functions, keyed by token."""
 
     @property
     def secret_functions(self) -> Collection[str]:
         """Tokens of functions whose whole result is secret."""
 
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
-        """Additions to `account` from the provider's configuration; raises CloudError where the provider refuses it."""
+        """Additions to `account` from the provider's configuration; raises CloudError if the provider refuses it."""
 
     def get_model(self, type_: str) -> ResourceModel | None:
-        """The model of a resource type, None where there is none."""
+        """The model of a resource type, or None if it has no model."""
 
     def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:
-        """The cloud's error where the text `value` refers to a resource of this cloud that does not exist."""
+        """The cloud's error if the text `value` refers to a resource of this cloud that does not exist."""

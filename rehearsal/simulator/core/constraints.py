@@ -1,7 +1,7 @@
-"""What a cloud's API says of a single input: that it is required, its length, range, pattern, values.
+"""Constraints of a cloud's API on a single input: whether it is required, its length, range, pattern and values.
 
-Constraints are read from files that `make constraints` generates of the clouds' own descriptions of their APIs; nobody
-writes them by hand. They say nothing of two inputs together, or of what exists: that is what rules are for.
+Constraints are read from files that `make constraints` generates from the clouds' own API descriptions; nobody writes
+them by hand. Checks that involve several inputs, or resources that exist, are rules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kernel.paths import EVERY, Path, format_path, overlaps, parse_path
 from kernel.values import ABSENT, UNKNOWN
 
 KEYS = "{keys}"
-"""The end of a path in a file that stands for the keys of the map before it."""
+"""The end of a path in a file that denotes the keys of the preceding map."""
 
 
 class Kind(StrEnum):
@@ -65,7 +65,7 @@ class Constraint:
                 yield Violation(self, path, value)
 
     def accepts(self, value: Any) -> bool:
-        """Whether a value, or ABSENT, satisfies it. One of another type than it is about does."""
+        """Whether a value, or ABSENT, satisfies it. A value of a type that it does not limit always does."""
         if value is ABSENT or self.kind is Kind.REQUIRED:
             return self.kind is not Kind.REQUIRED or value is not ABSENT
         return _CHECKS[self.kind](self, value)
@@ -73,7 +73,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Violation:
-    """A value that a constraint refuses, and the path where it is."""
+    """A value that a constraint refuses, and its path."""
 
     constraint: Constraint
     path: Path
@@ -91,7 +91,7 @@ class InputConstraints:
     describe: Callable[[Violation], str]
 
     def find_problems(self, inputs: Mapping[str, Any], secrets: Iterable[Path] = ()) -> list[str]:
-        """The cloud's messages about inputs. The value of a secret is in none of them."""
+        """The cloud's messages about the inputs. They never contain the value of a secret."""
         hidden = list(secrets)
         found = (violation for each in self.constraints for violation in each.find_violations(inputs))
         return [self.describe(_shorten(violation, hidden)) for violation in found]
@@ -101,9 +101,9 @@ NO_CONSTRAINTS = InputConstraints((), lambda _: "")
 
 
 def read_constraints(file: File, *, ignores_case: bool) -> Mapping[str, list[Constraint]]:
-    """The constraints in a generated file, by resource type.
+    """The constraints in a generated file, keyed by resource type.
 
-    ignores_case  whether the cloud takes the values of enumerations in another case
+    ignores_case  whether the cloud accepts the values of enumerations in another case
     """
     content = json.loads(file.read_text(encoding="utf-8"))
     return {
@@ -131,7 +131,7 @@ def _read_entry(path: str, entry: Mapping[str, Any]) -> Iterator[Constraint]:
 
 
 def _matches(constraint: Constraint, value: Any) -> bool:
-    # The whole text, also where the pattern does not say so: an EKS cluster's name is `^[0-9A-Za-z][A-Za-z0-9-_]*`.
+    # Match the whole text even if the pattern does not end with `$`, such as `^[0-9A-Za-z][A-Za-z0-9-_]*` of EKS.
     return not isinstance(value, str) or bool(compile_pattern(constraint.limit).fullmatch(value))
 
 
@@ -160,24 +160,24 @@ _CHECKS: Mapping[Kind, Callable[[Constraint, Any], bool]] = {
     Kind.HIGHEST: lambda constraint, value: not _is_number(value) or value <= constraint.limit,
 }
 
-# Classes of Unicode that Java's regular expressions name and Python's do not, as the inside of a set. Python's `\w`
-# has letters, numbers and the underscore; what a class leaves out of it is left out here, so that more passes.
+# Unicode classes that Java's regular expressions have and Python's do not, written as the inside of a set. Some accept
+# more than the original: Python's `\w`, used for letters, also matches digits and the underscore.
 _CLASSES = {"L": r"\w", "N": r"\d", "Z": r"\s", "M": "\u0300-\u036f", "P": r"!-/:-@\[-`{-~", "S": r"$+<=>^`|~"}
 _CLASS = re.compile(r"\\p\{(Is)?(\w)\w*\}")
 
 
 @cache
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    r"""A pattern of an API, which is one of Java's or ECMAScript's, for Python. Raises re.error where it cannot be one.
+    r"""Compile an API's pattern, which has the syntax of Java or ECMAScript. Raises re.error if Python cannot.
 
-    `$` ends the text: in Python it would also match before a line break at the end.
+    `$` matches only at the end of the text; in Python it would also match before a line break at the end.
     """
     translated = _CLASS.sub(lambda match: _CLASSES.get(match[2], match[0]), pattern)
     return re.compile(re.sub(r"(?<!\\)\$(?=$|[)|])", r"\\Z", translated))
 
 
 def _walk(value: Any, steps: Path, here: Path) -> Iterator[tuple[Path, Any]]:
-    """Every value at a path, with its own path; ABSENT where nothing is inside of something that is there."""
+    """Every value at a path, with its own path; ABSENT if its parent exists and the value does not."""
     if value is UNKNOWN or not steps:
         yield here, ABSENT if value is None else value
     elif steps[0] == EVERY:
@@ -189,7 +189,7 @@ def _walk(value: Any, steps: Path, here: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _shorten(violation: Violation, hidden: Collection[Path]) -> Violation:
-    """The violation with a value that people can read, and that is no secret."""
+    """The violation with its value shortened for people, and masked if it is a secret."""
     if any(overlaps(format_path(violation.path), format_path(path)) for path in hidden):
         return replace(violation, value="***")
     text = str(violation.value)

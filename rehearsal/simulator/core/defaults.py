@@ -1,4 +1,4 @@
-"""What a provider fills in where a program leaves an input out, and how it remembers what it filled in."""
+"""The inputs that a provider fills in if the program does not set them, and the record of which it filled in."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from kernel.paths import Path, parse_path
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 
 FILLED_IN: Final = "__defaults"
-"""The input that lists the paths which the provider has filled in, as providers bridged from Terraform write it."""
+"""The input that lists the paths that the provider filled in, named as in providers bridged from Terraform."""
 
 
 def fill_in(model: ResourceModel, request: ResourceRequest, old: Mapping[str, Any]) -> dict[str, Any]:
-    """The request's inputs, completed. `old` are the inputs of the resource that exists.
+    """The request's inputs with the provider's defaults. `old` are the inputs of the existing resource.
 
-    Raises CloudError where the provider cannot fill in what it has to.
+    Raises CloudError if the provider cannot fill in a required input.
     """
     inputs = dict(request.inputs)
     filled: list[str] = []
@@ -35,11 +35,11 @@ def was_filled_in(inputs: Mapping[str, Any], path: str) -> bool:
 
 
 def hide(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs without what the provider keeps in them for itself."""
+    """The inputs without the provider's own record."""
     return {name: value for name, value in inputs.items() if name != FILLED_IN}
 
 
-def take_out(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def remove_filled_in(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs as the program set them."""
     declared = hide(inputs)
     for path in inputs.get(FILLED_IN, ()):
@@ -48,6 +48,6 @@ def take_out(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set(values: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
-    """A copy with another value at a path of names."""
+    """A copy with a new value at a path, which consists of names only."""
     name, rest = str(path[0]), path[1:]
     return {**values, name: _set(values.get(name) or {}, rest, value) if rest else value}

@@ -1,5 +1,5 @@
-"""The error with which a simulated cloud answers."""
+"""The error that a simulated cloud returns."""
 
 
 class CloudError(Exception):
-    """A request that the cloud refuses; the message is the cloud's own where it is known."""
+    """A request that the cloud refuses; the message is the cloud's own if that is known."""

@@ -1,7 +1,7 @@
-"""What a cloud changes by itself between two deployments, and people by hand: actors that change what exists.
+"""Actors: changes to existing resources between two deployments, by the cloud itself or by people.
 
-An actor changes records as the clouds do it, and a refresh finds it. A value that the program does not declare is in
-the outputs alone, since the engine compares what was declared.
+An actor changes the stored resources as the cloud would, and a refresh detects it. A value that the program does not
+declare changes in the outputs only, because the engine compares what was declared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rehearsal.simulator.core.transitions import compare_versions
 
 @dataclass(frozen=True)
 class Move:
-    """A value of a resource that moves."""
+    """A new value of one property of a resource."""
 
     resource: Resource
     path: str
@@ -29,11 +29,11 @@ class Move:
 
 
 Actor = Callable[[StateReader, date], Iterable[Move]]
-"""Says what moves of what exists on a day."""
+"""Returns the moves of existing resources on a given day."""
 
 
 def apply_moves(state: StateStore, moves: Iterable[Move]) -> list[str]:
-    """Change what exists; returns a line for each change."""
+    """Apply moves to existing resources; returns a line for each change."""
     lines = []
     for move in moves:
         current = state.get(move.resource.type, move.resource.id)
@@ -56,7 +56,7 @@ def each_item(record: Resource, path: str) -> Iterator[tuple[str, Mapping[str, A
 
 
 def find_next_supported(calendar: SupportCalendar, version: str, day: date) -> str | None:
-    """The oldest version above another one that has standard support on a day; None where there is none."""
+    """The oldest version above `version` that has standard support on a day; None if there is none."""
     supported = (each for each, end in calendar.ends.items() if end >= day and compare_versions(version, each) > 0)
     return next(supported, None)
 
@@ -66,7 +66,7 @@ def _is_declared(inputs: Mapping[str, Any], path: Path) -> bool:
 
 
 def _set(values: Any, path: Path, value: Any) -> Any:
-    """A copy with another value at a path, whose lists and objects exist or are made."""
+    """A copy with a new value at a path. Missing objects on the way are created; items of lists are not."""
     changed = copy.deepcopy(values) if isinstance(values, list) else dict(values or {})
     step, rest = path[0], path[1:]
     if isinstance(changed, list):

@@ -1,4 +1,4 @@
-"""Names that a provider makes where a program sets none.
+"""Names that a provider generates if the program sets none.
 
 Source: https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming and
 https://github.com/pulumi/pulumi/blob/master/pkg/resource/autonaming/strategy.go
@@ -17,15 +17,15 @@ class AutonamingMode(Enum):
 
     PROPOSE = 0  # use it, adapted to the type
     ENFORCE = 1  # use it as it is
-    DISABLE = 2  # make no name: the program has to set one
+    DISABLE = 2  # generate no name: the program has to set one
 
 
 @dataclass(frozen=True)
 class NamingHints:
-    """What the engine hands to a provider that makes a name.
+    """The engine's hints for a provider that generates a name.
 
     seed      random bytes; without them names are the same in every run
-    mode      as `pulumi:autonaming` in the settings says; None where the settings leave names to the provider
+    mode      as set by `pulumi:autonaming` in the settings; None if they leave names to the provider
     proposed  the name that the settings propose or enforce
     """
 
@@ -42,7 +42,7 @@ class NamingHints:
         return cls(request.randomSeed, AutonamingMode(options.mode), options.proposed_name)
 
     def hex(self, length: int, otherwise: str) -> str:
-        """Hexadecimal digits, at most 64, from the seed; from the text `otherwise` where there is no seed."""
+        """Hexadecimal digits, at most 64, from the seed, or from the text `otherwise` if there is no seed."""
         return hashlib.sha256(self.seed or otherwise.encode()).hexdigest()[:length]
 
 

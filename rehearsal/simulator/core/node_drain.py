@@ -1,4 +1,4 @@
-"""What a simulated cloud asks of the cluster in it, before it replaces nodes."""
+"""What a simulated cloud asks its cluster before it replaces nodes: whether the nodes can be drained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class BlockedEviction:
     node    the node's name
     pod     `namespace/name`
     budget  the name of the PodDisruptionBudget that allows no disruption
-    error   the API server's words
+    error   the API server's message
     detail  how many healthy pods the budget needs, and how many there are
     """
 
@@ -25,10 +25,10 @@ class BlockedEviction:
 
 
 class NodeDrain(Protocol):
-    """Draining the nodes of a pool, without doing it."""
+    """A dry run of draining the nodes of a pool."""
 
     def find_blocked_eviction(self, pool: str) -> BlockedEviction | None:
-        """The first pod on a pool's nodes that cannot be evicted now; None where all can."""
+        """The first pod on a pool's nodes that cannot be evicted now; None if all of them can."""
 
 
 class _NoCluster:

@@ -39,9 +39,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._engine = ""
 
     def _instance(self, context: Any) -> Simulation:
-        """The simulation for one instance of the provider, such as the default one, by the engine's connection to it.
+        """The simulation for one instance of the provider, such as the default one.
 
-        Requests do not name their instance, and the engine connects once for each.
+        Requests do not name their instance, but the engine opens one connection for each instance.
         """
         return self._instances.setdefault(context.peer(), self._simulation.with_own_configuration())
 
@@ -121,13 +121,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.InvokeResponse(**{"return": result.to_wire()})
 
     def _remember(self, urn: str, outputs: Any) -> None:
-        """Have the simulation take note of what it generated in an earlier command."""
+        """Have the simulation remember the secrets that it generated in an earlier command."""
         type_ = type_from_urn(urn)
         if self._simulation.generates_secrets(type_):
             self._simulation.remember(urn, type_, Values.from_wire(outputs))
 
     def _report_error(self, urn: str, message: str) -> None:
-        """Have the engine show an error of a resource, and go on."""
+        """Have the engine show an error of a resource and continue."""
         if self._engine:
             severity = engine_pb2.LogSeverity.ERROR
             with grpc.insecure_channel(self._engine) as channel:
@@ -140,7 +140,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def type_from_urn(urn: str) -> str:
-    """The type token in a URN: of `urn:pulumi:stack::project::parent$type::name` the last type."""
+    """The type token in a URN: the last type in `urn:pulumi:stack::project::parent$type::name`."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 

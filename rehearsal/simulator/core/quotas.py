@@ -1,4 +1,4 @@
-"""Rules about how many of something an account may have: what exists is counted, and with it what is asked for."""
+"""Rules about an account's quotas: the requested resource is counted together with the existing ones."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def stay_within(
     """All resources of the request's type together stay within a quota.
 
     message     with {limit}, {used} by others, {requested} by this one, and {total}
-    counted_in  what the quota is of, such as the region: resources are counted with those of the same one
-    measure     how much a resource counts; 0 where the quota does not concern it
+    counted_in  the scope of the quota, such as the region: only resources in the same scope are counted
+    measure     how much a resource counts; 0 if the quota does not apply to it
     """
 
     def rule(request: ResourceRequest) -> str | None:
@@ -40,12 +40,12 @@ def stay_within(
 
 
 def by(*names: str) -> Callable[[Inputs, StateReader], Any]:
-    """Counted in what the inputs of these names are, such as a region or a cluster."""
+    """A scope that consists of the values of these inputs, such as a region or a cluster."""
     return lambda inputs, _: tuple(inputs.get(name) for name in names)
 
 
 def of_unprepared_account(rule: Rule) -> Rule:
-    """A rule of what preflight demands to be prepared: it holds where nobody did."""
+    """A rule that applies only in an account without the preparation that preflight requires."""
 
     def conditional(request: ResourceRequest) -> str | None:
         return rule(request) if request.circumstances.account is Account.UNPREPARED else None

@@ -1,4 +1,4 @@
-"""What is there without being declared: names that stay taken after a deletion, and what services make themselves."""
+"""What exists undeclared: names that stay taken after a deletion, and resources that services create themselves."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FOREVER = timedelta(days=36_500)
 
 @dataclass(frozen=True)
 class Tombstone:
-    """The name of a resource that stays taken after the resource was deleted.
+    """The name of a resource, which stays taken after the resource was deleted.
 
-    name             the name, unique among those of the type
-    duration         how long; None where the name is free at once
-    message          the cloud's refusal while it is taken, a template of the request
-    is_left_by_deletion  whether it is of something that a deletion creates, such as a last snapshot: then the deletion
-                     is refused while it is taken, not the creation
+    name             the name, unique within the type
+    duration         how long it stays taken; None if it is free immediately
+    message          the cloud's error while it is taken, a template that the request fills
+    is_left_by_deletion  whether it names something that the deletion creates, such as a final snapshot: then the
+                     deletion is refused while it is taken, not the creation
     """
 
     name: Template
@@ -32,9 +32,9 @@ class Tombstone:
 
 @dataclass(frozen=True)
 class ByProduct:
-    """A resource that a service makes itself, which nobody declares: it stays when what it was made for is deleted.
+    """An undeclared resource that a service itself creates for another resource, and that outlives it.
 
-    Where one with the ID exists, nothing is made.
+    Nothing is created if a resource with the ID exists.
     """
 
     type: str

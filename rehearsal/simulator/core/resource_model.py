@@ -50,13 +50,13 @@ class StateReader(Protocol):
 class ResourceRequest:
     """A resource as requested: rules check it, and outputs are computed from it.
 
-    account     what the provider was configured with, and the identifiers of the account behind it
+    account     the provider's configuration, and the identifiers of its account
     generation  how many times this URN was created before: a replacement gets another ID
     id          empty until the resource is created
-    hints       what the engine says of names that the provider makes
+    hints       the engine's hints for names that the provider generates
     previous    the resource that an update changes; None for a creation
     drain       the cluster's nodes, which an update may have to drain
-    circumstances  the day, the caller and the kind of account
+    circumstances  the date, the caller and the kind of account
     """
 
     type: str
@@ -77,11 +77,11 @@ class ResourceRequest:
         return self.urn.rsplit("::", 1)[-1]
 
     def get(self, path: str, default: Any = None) -> Any:
-        """The input at a property path: `default` where it is not set, UNKNOWN where a preview does not know it."""
+        """The input at a property path: `default` if it is not set, UNKNOWN if a preview does not know it."""
         return look_up(self.inputs, path, default)
 
     def get_previous(self, path: str, default: Any = None) -> Any:
-        """The input at a property path before this update: `default` where it was not set, or nothing existed."""
+        """The input at a property path before this update: `default` if it was not set, or nothing existed."""
         return look_up(self.previous.inputs, path, default) if self.previous else default
 
     def hex(self, length: int, salt: str = "") -> str:
@@ -94,9 +94,9 @@ class ResourceRequest:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
 
     def fill(self, template: str) -> str:
-        """Replace `{path}` by the account's or the input's value, `{id}`, `{uuid}`, and `{hex:8}` by eight digits.
+        """Replace `{path}` with a value of the account or an input, and `{id}`, `{uuid}` and `{hex:8}` (eight digits).
 
-        Raises KeyError where a value is not set or unknown.
+        Raises KeyError if a value is not set or unknown.
         """
         return _TemplateFormatter(self).format(template)
 
@@ -127,19 +127,20 @@ Template = str | Callable[[ResourceRequest], Any]
 """Text with placeholders (see ResourceRequest.fill), or a function of the request."""
 
 Rule = Callable[[ResourceRequest], str | None]
-"""Checks a request; returns the cloud's error message, or None where the cloud accepts it."""
+"""Checks a request; returns the cloud's error message, or None if the cloud accepts it."""
 
 Default = Callable[[ResourceRequest, Mapping[str, Any]], Any]
-"""An input that the provider fills in: (request, the resource's inputs so far) -> value, None where there is none.
+"""An input that the provider fills in: (request, the resource's inputs so far) -> value, None if there is none.
 
-The inputs so far are those of the engine's state; empty for a new resource. Raises CloudError where there must be one.
+The inputs so far come from the engine's state, and are empty for a new resource. Raises CloudError if a required value
+cannot be determined.
 """
 
 Transition = Callable[[ResourceRequest], str | None]
 """A rule of an update: it compares `request.previous` with the request, in which values may be UNKNOWN."""
 
 UNRESTRICTED: Collection[Transition] = ()
-"""Of a type whose updates the cloud never refuses for what was there before: all is free, or replaces the resource."""
+"""For a type whose updates are never refused because of the old values: each is allowed, or replaces the resource."""
 
 
 @dataclass(frozen=True)
@@ -148,29 +149,29 @@ class ResourceModel:
 
     type                Pulumi's type token, without an API version
     id                  the cloud's ID, unique within the cloud
-    name_path           path of the explicit name where the ID does not contain it. A replacement that keeps this name
-                        (or the ID) is deleted before it is created anew
+    name_path           path of the explicit name if the ID does not contain it. A resource whose replacement keeps
+                        this name (or the ID) is deleted before the replacement is created
     outputs             properties that the cloud computes in addition to the inputs. A preview that creates the
                         resource does not know them
-    required            paths of inputs that the provider requires, and so does the SDK's signature. What the cloud
+    required            paths of inputs that both the provider and the SDK's signature require. What the cloud
                         requires beyond that is a rule
-    defaults            inputs that the provider fills in where they are not set, by name
+    defaults            inputs that the provider fills in if they are not set, keyed by path
     replace_on_changes  paths whose change replaces the resource
-    replace_if          paths that only some changes of replace the resource: whether the change from one value to
-                        another does. A value is None where there is none
-    transitions         checks of an update against what it changes, in previews too: UNKNOWN must pass. Each type says
-                        them, or that it is UNRESTRICTED
-    stable_outputs      outputs that a preview of an update knows; None: all that do not depend on what changes
-    constraints         what the cloud's API says of single inputs, in previews too
-    rules               checks of the inputs alone, in previews too: UNKNOWN must pass
+    replace_if          paths at which only some changes replace the resource: whether the change from an old to a new
+                        value does. A value that is not set is None
+    transitions         checks of an update against the old values, in previews too: UNKNOWN must pass. Each type has to
+                        list them, or be UNRESTRICTED
+    stable_outputs      outputs that a preview of an update knows; None: all that do not depend on changed inputs
+    constraints         the API's constraints on single inputs, in previews too
+    rules               checks of only the inputs, in previews too: UNKNOWN must pass
     state_rules         checks against what exists, when the resource is created or updated
     delete_rules        checks against what exists, when the resource is deleted
     secrets             outputs that are secret
     tombstone           the name that stays taken after a deletion
-    made_on_creation    what the service makes itself when the resource is created
-    made_on_deletion    what it makes when the resource is deleted
-    notes               what of the inputs is not checked because the simulation does not know enough: each returns what
-                        it is, or None
+    made_on_creation    what the service itself creates when the resource is created
+    made_on_deletion    what it creates when the resource is deleted
+    notes               inputs that are not checked because the simulation does not know enough: each returns what is
+                        not checked, or None
     """
 
     type: str
@@ -194,7 +195,7 @@ class ResourceModel:
     notes: Collection[Rule] = ()
 
     def is_replaced_by(self, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-        """Whether what changes at a path, from one set of inputs to another, replaces the resource."""
+        """Whether the change at a path, from one set of inputs to another, replaces the resource."""
         return any(overlaps(path, each) for each in self.replace_on_changes) or any(
             overlaps(path, each) and is_replaced(look_up(old, each, None), look_up(new, each, None))
             for each, is_replaced in self.replace_if.items()

@@ -34,7 +34,7 @@ def in_range(path: str, low: int, high: int, message: str) -> Rule:
 
 
 def refuse_when(condition: Callable[[ResourceRequest], bool], message: str) -> Rule:
-    """Refuse the request while `condition` holds. The message is a template that the request fills."""
+    """Refuse the request if `condition` holds. The message is a template that the request fills."""
 
     def rule(request: ResourceRequest) -> str | None:
         return request.fill(message) if condition(request) else None
@@ -43,7 +43,7 @@ def refuse_when(condition: Callable[[ResourceRequest], bool], message: str) -> R
 
 
 def unless_unchanged(path: str, rule: Rule) -> Rule:
-    """A rule of new values only: what exists keeps the value at `path`, such as a version that is offered no more."""
+    """A rule for new values only: an existing resource may keep its value at `path`, such as a discontinued version."""
 
     def conditional(request: ResourceRequest) -> str | None:
         is_kept = request.previous is not None and request.get(path) == request.get_previous(path)
@@ -63,7 +63,7 @@ def refuse_items_when(path: str, condition: Callable[[Any], bool], message: str)
 
 
 def describe_unlisted(what: str, value: Any, known: Iterable[str]) -> str:
-    """A note that a value is not among those that the simulation knows, which are not all that the cloud has."""
+    """A note that a value is not one that the simulation knows; the cloud may have others."""
     similar = difflib.get_close_matches(str(value), list(known), n=1)
     return f"{what} '{value}'" + (f", did you mean '{similar[0]}'?" if similar else "")
 
@@ -124,7 +124,7 @@ def require_unique(paths: Collection[str], message: str) -> Rule:
 
 
 def refuse_while_used(type_: str, path: str, message: str) -> Rule:
-    """For deletions: no resource of a type names this one at `path`. `{value}` is this one's ID, `{users}` theirs."""
+    """For deletions: no resource of a type refers to this one at `path`. `{value}` is its ID, `{users}` are theirs."""
 
     def rule(request: ResourceRequest) -> str | None:
         users = [other.id for other in request.state.all(type_) if other.inputs.get(path) == request.id]
@@ -142,7 +142,7 @@ def list_objects(request: ResourceRequest, path: str) -> Iterator[Mapping[str, A
 
 
 def parse_cidr(value: Any) -> ipaddress.IPv4Network | None:
-    """The address block that a text denotes; None where it denotes none, or is unknown."""
+    """The address block that a text denotes; None if it is not an address block, or is unknown."""
     try:
         return ipaddress.IPv4Network(value) if isinstance(value, str) else None
     except ValueError:
@@ -150,7 +150,7 @@ def parse_cidr(value: Any) -> ipaddress.IPv4Network | None:
 
 
 def parse_json(text: Any) -> Any:
-    """The value of a JSON text, UNKNOWN where a preview does not know the text, None where it is not JSON."""
+    """The value of a JSON text; UNKNOWN if a preview does not know the text, None if it is not JSON."""
     if text is UNKNOWN:
         return UNKNOWN
     try:

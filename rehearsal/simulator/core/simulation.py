@@ -1,7 +1,7 @@
 """One simulated cloud: its resource models applied to its state.
 
-Every operation that changes something passes `_journaled`: it writes the journal, and is the place for injected faults
-and delays.
+Every operation that changes something runs inside `_journaled`, which writes the journal, and is the place for injected
+faults and delays.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Difference:
 
     changed                property paths whose value differs
     replaces               those of them that force a replacement
-    delete_before_replace  whether the replacement takes the same name, so that the old resource must go first
+    delete_before_replace  whether the replacement has the same name, so that the old resource must be deleted first
     """
 
     changed: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Difference:
 
 
 class Simulation:
-    """Answers as the provider of one cloud does; raises CloudError where the cloud refuses a request."""
+    """Responds as the provider of one cloud does; raises CloudError if the cloud refuses a request."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Simulation:
         return self._cloud
 
     def with_own_configuration(self) -> Simulation:
-        """The same cloud as another instance of its provider sees it, which has a configuration of its own."""
+        """The same cloud for another instance of its provider, which has its own configuration."""
         return Simulation(self._cloud, self._state, self._drain, self._circumstances, self._canaries)
 
     def configure(self, variables: Mapping[str, Any]) -> None:
@@ -81,13 +81,13 @@ class Simulation:
     def check(
         self, urn: str, type_: str, inputs: Values, old: Values | None = None, hints: NamingHints = NO_HINTS
     ) -> tuple[Values, list[str]]:
-        """The inputs with what the provider fills in, and what is wrong with them alone; in previews too.
+        """The inputs with the provider's defaults, and the problems of the inputs themselves; in previews too.
 
-        `old` are the inputs of the resource that exists.
+        `old` are the inputs of the existing resource.
         """
         model = self._cloud.get_model(type_)
         if model is None:
-            return inputs, []  # so that a preview goes on and finds every type without a model
+            return inputs, []  # so that a preview continues and finds every type without a model
         request = replace(self._request(model, urn, inputs), hints=hints)
         try:
             complete = Values(defaults.fill_in(model, request, old.plain if old else {}), inputs.secrets)
@@ -97,13 +97,13 @@ class Simulation:
         request = replace(self._request(model, urn, complete), previous=previous)
         unset = [f"missing required property '{path}'" for path in sorted(model.required) if request.get(path) is None]
         problems = unset + list(_apply_rules(model.rules, request))
-        # The provider refuses before the API does: its messages are the better ones.
+        # The provider validates inputs before the API does, and its messages are clearer.
         return complete, problems or model.constraints.find_problems(request.inputs, complete.secrets)
 
     def diff(self, urn: str, type_: str, id_: str, old: Values, new: Values) -> Difference:
         model = self._get_model(type_)
         changed = [format_path(path) for path in _changed_paths(defaults.hide(old.plain), defaults.hide(new.plain))]
-        # An input that a former version of the provider did not fill in yet has not changed.
+        # An input that an earlier version of the provider did not fill in has not changed.
         added = {path for path in model.defaults if look_up(old.plain, path, None) is None}
         replaces = [path for path in changed if path not in added and model.is_replaced_by(path, old.plain, new.plain)]
         delete_first = bool(replaces) and self._is_name_kept(model, urn, id_, old, new)
@@ -126,11 +126,11 @@ class Simulation:
             self._require_free_name(model, request, on_deletion=False)
             self._require_acceptable(model, request, inputs.secrets)
             outputs = self._store(model, replace(request, id=id_), inputs)
-            self._make(model.made_on_creation, request)
+            self._create_by_products(model.made_on_creation, request)
             return id_, outputs
 
     def update(self, urn: str, type_: str, id_: str, inputs: Values, old_outputs: Values, *, preview: bool) -> Values:
-        """The new outputs. A preview refuses what the cloud would refuse for what exists, and changes nothing."""
+        """The new outputs. A preview changes nothing, and refuses what the cloud would refuse for the old values."""
         model = self._get_model(type_)
         record = self._state.get(type_, id_)
         request = self._request(model, urn, inputs, generation=record.generation if record else 0, id_=id_)
@@ -148,9 +148,9 @@ class Simulation:
             return self._store(model, request, inputs, old_outputs)
 
     def read(self, type_: str, id_: str, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
-        """Inputs and outputs of an existing resource, None where it is gone.
+        """Inputs and outputs of an existing resource, or None if it no longer exists.
 
-        The state holds no secrets: they are taken from the `inputs` and `outputs` that the engine sends.
+        The state stores no secrets: they are restored from the `inputs` and `outputs` that the engine sends.
         """
         record, model = self._state.get(type_, id_), self._cloud.get_model(type_)
         if model:
@@ -161,7 +161,7 @@ class Simulation:
         return Values.restore_secrets(record.inputs, inputs, key), Values.restore_secrets(record.outputs, outputs, key)
 
     def delete(self, urn: str, type_: str, id_: str) -> None:
-        """Delete a resource; one that is gone already is no error."""
+        """Delete a resource. It is not an error if it no longer exists."""
         model = self._get_model(type_)
         record = self._state.get(type_, id_)
         if record is None:
@@ -178,10 +178,10 @@ class Simulation:
             self._require_free_name(model, request, on_deletion=True)
             self._state.remove(record)
             self._bury(model, request)
-            self._make(model.made_on_deletion, request)
+            self._create_by_products(model.made_on_deletion, request)
 
     def find_refusals(self, record: ResourceRecord, state: StateReader) -> list[str]:
-        """What the cloud would refuse of a resource that exists, had `state` been all there was when it was created."""
+        """The cloud's errors had an existing resource been created when only the resources in `state` existed."""
         model = self._get_model(record.type)
         request = self._request(model, record.urn, Values(dict(record.inputs)), generation=record.generation)
         request = replace(request, state=state)
@@ -206,7 +206,7 @@ class Simulation:
         return model is not None and bool(model.secrets)
 
     def remember(self, urn: str, type_: str, outputs: Values) -> None:
-        """Take note of the secrets that a resource was given when it was created, which the engine sends back."""
+        """Remember the secrets that were generated for a resource at its creation, and that the engine sends back."""
         model = self._cloud.get_model(type_)
         for name in model.secrets if model else ():
             owner = f"{type_.rpartition(':')[2]} {urn.rpartition('::')[2]}"
@@ -216,7 +216,7 @@ class Simulation:
         return self._cloud.get_model(type_) is not None
 
     def describe_missing(self, token: str) -> str:
-        """What people read about a resource type or a function that the simulation does not have."""
+        """The message about a resource type or a function that the simulation does not have."""
         return f"the simulated {self._cloud.name} has no model of {token}. {HOW_TO_ADD}"
 
     def _get_model(self, type_: str) -> ResourceModel:
@@ -228,7 +228,7 @@ class Simulation:
     def _request(
         self, model: ResourceModel, urn: str, inputs: Values, *, generation: int = 0, id_: str = ""
     ) -> ResourceRequest:
-        # What the resource says of itself, such as its region, precedes what the provider was configured with.
+        # The resource's own inputs, such as its region, take precedence over the provider's configuration.
         own = {name: inputs.plain[name] for name in model.defaults if isinstance(inputs.plain.get(name), str)}
         account = {name: own.get(name, value) for name, value in self._account.items()}
         return ResourceRequest(
@@ -243,7 +243,7 @@ class Simulation:
         )
 
     def _require_region(self, account: Mapping[str, Any]) -> None:
-        """Raise CloudError where the region of a request answers nothing."""
+        """Raise CloudError if the region of a request has an outage."""
         for region in self._state.read_outages() & {account.get("region"), account.get("location")}:
             raise CloudError(
                 f"RequestError: send request failed: the endpoints of {region} do not answer (i/o timeout)"
@@ -256,12 +256,12 @@ class Simulation:
         _require_none([*reasons, *filter(None, missing)])
 
     def _require_free_name(self, model: ResourceModel, request: ResourceRequest, *, on_deletion: bool) -> None:
-        """Raise CloudError where the name belongs to something that was deleted, or was left by a deletion."""
-        stone, today = model.tombstone, self._circumstances.today
-        if stone is None or stone.is_left_by_deletion is not on_deletion or stone.duration(request) is None:
+        """Raise CloudError if the name still belongs to a deleted resource, or to what a deletion left behind."""
+        tombstone, today = model.tombstone, self._circumstances.today
+        if tombstone is None or tombstone.is_left_by_deletion is not on_deletion or tombstone.duration(request) is None:
             return
-        if self._state.is_buried(model.type, str(render_template(stone.name, request)), today):
-            raise CloudError(request.fill(stone.message))
+        if self._state.is_buried(model.type, str(render_template(tombstone.name, request)), today):
+            raise CloudError(request.fill(tombstone.message))
 
     def _bury(self, model: ResourceModel, request: ResourceRequest) -> None:
         duration = model.tombstone.duration(request) if model.tombstone else None
@@ -269,13 +269,13 @@ class Simulation:
             name = str(render_template(model.tombstone.name, request))
             self._state.bury(model.type, name, self._circumstances.today + duration)
 
-    def _make(self, by_products: Iterable[ByProduct], request: ResourceRequest) -> None:
-        """What a service makes itself. It has no URN: no program declares it."""
+    def _create_by_products(self, by_products: Iterable[ByProduct], request: ResourceRequest) -> None:
+        """Create the resources that a service creates itself. They have no URN: no program declares them."""
         for each in by_products:
-            made = replace(request, id=str(render_template(each.id, request)))
-            if each.is_made(made) and self._state.get(each.type, made.id) is None:
-                outputs = {name: render_template(template, made) for name, template in each.outputs.items()}
-                self._state.put(ResourceRecord(each.type, made.id, "", 0, each.inputs(made), outputs))
+            created = replace(request, id=str(render_template(each.id, request)))
+            if each.is_made(created) and self._state.get(each.type, created.id) is None:
+                outputs = {name: render_template(template, created) for name, template in each.outputs.items()}
+                self._state.put(ResourceRecord(each.type, created.id, "", 0, each.inputs(created), outputs))
 
     def _store(
         self, model: ResourceModel, request: ResourceRequest, inputs: Values, old: Values | None = None
@@ -297,8 +297,8 @@ class Simulation:
     def _is_name_kept(self, model: ResourceModel, urn: str, id_: str, old: Values, new: Values) -> bool:
         if has_unknown(new.plain):
             return True  # the safe answer: creating under a name that is taken fails, deleting first does not
-        # The engine asks for the replacement's inputs anew: names that the provider makes are others then.
-        declared = self._request(model, urn, Values(defaults.take_out(new.plain)))
+        # The engine checks the replacement's inputs again, and the provider then generates other names.
+        declared = self._request(model, urn, Values(defaults.remove_filled_in(new.plain)))
         try:
             new = Values(defaults.fill_in(model, declared, {}))
         except CloudError:
@@ -328,7 +328,7 @@ class _ChangedInputError(Exception):
 
 
 class _InputsOfUpdate(Mapping[str, Any]):
-    """The inputs of an update, of which those that change cannot be read."""
+    """The inputs of an update. Reading one that changes raises _ChangedInputError."""
 
     def __init__(self, inputs: Mapping[str, Any], changed: Collection[str]) -> None:
         self._inputs, self._changed = inputs, changed
@@ -350,7 +350,7 @@ def _preview_outputs(
 ) -> dict[str, Any]:
     """The outputs that a preview of an update knows already; UNKNOWN for those that may change.
 
-    `stored` are the request's inputs as the state would hold them.
+    `stored` are the request's inputs as the state would store them.
     """
     before = request.previous.inputs if request.previous else {}
     changed = {name for name in {*before, *stored} if before.get(name) != stored.get(name)}

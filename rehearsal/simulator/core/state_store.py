@@ -1,4 +1,4 @@
-"""The state of a rehearsal's simulated clouds, kept between commands in one SQLite file.
+"""The state of a rehearsal's simulated clouds, stored between commands in one SQLite file.
 
 The file holds every simulated resource, with secrets as keyed fingerprints only, and a journal of every operation.
 """
@@ -34,7 +34,7 @@ CREATE TABLE journal (
     seq INTEGER PRIMARY KEY, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
     operation TEXT NOT NULL, type TEXT NOT NULL, urn TEXT NOT NULL, outcome TEXT NOT NULL);
 """
-# Added to states of the same format that have none.
+# Added to a state of the same format that does not have the table yet.
 _TOMBSTONES = """
 CREATE TABLE IF NOT EXISTS tombstone (
     type TEXT NOT NULL, name TEXT NOT NULL, until TEXT NOT NULL, PRIMARY KEY (type, name));
@@ -74,7 +74,7 @@ class StateStore:
     def __init__(self, path: Path | str) -> None:
         """Open the file at `path`, or create it; ":memory:" creates a state that is never written to disk.
 
-        Raises DamagedStateError where the file is not a rehearsal's state, is corrupt, or has another format.
+        Raises DamagedStateError if the file is not a rehearsal's state, is corrupt, or has another format.
         """
         self._path = path
         self._lock = threading.RLock()
@@ -109,7 +109,7 @@ class StateStore:
     def find_referrers(self, record: ResourceRecord) -> list[ResourceRecord]:
         """The resources of the same cloud whose inputs contain this one's ID or ARN.
 
-        An ARN that its own inputs contain too is that of what it belongs to: a version of a secret has the secret's.
+        An ARN that is also among its own inputs belongs to its parent: a version of a secret has the secret's ARN.
         """
         own = {_normalize(text) for text in find_strings(record.inputs)}
         names = {_normalize(name) for name in _references(record) if _UNAMBIGUOUS_ID.search(name)} - own
@@ -154,7 +154,7 @@ class StateStore:
                 self._by_reference.pop(_normalize(name), None)
 
     def bury(self, type_: str, name: str, until: date) -> None:
-        """Have the name of a deleted resource stay taken up to and including a day."""
+        """Keep the name of a deleted resource taken up to and including a day."""
         with self._lock:
             self._database.execute(
                 "INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?)", (type_, name, until.isoformat())
@@ -186,12 +186,12 @@ class StateStore:
             )
 
     def set_outages(self, regions: Collection[str]) -> None:
-        """Have these regions, or on Azure locations, answer nothing; none ends all outages."""
+        """Set the regions (on Azure, locations) that have an outage; an empty collection ends all outages."""
         with self._lock:
             self._database.execute("INSERT OR REPLACE INTO meta VALUES ('outages', ?)", (json.dumps(sorted(regions)),))
 
     def read_outages(self) -> frozenset[str]:
-        """The regions that answer nothing, which another process may set while the clouds are served."""
+        """The regions that have an outage; another process may set them while the clouds are served."""
         with self._lock:
             row = self._database.execute("SELECT value FROM meta WHERE key = 'outages'").fetchone()
             return frozenset(json.loads(row[0])) if row else frozenset()
@@ -206,7 +206,7 @@ class StateStore:
         elif version != FORMAT:
             raise DamagedStateError(self._describe_damage(f"has format {version}, this Groundwork reads {FORMAT}"))
         self._database.executescript(_TOMBSTONES)
-        # Write-ahead log: a crash must not lose what the engine was told has been created.
+        # Write-ahead log: a crash must not lose a resource that was reported to the engine as created.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._key: bytes = self._database.execute("SELECT value FROM meta WHERE key = 'key'").fetchone()[0]
         self._records: dict[tuple[str, str], ResourceRecord] = {}
@@ -225,7 +225,7 @@ class StateStore:
 
 def _references(record: ResourceRecord) -> list[str]:
     arn = record.outputs.get("arn")
-    # As an input it is another resource's, such as the queue of an EventTarget.
+    # An ARN among the inputs belongs to another resource, such as the queue of an EventTarget.
     return [record.id, arn] if isinstance(arn, str) and "arn" not in record.inputs else [record.id]
 
 

@@ -1,7 +1,7 @@
-"""Rules of updates that resource models of every cloud share: they see what was there and what shall be.
+"""Rules for updates that resource models of every cloud share: they compare the old values with the new ones.
 
-Each takes the cloud's error message, with `{old}` and `{new}`. A creation passes, and so does a value that is not known
-in a preview, then or now.
+Each takes the cloud's error message, with `{old}` and `{new}`. A creation passes, and so does an old or a new value
+that a preview does not know.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _NUMBERS = re.compile(r"\d+")
 
 
 def refuse_change(path: str, message: str, unset: Any = None) -> Transition:
-    """The value at `path` stays as it was when the resource was created.
+    """The value at `path` does not change after the resource was created.
 
-    None and what is empty count as `unset`, the cloud's own default; without one, they count as values.
+    None and empty values count as `unset`, the cloud's own default; if `unset` is None, they count as values.
     """
     return refuse_change_when(path, lambda old, new: unset is None or (old or unset) != (new or unset), message)
 
@@ -56,7 +56,7 @@ def moves_along(path: str, order: Collection[Any], message: str) -> Transition:
 
 
 def get_change(request: ResourceRequest, path: str) -> tuple[Any, Any] | None:
-    """The old and the new value at `path`; None where nothing changes, or it is not known."""
+    """The old and the new value at `path`; None if it does not change, or is not known."""
     if request.previous is None:
         return None
     old, new = request.get_previous(path), request.get(path)
@@ -64,7 +64,7 @@ def get_change(request: ResourceRequest, path: str) -> tuple[Any, Any] | None:
 
 
 def parse_version(value: Any) -> tuple[int, ...]:
-    """The numbers of a version: `1.33.2` and `v1.33.2` are (1, 33, 2). None for nothing, and for what is unknown."""
+    """The numbers of a version: `1.33.2` and `v1.33.2` are (1, 33, 2). Empty for None and for an unknown version."""
     return () if value in (None, UNKNOWN) else tuple(int(number) for number in _NUMBERS.findall(str(value)))
 
 
@@ -88,6 +88,6 @@ def step_by_minor(path: str, downgrade: str, skip: str) -> Transition:
 
 
 def compare_versions(old: Any, new: Any) -> int:
-    """-1 where the new version is lower than the old, 1 where it is higher; 0 where one is a prefix of the other."""
+    """-1 if the new version is lower than the old one, 1 if it is higher; 0 if one is a prefix of the other."""
     pairs = zip(parse_version(old), parse_version(new), strict=False)  # zip ends at the shorter one
     return next(((1 if two > one else -1) for one, two in pairs if one != two), 0)

@@ -41,7 +41,7 @@ def azure() -> Subscription:
 
 @pytest.fixture
 def cluster(azure: Subscription) -> Subscription:
-    """A subscription in which a cluster lacks nothing but the roles of its identity."""
+    """A subscription with everything that a cluster needs, except the roles of its identity."""
     for name in ("control", "kubelet"):
         azure.create("managedidentity:UserAssignedIdentity", in_group(resourceName=name), name)
     return azure

@@ -1,8 +1,9 @@
-"""The clouds refuse what their own descriptions of their APIs forbid, for every constraint of an input that we declare.
+"""The simulated clouds enforce the API descriptions of the clouds, for every constraint on an input that we declare.
 
-For each constraint of each modelled type, inputs are generated that break it and no other on purpose: those of the
-foundations, or a type's valid inputs where no foundation has it. Each is refused, and what it was made of is not. Not
-proven: that the clouds' services enforce all that the descriptions say, and in these words.
+For each constraint of each modelled type, inputs are generated that violate it and, as far as possible, no other one:
+from the inputs of the foundations, or from a type's valid inputs if no foundation has it. They are refused, and the
+inputs that they were generated from are accepted. Not proven: that the clouds' services enforce everything that the
+descriptions say, and with these messages.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def recorder(request: pytest.FixtureRequest) -> Recorder:
     return record_foundation(request.param, "prod", telemetry=telemetry, **_OPTIONS[request.param]).recorder
 
 
-def test_every_constraint_of_a_declared_input_refuses_what_breaks_it(
+def test_every_constraint_on_a_declared_input_refuses_a_violation(
     recorder: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud = "aws" if any(each.type.startswith("aws:") for each in recorder.resources) else "azure"
@@ -60,7 +61,7 @@ def test_every_constraint_of_a_declared_input_refuses_what_breaks_it(
 
 
 def _try(recorder: Recorder, model: ResourceModel, constraint: Constraint) -> str:
-    """What becomes of inputs that break a constraint."""
+    """The outcome of inputs that violate a constraint."""
     steps = parse_path(constraint.path)
     inputs = (each for each in _list_inputs(recorder, model.type) if find_value(each, steps) is not None)
     declared = next(inputs, None)
@@ -71,11 +72,11 @@ def _try(recorder: Recorder, model: ResourceModel, constraint: Constraint) -> st
     try:
         broken = break_constraint(constraint, declared)
     except ValueError:
-        return "that an empty value alone breaks, which is not sent"
+        return "that only an empty value violates, which is not sent"
     return REFUSED if broken is not None and _check(recorder, model.type, broken) else ACCEPTED
 
 
-def test_what_the_foundations_declare_breaks_none(recorder: Recorder) -> None:
+def test_the_foundations_violate_no_constraint(recorder: Recorder) -> None:
     types = {**azure.MODELS, **aws.MODELS}
     problems = {
         f"{resource.type} {resource.name}: {problem}"
@@ -92,7 +93,7 @@ def _check(recorder: Recorder, type_: str, inputs: Mapping[str, Any]) -> list[st
 
 
 def _list_inputs(recorder: Recorder, type_: str) -> list[Mapping[str, Any]]:
-    """Inputs of a type that the cloud accepts: those of the foundation, or else its valid ones."""
+    """Inputs of a type that the cloud accepts: those of the foundation, or else the type's valid ones."""
     declared = [resource.inputs for resource in recorder.of_type(type_)]
     valid = {name: value for name, value in VALID.get(type_, {}).items() if value is not UNKNOWN}
     candidates = declared or [valid]

@@ -1,9 +1,9 @@
-"""What the simulated clouds answer on a given day about versions.
+"""Versions whose support ends on a given day, in the simulated clouds.
 
-Proves for each service whose versions have an end that a new resource is refused after that day, that one which
-stands keeps its version, that support at extra cost is had by whoever asks for it, and that the summary warns before
-and after. Not proven: that the calendars say what the clouds' pages say, nor that the clouds word it so where a rule
-says it is not their own message.
+Proves for each service with an end of support that a new resource is refused after that day, that an existing one
+keeps its version, that extended support is available at extra cost on request, and that the summary warns before and
+after the day. Not proven: that the calendars match the clouds' pages, nor the wording of messages that a rule marks as
+not the cloud's own.
 """
 
 from __future__ import annotations
@@ -62,49 +62,49 @@ def list_support_notes(today: date, type_: str, inputs: dict[str, Any]) -> list[
 
 
 @each_service
-def test_a_version_is_refused_from_the_day_after_its_support(case: Case) -> None:
+def test_a_version_is_refused_from_the_day_after_its_support_ended(case: Case) -> None:
     type_, inputs, path, calendar, message = case
     version, end = [*calendar.ends.items()][-1]
-    wanted = with_change(inputs, path, version)
-    assert message not in check(end, type_, wanted)
-    assert message in check(end + timedelta(days=1), type_, wanted)
+    requested = with_change(inputs, path, version)
+    assert message not in check(end, type_, requested)
+    assert message in check(end + timedelta(days=1), type_, requested)
     assert message not in check(end + timedelta(days=1), type_, with_change(inputs, path, UNKNOWN))
 
 
 @each_service
-def test_what_stands_keeps_a_version_that_is_not_supported_any_more(case: Case) -> None:
+def test_an_existing_resource_keeps_a_version_that_is_no_longer_supported(case: Case) -> None:
     type_, inputs, path, calendar, message = case
     version, end = [*calendar.ends.items()][-1]
-    wanted = with_change(inputs, path, version)
-    assert message not in check(end + timedelta(days=400), type_, wanted, wanted)
+    requested = with_change(inputs, path, version)
+    assert message not in check(end + timedelta(days=400), type_, requested, requested)
 
 
 @each_service
 def test_the_summary_warns_ahead_of_the_end_and_after_it(case: Case) -> None:
     type_, inputs, path, calendar, _ = case
     version, end = [*calendar.ends.items()][-1]
-    wanted = with_change(inputs, path, version)
-    assert list_support_notes(end - timedelta(days=61), type_, wanted) == []
-    (ahead,) = list_support_notes(end - timedelta(days=60), type_, wanted)
+    requested = with_change(inputs, path, version)
+    assert list_support_notes(end - timedelta(days=61), type_, requested) == []
+    (ahead,) = list_support_notes(end - timedelta(days=60), type_, requested)
     assert f"its standard support ends on {end}, in 60 days" in ahead
-    (after,) = list_support_notes(end + timedelta(days=1), type_, wanted)
+    (after,) = list_support_notes(end + timedelta(days=1), type_, requested)
     assert calendar.source in after
 
 
 def test_support_at_extra_cost_lasts_as_long_as_the_calendar_says() -> None:
-    wanted = with_change(EKS_INPUTS, "version", "1.34")
+    requested = with_change(EKS_INPUTS, "version", "1.34")
     last = EKS.ends["1.34"] + timedelta(days=365)
-    assert "unsupported" not in check(last, CLUSTER, wanted)
-    assert "unsupported" in check(last + timedelta(days=1), CLUSTER, wanted)
+    assert "unsupported" not in check(last, CLUSTER, requested)
+    assert "unsupported" in check(last + timedelta(days=1), CLUSTER, requested)
 
 
 def test_long_term_support_on_azure_has_no_known_end() -> None:
-    wanted = with_change(VALID_INPUTS[AKS_TYPE], "kubernetesVersion", "1.34")
-    assert "K8sVersionNotSupported" in check(date(2030, 1, 1), f"azure-native:{AKS_TYPE}", wanted)
-    supported = {**wanted, "supportPlan": "AKSLongTermSupport"}
+    requested = with_change(VALID_INPUTS[AKS_TYPE], "kubernetesVersion", "1.34")
+    assert "K8sVersionNotSupported" in check(date(2030, 1, 1), f"azure-native:{AKS_TYPE}", requested)
+    supported = {**requested, "supportPlan": "AKSLongTermSupport"}
     assert "K8sVersionNotSupported" not in check(date(2030, 1, 1), f"azure-native:{AKS_TYPE}", supported)
 
 
-def test_a_calendar_is_too_old_some_time_after_its_check() -> None:
+def test_a_calendar_is_too_old_more_than_90_days_after_its_check() -> None:
     assert EKS.describe_age(CHECKED + timedelta(days=90)) == ""
     assert EKS.source in EKS.describe_age(CHECKED + timedelta(days=91))

@@ -1,8 +1,8 @@
-"""How much an account may have, and which machines a zone has none of.
+"""The quotas of an account, and machine sizes that a zone does not have in stock.
 
-Proves each quota at its limit and one above, the vCPU that an account without preparation has, and that machines which
-are out of stock fail what is new and not what stands. The foundations meet the quotas as preflight says they do. Not
-proven: that the quotas are the clouds' today; `kernel/service_quotas.py` has the day of the check.
+Proves each quota at its limit and one above it, the vCPUs of an account without preparation, and that a size that is
+out of stock fails new resources but not existing ones. The foundations exceed the quotas exactly if preflight says so.
+Not proven: that the quotas are the clouds' current ones; `kernel/service_quotas.py` has the day of the check.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def in_circumstances(account: Account, circumstances: Circumstances) -> Account:
 
 def test_the_quotas_were_compared_with_their_sources_lately() -> None:
     latest = service_quotas.CHECKED + service_quotas.LONGEST_WITHOUT_CHECK
-    assert date.today() <= latest, "compare each quota in kernel/service_quotas.py with its source, and write the day"
+    assert date.today() <= latest, "compare each quota in kernel/service_quotas.py with its source, then update CHECKED"
 
 
 def test_a_region_has_five_networks_and_five_addresses(account: Account) -> None:
@@ -81,7 +81,7 @@ def test_a_region_has_five_networks_and_five_addresses(account: Account) -> None
     account.delete(EIP, elsewhere)
 
 
-def test_a_role_has_ten_policies_and_a_size_of_its_own_ones(account: Account) -> None:
+def test_a_role_has_ten_policies_and_a_limited_size_of_inline_policies(account: Account) -> None:
     account.create("aws:iam/role:Role", name="a", assumeRolePolicy=TRUST)
     for number in range(10):
         account.create(ATTACHMENT, role="a", policyArn=f"arn:aws:iam::aws:policy/P{number}")
@@ -133,7 +133,7 @@ def test_a_new_group_needs_machines_in_each_zone(
         eks.create_nodes(instanceTypes=sizes)
 
 
-def test_a_group_that_stands_needs_no_machines(account: Account) -> None:
+def test_an_existing_group_needs_no_machines(account: Account) -> None:
     EksCluster(account).create_nodes(nodeGroupName="one")
     sold_out = Circumstances(sold_out=[Shortage("eu-west-1", "m6i.xlarge")])
     group = account.state.all("aws:eks/nodeGroup:NodeGroup")[0]  # type: ignore[index]
@@ -217,7 +217,7 @@ def find_refusals(recorder: Recorder, circumstances: Circumstances) -> str:
         ("azure", Circumstances(), r"^$"),
     ],
 )
-def test_a_foundation_meets_what_the_region_has(
+def test_a_foundation_depends_on_the_stock_of_its_region(
     foundations: Mapping[tuple[str, str], Recorder], cloud: str, circumstances: Circumstances, message: str
 ) -> None:
     assert re.search(message, find_refusals(foundations[cloud, "prod"], circumstances))
@@ -228,7 +228,7 @@ def test_a_foundation_meets_what_the_region_has(
 def test_preflight_counts_the_addresses_that_a_stack_declares(
     foundations: Mapping[tuple[str, str], Recorder], environment: str
 ) -> None:
-    """By the tags that they are declared with, so that the stack's own are not in its way."""
+    """They are recognized by their declared tags, so that the stack's own addresses do not count as other ones."""
     settings, stack = stack_context("aws", environment).settings, f"aws-{environment}"
     declared = foundations["aws", environment].of_type("aws:ec2/eip:Eip")
     tagged = [
@@ -262,10 +262,10 @@ def test_an_unprepared_account_lacks_what_preflight_demands(
     quota: ServiceQuota,
     code: str,
 ) -> None:
-    """Preflight adds up the least number of nodes, and the simulated cloud what is launched."""
+    """Preflight adds up the minimum number of nodes, and the simulated cloud the nodes that are launched."""
     pools = stack_context(cloud, environment).settings.cluster.list_pools()
     least = sum(pool.minimum * count(pool.size) for pool in pools.values())
-    # The resource providers are registered here: they would be refused before anything else.
+    # With all resource providers registered: missing ones would be refused before anything else.
     refusals = find_refusals(foundations[cloud, environment], Circumstances(account=Kind.UNPREPARED))
     assert (code in refusals) is (least > quota.limit), f"{least} vCPU"
 
@@ -284,7 +284,7 @@ def test_an_unprepared_account_lacks_what_preflight_demands(
         ("inf2.xlarge", 4, None),
     ],
 )
-def test_the_name_of_an_instance_tells_its_vcpus_and_quota(size: str, vcpus: int, quota: Any) -> None:
+def test_the_vcpus_and_the_quota_of_an_instance_follow_from_its_name(size: str, vcpus: int, quota: Any) -> None:
     assert (count_instance_vcpus(size), find_instance_quota(size)) == (vcpus, quota)
 
 
@@ -297,5 +297,5 @@ MACHINES: Mapping[str, tuple[int, str]] = {
 
 
 @pytest.mark.parametrize("size", MACHINES)
-def test_the_name_of_a_machine_tells_its_vcpus_and_series(size: str) -> None:
+def test_the_vcpus_and_the_series_of_a_machine_follow_from_its_name(size: str) -> None:
     assert (count_machine_vcpus(size), name_machine_family(size)) == MACHINES[size]

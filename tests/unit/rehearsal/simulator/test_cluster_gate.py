@@ -1,7 +1,7 @@
-"""The way to the Kubernetes API as the engine meets it: over the provider protocol.
+"""Access to the Kubernetes API as the engine sees it: over the provider protocol.
 
-Proves that what changes or reads an object is refused where the caller does not get to the cluster, and passes where it
-does; that previews and configuration pass. Who gets there is proven in tests/unit/infra/test_ways_in.py.
+Proves that requests that change or read an object are refused if the caller cannot reach the cluster, and pass if it
+can; and that previews and configuration pass. tests/unit/infra/test_ways_in.py proves who can reach it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Echo(provider_pb2_grpc.ResourceProviderServicer):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_requests_pass_while_the_caller_gets_to_the_cluster(name: str) -> None:
+def test_requests_pass_while_the_caller_can_reach_the_cluster(name: str) -> None:
     refusals = [""]
     gate = ClusterGate(Echo(), lambda: refusals[0])
     assert getattr(gate, name)(REQUESTS[name], Context()) == name
@@ -45,7 +45,7 @@ def test_requests_pass_while_the_caller_gets_to_the_cluster(name: str) -> None:
         getattr(gate, name)(REQUESTS[name], Context())
 
 
-def test_previews_and_all_else_pass() -> None:
+def test_previews_and_all_other_requests_pass() -> None:
     gate = ClusterGate(Echo(), lambda: "i/o timeout")
     previews = {"Create": provider_pb2.CreateRequest(preview=True), "Update": provider_pb2.UpdateRequest(preview=True)}
     others = dict.fromkeys(("Configure", "Check", "Diff", "GetPluginInfo", "Handshake"))

@@ -1,7 +1,7 @@
-"""Grants that act late, as `GRANTS=slow` has it.
+"""Grants that take effect late, as with `GRANTS=slow`.
 
-Proves from when on a grant acts, that what uses it earlier is refused, and that a pause ends after all that does not
-wait for it. That the stacks wait for all grants is proven by tests/unit/rehearsal/wiring/test_order.py.
+Proves when a grant takes effect, that resources that use it earlier are refused, and that a pause ends after all
+operations that do not wait for it. tests/unit/rehearsal/wiring/test_order.py proves that the stacks wait for grants.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ ACCESS_OF_ADA = ResourceRecord(ACCESS, "c#ada#p", "urn", 0, {"principalArn": "ad
         "none",
         "as long",
         "longer",
-        "another's",
+        "for another grant",
         "too short",
-        "nobody's",
+        "for no grant",
         "role in a cluster",
-        "by whom",
-        "by another",
+        "for the principal",
+        "for another principal",
     ],
 )
-def test_a_grant_acts_once_a_pause_has_waited_for_it(
+def test_a_grant_takes_effect_once_a_pause_has_waited_for_it(
     grant: ResourceRecord, waiting: list[ResourceRecord], *, acts: bool
 ) -> None:
     state = StateStore(":memory:")
@@ -77,7 +77,7 @@ def test_a_grant_acts_once_a_pause_has_waited_for_it(
     assert state.find(grant.id) == grant
 
 
-def test_what_there_was_before_acts() -> None:
+def test_earlier_grants_are_in_effect() -> None:
     state = StateStore(":memory:")
     state.put(assignment())
     acting = ActingState(state)
@@ -123,7 +123,7 @@ def assign(simulations: dict[str, Simulation]) -> str:
     return create(simulations, ASSIGNMENT, {**VALID_INPUTS["authorization:RoleAssignment"], "scope": GROUP})
 
 
-def test_what_uses_a_grant_too_early_is_refused(simulations: dict[str, Simulation]) -> None:
+def test_a_resource_that_uses_a_grant_too_early_is_refused(simulations: dict[str, Simulation]) -> None:
     id_ = assign(simulations)
     network = ("azure-native:network:VirtualNetwork", VALID_INPUTS["network:VirtualNetwork"])
     with pytest.raises(CloudError, match=r"^it may not$"):
@@ -140,7 +140,7 @@ def test_another_instance_of_a_provider_has_the_same_grants(simulations: dict[st
         create(other, "azure-native:network:VirtualNetwork", VALID_INPUTS["network:VirtualNetwork"])
 
 
-def test_that_a_grant_exists_is_known_at_once(simulations: dict[str, Simulation]) -> None:
+def test_a_grant_is_known_to_exist_immediately(simulations: dict[str, Simulation]) -> None:
     assign(simulations)
     name = "0a1b2c3d-0000-4000-8000-00000000000f"
     again = {**VALID_INPUTS["authorization:RoleAssignment"], "scope": GROUP, "roleAssignmentName": name}
@@ -148,7 +148,7 @@ def test_that_a_grant_exists_is_known_at_once(simulations: dict[str, Simulation]
         create(simulations, ASSIGNMENT, again, "again")
 
 
-def test_a_pause_ends_after_what_does_not_wait_for_it(state: StateStore, simulations: dict[str, Simulation]) -> None:
+def test_a_pause_ends_after_other_operations(state: StateStore, simulations: dict[str, Simulation]) -> None:
     waiting = threading.Thread(target=create, args=(simulations, PAUSE, {"createDuration": "10m"}))
     waiting.start()
     create(simulations, "azure-native:resources:ResourceGroup", VALID_INPUTS["resources:ResourceGroup"])

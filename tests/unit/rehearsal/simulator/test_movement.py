@@ -1,8 +1,8 @@
-"""A cloud that moves by itself between two deployments: what each actor changes, and what the next deployment does.
+"""Changes in a cloud between two deployments: what each actor changes, and what the next deployment does.
 
 Proves that after each actor a refresh and a plan of the foundations replace, delete, shrink and set back nothing, in a
-standard stack of each cloud. What is refused is said here, with the message. Not proven: that the clouds move so; and
-controllers in the cluster, whose objects no foundation has.
+standard stack of each cloud. What is refused is listed here, with the message. Not proven: that the clouds behave like
+the actors; and controllers in the cluster, because the foundations do not have their objects.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from tests.support.moved_cloud import PlanningRecorder
 from tests.support.recording import record_program, stack_context
 
 _FOUNDATIONS = {"aws": aws, "azure": azure}
-# What moves nothing on a cloud, in the stacks as they are: RDS has no bound to grow to, and no version is past its end.
+# Actors that change nothing in these stacks: RDS has no maximum to grow to, and all versions are still supported.
 _IDLE = {("aws", "growth"), ("aws", "end-of-support"), ("azure", "end-of-support")}
-# What the next deployment is refused until the settings follow, and by which message.
+# Actors after which the next deployment is refused until the settings are adapted, and the message.
 _REFUSED = {("azure", "growth"): "storage size cannot be reduced"}
 
 
 @cache
 def deploy(cloud: str) -> tuple[PlanningRecorder, Any]:
-    """A foundation that stands, and its program."""
+    """A deployed foundation, and its program."""
     context = stack_context(cloud, "prod")
     program = partial(_FOUNDATIONS[cloud].create_foundation, context)
     recorder = PlanningRecorder()
@@ -46,7 +46,7 @@ def deploy(cloud: str) -> tuple[PlanningRecorder, Any]:
     ("cloud", "actor"),
     [*(("aws", actor) for actor in AWS_ACTORS), *(("azure", actor) for actor in AZURE_ACTORS)],
 )
-def test_after_a_move_the_next_deployment_harms_nothing(cloud: str, actor: str) -> None:
+def test_the_next_deployment_after_a_move_harms_nothing(cloud: str, actor: str) -> None:
     recorder, program = deploy(cloud)
     with recorder.moving() as state:
         lines = move_clouds(state, actor, CHECKED)
@@ -60,7 +60,7 @@ def test_after_a_move_the_next_deployment_harms_nothing(cloud: str, actor: str) 
 
 
 @pytest.mark.slow
-def test_what_moved_is_said() -> None:
+def test_each_change_is_reported() -> None:
     recorder, _ = deploy("aws")
     with recorder.moving() as state:
         lines = move_clouds(state, "autoscaler", CHECKED)
@@ -83,7 +83,7 @@ def test_a_cluster_past_its_support_is_upgraded(cloud: str, today: date, path: s
     assert re.search(rf"{path} from .* to 1\.3[5-7]$", lines[0])
 
 
-def test_all_actors_have_names_that_a_person_can_choose() -> None:
+def test_every_actor_can_be_chosen_by_name() -> None:
     assert list_actors() == sorted({*AWS_ACTORS, *AZURE_ACTORS})
 
 
@@ -104,7 +104,7 @@ def test_all_actors_have_names_that_a_person_can_choose() -> None:
         (PlannedStep("create", "a:b:C", "x"), []),
     ],
 )
-def test_harm_is_what_goes_smaller_back_or_away(step: PlannedStep, harm: list[str]) -> None:
+def test_harm_is_what_shrinks_goes_back_or_is_deleted(step: PlannedStep, harm: list[str]) -> None:
     found = list(find_harm(step))
     assert len(found) == len(harm)
     assert all(re.search(expected, line) for expected, line in zip(harm, found, strict=True))

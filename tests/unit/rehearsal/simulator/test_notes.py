@@ -1,7 +1,7 @@
-"""Values that no list in the simulated clouds has: they pass, with a note in the summary instead of a refusal.
+"""Values that are on no list of the simulated clouds: they pass, with a note in the summary instead of an error.
 
-Proves for each list that its values need no note, and that any other one passes and is named, with a similar one that
-is known. Not proven: that the lists are right.
+Proves for each list that its values need no note, and that any other value passes and is named, with a similar value
+from the list. Not proven: that the lists are right.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def find_notes(type_: str, inputs: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(("type_", "inputs", "path", "value", "note"), AWS)
-def test_aws_does_not_refuse_what_no_list_has(
+def test_aws_accepts_an_unlisted_value_with_a_note(
     account: Account, type_: str, inputs: dict[str, Any], path: str, value: str, note: str
 ) -> None:
     assert account.check(type_, {**inputs, path: value}) == ""
@@ -85,7 +85,7 @@ def test_aws_does_not_refuse_what_no_list_has(
 
 
 @pytest.mark.parametrize(("type_", "path", "value", "note"), AZURE)
-def test_azure_does_not_refuse_what_no_list_has(type_: str, path: str, value: str, note: str) -> None:
+def test_azure_accepts_an_unlisted_value_with_a_note(type_: str, path: str, value: str, note: str) -> None:
     inputs = with_change(VALID_INPUTS[type_], path, value)
     assert Subscription().check(type_, inputs) == []
     (line,) = find_notes(f"azure-native:{type_}", inputs)
@@ -93,7 +93,7 @@ def test_azure_does_not_refuse_what_no_list_has(type_: str, path: str, value: st
 
 
 @pytest.mark.parametrize("type_", VALID_INPUTS)
-def test_what_is_on_a_list_needs_no_note(type_: str) -> None:
+def test_a_listed_value_needs_no_note(type_: str) -> None:
     assert find_notes(f"azure-native:{type_}", VALID_INPUTS[type_]) == []
 
 

@@ -1,7 +1,7 @@
 """Regions and locations are inputs of every regional resource, as in the real providers.
 
-A change of an AWS provider's region replaces its resources; a change of an Azure provider's location leaves those that
-exist where they are, and concerns new ones only. Which types are regional is read from the providers' SDKs. Not
+A change of an AWS provider's region replaces its resources; a change of an Azure provider's location leaves existing
+resources where they are, and applies to new ones only. Which types are regional is read from the providers' SDKs. Not
 covered: resource groups that the simulated cloud does not have.
 """
 
@@ -32,7 +32,7 @@ def _has_input(type_: str, name: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("type_", aws.MODELS)
-def test_a_region_is_an_input_where_the_sdk_has_one(type_: str) -> None:
+def test_a_region_is_an_input_if_the_sdk_has_one(type_: str) -> None:
     model = aws.MODELS[type_]
     is_regional = _has_input(type_, "region")
     assert ("region" in model.defaults, "region" in model.replace_on_changes) == (is_regional, is_regional)
@@ -40,7 +40,7 @@ def test_a_region_is_an_input_where_the_sdk_has_one(type_: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("type_", sorted(set(azure.MODELS) - _GLOBAL))
-def test_a_location_is_an_input_where_the_sdk_has_one(type_: str) -> None:
+def test_a_location_is_an_input_if_the_sdk_has_one(type_: str) -> None:
     model = azure.MODELS[type_]
     is_located = _has_input(type_, "location")
     is_bound = "location" in model.replace_on_changes or refuse_other_location in model.transitions
@@ -58,7 +58,7 @@ def test_another_region_of_the_provider_replaces_a_resource(account: Account) ->
     assert ":eu-west-1:" in account.get_arn(VPC, id_)
 
 
-def test_another_location_of_the_provider_concerns_new_resources_only(azure: Subscription) -> None:
+def test_another_location_of_the_provider_applies_to_new_resources_only(azure: Subscription) -> None:
     type_, inputs = "azure-native:network:VirtualNetwork", Values(VALID_INPUTS["network:VirtualNetwork"])
     old, _ = azure.simulation.check("urn::x", type_, inputs)
     azure.simulation.configure({"location": "northeurope"})
@@ -68,7 +68,7 @@ def test_another_location_of_the_provider_concerns_new_resources_only(azure: Sub
     assert azure.simulation.diff("urn::x", type_, "id", old, kept).changed == []
 
 
-def test_without_a_location_of_the_provider_a_resource_takes_its_groups() -> None:
+def test_without_a_location_of_the_provider_a_resource_has_its_groups() -> None:
     subscription = Subscription(location="")
     subscription.create("resources:ResourceGroup", {"resourceGroupName": "rg", "location": "uksouth"})
     inputs = Values(VALID_INPUTS["network:VirtualNetwork"])

@@ -1,4 +1,4 @@
-"""What is there without being declared: names that stay taken, what services make themselves, what an account lacks.
+"""What exists undeclared: names that stay taken, what services create themselves, and what a fresh account lacks.
 
 Proves each kind on the types that have it, with the day on which a name is free again, and that a used account has what
 a fresh one lacks. Not proven: that these are all such types.
@@ -61,22 +61,22 @@ def days() -> Days:
 
 
 @pytest.mark.parametrize(
-    ("type_", "inputs", "taken", "message"),
+    ("type_", "inputs", "taken_days", "message"),
     [
         (VAULT, VALID_INPUTS["keyvault:Vault"], None, "already exists in deleted state"),
         (SECRET, {"name": "a", "recoveryWindowInDays": 7}, 7, "already scheduled for deletion"),
         (SECRET, {"name": "a"}, 30, "already scheduled for deletion"),
     ],
 )
-def test_a_deleted_name_is_taken_until_it_can_be_restored_no_more(
-    days: Days, type_: str, inputs: dict[str, Any], taken: int | None, message: str
+def test_a_name_is_taken_until_its_resource_can_no_longer_be_restored(
+    days: Days, type_: str, inputs: dict[str, Any], taken_days: int | None, message: str
 ) -> None:
-    taken = taken or inputs["properties"].get("softDeleteRetentionInDays", 90)
+    taken_days = taken_days or inputs["properties"].get("softDeleteRetentionInDays", 90)
     days.delete(type_, days.create(type_, inputs))
-    days.later = taken
+    days.later = taken_days
     with pytest.raises(CloudError, match=message):
         days.create(type_, inputs)
-    days.later = taken + 1
+    days.later = taken_days + 1
     days.create(type_, inputs)
 
 
@@ -85,7 +85,7 @@ def test_a_secret_without_recovery_frees_its_name_at_once(days: Days) -> None:
         days.delete(SECRET, days.create(SECRET, {"name": "a", "recoveryWindowInDays": 0}))
 
 
-def test_a_last_snapshot_takes_its_name_for_ever(days: Days) -> None:
+def test_a_final_snapshot_keeps_its_name_for_ever(days: Days) -> None:
     inputs = {**POSTGRES, "finalSnapshotIdentifier": "last"}
     days.delete(DATABASE, days.create(DATABASE, inputs))
     days.later = 4000
@@ -121,7 +121,7 @@ def test_a_flow_log_is_refused_before_there_is_a_network(days: Days) -> None:
 
 
 @pytest.mark.parametrize(("group", "is_left"), [("/aws/eks/a/cluster", True), ("/acme/a", False)])
-def test_a_used_account_has_the_log_groups_that_services_write_late(days: Days, group: str, is_left: bool) -> None:
+def test_a_used_account_has_log_groups_that_services_created_again(days: Days, group: str, is_left: bool) -> None:
     for account in Account:
         days.account = account
         days.delete(LOGS, days.create(LOGS, {"name": group, "retentionInDays": 30}))
@@ -130,7 +130,7 @@ def test_a_used_account_has_the_log_groups_that_services_write_late(days: Days, 
         assert left is None or "retentionInDays" not in left.inputs
 
 
-def test_a_key_can_be_for_a_services_role_in_a_used_account_only(days: Days) -> None:
+def test_a_key_policy_can_name_a_service_linked_role_in_a_used_account_only(days: Days) -> None:
     inputs = {"policy": policy(allow("kms:*", Principal={"AWS": [ROOT, AUTOSCALING]}, Resource="*"))}
     with pytest.raises(CloudError, match="invalid principals"):
         days.create(KEY, inputs)

@@ -1,8 +1,8 @@
 """The models against the clouds' SDKs: no model requires what the SDK calls optional, and each name in it exists.
 
-Proves it for what models declare, and for each input that their rules read while a type's valid inputs, these without
-one of them, and no inputs at all are checked and created; none of these raises anything but the cloud's error. Not
-proven: that the SDKs agree with the clouds, and names that only other inputs make a rule read.
+Proves it for what models declare, and for each input that their rules read for three kinds of inputs: a type's valid
+ones, these without one of them, and none at all. They are checked and created, and raise nothing but the cloud's error.
+Not proven: that the SDKs agree with the clouds, and names that rules read only for other inputs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.slow
 
 URN = "urn:pulumi:s::p::t::thing"
 MODELS = {**AWS, **AZURE}
-# Azure returns it as of every resource; the SDK leaves it out.
-OUTPUTS_OF_THE_API_ALONE = {"azure-native:network:PrivateDnsZoneGroup": {"type"}}
+# Azure returns it for every resource; the SDK leaves it out.
+OUTPUTS_MISSING_FROM_THE_SDK = {"azure-native:network:PrivateDnsZoneGroup": {"type"}}
 VALID = {
     **{rule.type: dict(rule.valid) for rule in RULES},
     **test_copies.VALID_INPUTS,
@@ -63,7 +63,7 @@ def _check_properties(type_: str) -> None:
     model = MODELS[type_]
     paths = {*model.required, *model.defaults, *model.replace_on_changes, model.name_path} - {""}
     assert [path for path in sorted(paths) if not has_input(type_, path)] == []
-    outputs = {*model.outputs, *model.secrets} - OUTPUTS_OF_THE_API_ALONE.get(type_, set())
+    outputs = {*model.outputs, *model.secrets} - OUTPUTS_MISSING_FROM_THE_SDK.get(type_, set())
     assert [name for name in sorted(outputs) if not has_output(type_, name)] == []
 
 
@@ -82,7 +82,7 @@ def read_paths(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
     return read
 
 
-def test_rules_read_inputs_that_exist_and_bear_with_those_that_are_not_set(read_paths: set[tuple[str, str]]) -> None:
+def test_rules_read_inputs_that_exist_and_work_without_those_that_are_not_set(read_paths: set[tuple[str, str]]) -> None:
     check_every(MODELS, _check_and_create)
     assert sorted((type_, path) for type_, path in read_paths if not has_input(type_, path)) == []
 
@@ -94,7 +94,7 @@ def _check_and_create(type_: str) -> None:
         simulation = Account().simulation if type_ in AWS else Subscription().simulation
         complete, problems = simulation.check(URN, type_, Values(inputs))
         if not problems:
-            with suppress(CloudError):  # neighbours are missing
+            with suppress(CloudError):  # resources that it refers to are missing
                 simulation.create(URN, type_, complete, preview=False)
 
 

@@ -1,6 +1,6 @@
 """The simulated `time` provider, and the version that each simulated provider reports.
 
-Proves that waits are accepted as the real provider accepts them, begin anew with other triggers, and take no time. Not
+Proves that waits are accepted as the real provider accepts them, restart with other triggers, and take no time. Not
 proven: how the real provider waits.
 """
 
@@ -31,7 +31,7 @@ def test_a_duration_is_a_number_and_a_unit(clock: Simulation, duration: str, *, 
     assert bool(problems) is not is_valid
 
 
-def test_a_wait_is_over_at_once_and_begins_anew_with_other_triggers(clock: Simulation) -> None:
+def test_a_wait_ends_immediately_and_restarts_with_other_triggers(clock: Simulation) -> None:
     inputs = Values({"createDuration": "10m", "triggers": {"0": "a"}})
     id_, outputs = clock.create("urn::s", SLEEP, inputs, preview=False)
     assert outputs.plain["triggers"] == {"0": "a"}

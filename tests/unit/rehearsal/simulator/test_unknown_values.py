@@ -1,7 +1,7 @@
-"""A preview may not know any value: no model of any cloud raises for it, and none takes it for a wrong one.
+"""Any value may be unknown in a preview: no model of any cloud raises an exception for it, or refuses it.
 
 Each type of both foundations is checked, compared and previewed once for each of its properties, at any depth, with
-that one unknown. Not covered: rules that run only when something is created.
+that property unknown. Not covered: rules that run only when something is created.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def test_no_unknown_value_raises_or_is_refused(recorder: Recorder) -> None:
     assert _find_problems(recorder, recorder.resources) == []
 
 
-def test_a_model_that_no_foundation_uses_bears_unknown_values(recorder: Recorder) -> None:
+def test_a_model_that_no_foundation_uses_accepts_unknown_values(recorder: Recorder) -> None:
     used = {resource.type for resource in recorder.resources}
     (cloud,) = (models for models in _MODELS.values() if used & models.keys())
     others = cloud.keys() - used
@@ -90,7 +90,7 @@ def _list_paths(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def _without(value: Any, path: Path) -> Any:
-    """A copy of a value in which what is at a path is unknown."""
+    """A copy of a value in which the value at a path is unknown."""
     if not path:
         return UNKNOWN
     copied: Any = dict(value) if isinstance(value, dict) else list(value)

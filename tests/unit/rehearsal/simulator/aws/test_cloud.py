@@ -69,7 +69,7 @@ MISSING_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "message"),
     [
         ("vpc-0123456789abcdef0", "InvalidVpcID.NotFound: The vpc ID 'vpc-0123456789abcdef0' does not exist"),
         ("subnet-0123456789abcdef0", "InvalidSubnetID.NotFound"),
@@ -83,13 +83,13 @@ MISSING_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
         (policy(allow("s3:*", Resource="arn:aws:s3:::acme-gone")), None),
     ],
 )
-def test_references_to_missing_resources_are_refused(account: Account, value: str, words: str | None) -> None:
-    if words is None:
+def test_references_to_missing_resources_are_refused(account: Account, value: str, message: str | None) -> None:
+    if message is None:
         account.create("aws:ec2/eip:Eip", domain="vpc", tags={"refers": value})
     else:
         with pytest.raises(CloudError) as refusal:
             account.create("aws:ec2/eip:Eip", domain="vpc", tags={"refers": value})
-        assert words in str(refusal.value)
+        assert message in str(refusal.value)
 
 
 def test_references_to_parts_of_existing_resources_pass(account: Account) -> None:
@@ -100,10 +100,11 @@ def test_references_to_parts_of_existing_resources_pass(account: Account) -> Non
 
 
 @pytest.mark.parametrize(
-    ("region", "words"), [("", 'missing required configuration key "aws:region"'), ("westeurope", "invalid AWS Region")]
+    ("region", "message"),
+    [("", 'missing required configuration key "aws:region"'), ("westeurope", "invalid AWS Region")],
 )
-def test_the_provider_requires_a_valid_region(account: Account, region: str, words: str) -> None:
-    with pytest.raises(CloudError, match=words):
+def test_the_provider_requires_a_valid_region(account: Account, region: str, message: str) -> None:
+    with pytest.raises(CloudError, match=message):
         account.simulation.configure({"region": region})
 
 

@@ -1,4 +1,4 @@
-"""What EKS requires of clusters, node groups and pod identities, and SageMaker of a domain.
+"""What EKS requires of clusters, node groups and pod identities, and what SageMaker requires of a domain.
 
 Proves the rules that depend on existing resources. Not proven: that AWS has these rules. No test calls AWS.
 """
@@ -46,7 +46,7 @@ def test_nodes_need_a_role_an_internet_route_and_the_network_add_on(account: Acc
         account.delete(CLUSTER, "acme")
 
 
-def test_endpoints_take_the_place_of_a_route_to_the_internet(account: Account, eks: EksCluster) -> None:
+def test_endpoints_replace_a_route_to_the_internet(account: Account, eks: EksCluster) -> None:
     eks.create_addon("vpc-cni")
     role = account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
     for service in ("ec2", "ecr.api", "ecr.dkr", "s3"):
@@ -154,7 +154,7 @@ def test_an_updated_launch_template_has_a_new_version(account: Account) -> None:
 
 
 @pytest.mark.usefixtures("eks")
-def test_an_administrator_that_the_settings_name_exists_beside_the_stack(account: Account) -> None:
+def test_an_administrator_named_in_the_settings_exists_outside_the_stack(account: Account) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/ml-admins"
     inputs = {"clusterName": "acme", "principalArn": role}
     with pytest.raises(CloudError, match="role/ml-admins cannot be found"):

@@ -1,4 +1,4 @@
-"""What AWS refuses of copies in a second region: of objects, and of a database's backups.
+"""What AWS refuses when objects, or the backups of a database, are copied to a second region.
 
 Not proven: that AWS has these rules. No test calls AWS.
 """
@@ -30,7 +30,7 @@ VALID_INPUTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def test_aws_copies_versions_only(account: Account) -> None:
+def test_replication_requires_versioning_of_both_buckets(account: Account) -> None:
     for bucket in ("one", "two"):
         account.create(BUCKET, bucket=f"acme-{bucket}")
     inputs = VALID_INPUTS[REPLICATION]
@@ -41,7 +41,7 @@ def test_aws_copies_versions_only(account: Account) -> None:
         account.create(REPLICATION, **inputs)
 
 
-def test_aws_copies_backups_to_another_region_with_a_key_of_it(account: Account) -> None:
+def test_backups_are_copied_to_another_region_and_encrypted_with_a_key_there(account: Account) -> None:
     account.create(DATABASE, **{**POSTGRES, "storageEncrypted": True})
     arn = account.get_arn(DATABASE, "acme-db")
     with pytest.raises(CloudError, match="are in one region"):

@@ -1,4 +1,4 @@
-"""What AWS refuses because of the inputs alone, in previews too; valid and unknown inputs pass.
+"""What AWS refuses because of the inputs themselves, in previews too; valid and unknown inputs pass.
 
 Proves the models of AWS rule by rule. Not proven: that AWS has these rules, which come from its documentation and its
 error messages. No test calls AWS.

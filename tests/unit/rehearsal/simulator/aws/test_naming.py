@@ -1,6 +1,6 @@
-"""Names that the `aws` provider makes where a program sets none: their form, and that updates keep them.
+"""Names that the `aws` provider generates if a program sets none: their format, and that updates keep them.
 
-Proves it at the provider protocol's Check. Not proven: the random digits themselves, which the engine's seed decides.
+Proves it through the provider protocol's Check. Not proven: the random digits, which the engine's seed determines.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def check(
         (NODES, "nodeGroupName", POOL, r"Reports-[0-9a-f]{7}"),
     ],
 )
-def test_a_name_is_made_as_its_type_wants(
+def test_a_generated_name_has_the_format_of_its_type(
     account: Account, type_: str, path: str, inputs: dict[str, Any], pattern: Any
 ) -> None:
     complete, problems = check(account, type_, "Reports", inputs)
     assert problems == []
-    made = complete.plain[path]
-    assert made is UNKNOWN if pattern is UNKNOWN else re.fullmatch(pattern, made)
+    name = complete.plain[path]
+    assert name is UNKNOWN if pattern is UNKNOWN else re.fullmatch(pattern, name)
 
 
 def test_a_database_is_named_without_a_hyphen(account: Account) -> None:
@@ -58,26 +58,26 @@ def test_a_database_is_named_without_a_hyphen(account: Account) -> None:
     assert re.fullmatch(r"reports[0-9a-f]{7}", complete.plain["identifier"])
 
 
-def test_a_name_that_the_program_sets_is_left_alone(account: Account) -> None:
+def test_a_name_that_the_program_sets_is_not_changed(account: Account) -> None:
     complete, _ = check(account, BUCKET, "reports", {"bucket": "acme-reports"})
     assert (complete.plain["bucket"], complete.plain[FILLED_IN]) == ("acme-reports", ["region"])
 
 
-def test_an_update_keeps_the_name_that_was_made_and_changes_nothing(account: Account) -> None:
+def test_an_update_keeps_the_generated_name_and_changes_nothing(account: Account) -> None:
     first, _ = check(account, BUCKET, "reports", {})
     second, _ = check(account, BUCKET, "reports", {}, old=first, hints=NamingHints(b"another"))
     assert second == first
     assert account.simulation.diff("urn::reports", BUCKET, first.plain["bucket"], first, second).changed == []
 
 
-def test_a_name_that_the_program_no_longer_sets_is_made_anew(account: Account) -> None:
+def test_a_name_that_the_program_no_longer_sets_is_generated(account: Account) -> None:
     before = Values({"bucket": "acme-reports"})
     complete, _ = check(account, BUCKET, "reports", {}, old=before)
     difference = account.simulation.diff("urn::reports", BUCKET, "acme-reports", before, complete)
     assert difference.replaces == ["bucket"]
 
 
-def test_a_replacement_is_created_first_where_its_name_is_made(account: Account) -> None:
+def test_a_replacement_with_a_generated_name_is_created_first(account: Account) -> None:
     before, _ = check(account, BUCKET, "reports", {})
     after, _ = check(account, BUCKET, "reports", {"objectLockEnabled": True}, old=before)
     difference = account.simulation.diff("urn::reports", BUCKET, before.plain["bucket"], before, after)
@@ -100,9 +100,9 @@ def test_a_logical_name_that_is_too_long_for_the_type_is_refused_as_the_provider
         (NamingHints(mode=AutonamingMode.PROPOSE, proposed="a" * 64), None, ["exceeds maximum length of 63"]),
     ],
 )
-def test_the_settings_of_the_engine_decide(
+def test_the_engines_settings_for_autonaming_take_effect(
     account: Account, hints: NamingHints, name: str | None, problems: list[str]
 ) -> None:
     complete, reasons = check(account, BUCKET, "reports", {}, hints=hints)
     assert complete.plain.get("bucket") == name
-    assert [words for words, reason in zip(problems, reasons, strict=True) if words not in reason] == []
+    assert [part for part, reason in zip(problems, reasons, strict=True) if part not in reason] == []

@@ -1,4 +1,4 @@
-"""What replaces a resource of AWS, where only some changes of an input do, and where one is easily taken for it.
+"""What replaces a resource of AWS: also inputs of which only some changes do, or that one might think do.
 
 Not proven: that the provider plans the same. The lists follow the schemas in its source, whose URLs are at the models.
 """
@@ -26,9 +26,11 @@ _KEY, _OTHER_KEY = (
         pytest.param(CLUSTER, _KEY, _OTHER_KEY, [], id="another key of a cluster's secrets"),
         pytest.param(CLUSTER, {}, _KEY, [], id="encryption added"),
         pytest.param(CLUSTER, _KEY, {}, ["encryptionConfig"], id="encryption removed"),
-        pytest.param(VPC, {"instanceTenancy": "dedicated"}, {"instanceTenancy": "default"}, [], id="tenancy given up"),
+        pytest.param(
+            VPC, {"instanceTenancy": "dedicated"}, {"instanceTenancy": "default"}, [], id="tenancy set to default"
+        ),
         pytest.param(VPC, {"instanceTenancy": "dedicated"}, {}, [], id="tenancy no longer set"),
-        pytest.param(VPC, {}, {"instanceTenancy": "dedicated"}, ["instanceTenancy"], id="tenancy taken"),
+        pytest.param(VPC, {}, {"instanceTenancy": "dedicated"}, ["instanceTenancy"], id="tenancy set to dedicated"),
         pytest.param(VPC, {}, {"instanceTenancy": UNKNOWN}, ["instanceTenancy"], id="tenancy not known yet"),
         pytest.param(DOMAIN, {"subnetIds": ["subnet-1"]}, {"subnetIds": ["subnet-2"]}, ["subnetIds"], id="subnets"),
         pytest.param(DATABASE, {"identifier": "acme"}, {"identifier": "acme-2"}, [], id="a database's name"),

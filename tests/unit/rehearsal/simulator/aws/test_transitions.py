@@ -1,7 +1,7 @@
-"""What AWS refuses of an update for what was there before: each restricted type, refused and accepted.
+"""Updates that AWS refuses because of the old values: for each restricted type, some are refused and others accepted.
 
-Every model has to say its transitions, or that there are none (`UNRESTRICTED`): a model without does not load. A test
-here fails where a model says one that no row shows. Not proven: that AWS has these rules. No test calls AWS.
+Every model has to list its transitions, or that it has none (`UNRESTRICTED`): it does not load otherwise. A test here
+fails if a model has transitions and no row has its type. Not proven: that AWS has these rules. No test calls AWS.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def test_a_transition_is_refused_accepted_and_not_decided_while_unknown(account:
     assert re.search(change.message, find_update_error(account.simulation, account.state, change.type, old, refused))
 
 
-def test_what_allows_a_transition_is_heeded(account: Account) -> None:
+def test_an_input_can_allow_a_transition(account: Account) -> None:
     old = {**POSTGRES, "allocatedStorage": 100, "engineVersion": "16.4"}
     for change in (
         {"allocatedStorage": 400, "iops": 12000},
@@ -80,7 +80,7 @@ def test_what_allows_a_transition_is_heeded(account: Account) -> None:
         assert find_update_error(account.simulation, account.state, DATABASE, old, {**old, **change}) == ""
 
 
-def test_small_storage_takes_no_figures_of_its_own(account: Account) -> None:
+def test_the_iops_of_small_storage_cannot_be_set(account: Account) -> None:
     assert "storage size less than 400" in account.check(DATABASE, {**POSTGRES, "iops": 3000})
     assert account.check(DATABASE, {**POSTGRES, "iops": 12000, "allocatedStorage": 400}) == ""
 
@@ -100,7 +100,7 @@ def test_a_cluster_stays_in_its_network_and_zones(account: Account, eks: EksClus
         assert message in find_update_error(account.simulation, account.state, CLUSTER, record.inputs, new)
 
 
-def test_a_subnet_group_stays_in_its_network_and_a_database_leaves_it_only(account: Account) -> None:
+def test_a_subnet_group_stays_in_its_network_and_a_database_can_only_move_to_another(account: Account) -> None:
     vpc = account.create_vpc()
     subnets, others = account.create_subnets(vpc), account.create_subnets(account.create_vpc())
     old = {"name": "one", "subnetIds": subnets}
@@ -138,7 +138,7 @@ def test_an_alias_stays_with_its_kind_of_key(account: Account) -> None:
     assert "another kind of key" in find_update_error(account.simulation, account.state, _ALIAS, first, signing)
 
 
-def test_nodes_too_far_behind_hold_up_the_cluster(account: Account, eks: EksCluster) -> None:
+def test_nodes_too_far_behind_block_an_update_of_the_cluster(account: Account, eks: EksCluster) -> None:
     cluster = account.state.get(CLUSTER, "acme")
     assert cluster is not None
     account.state.put(replace(cluster, inputs={**cluster.inputs, "version": "1.31"}))
@@ -156,7 +156,7 @@ def test_nodes_are_not_newer_than_their_cluster(account: Account, eks: EksCluste
         eks.create_nodes(version="1.35")
 
 
-def test_only_a_described_change_makes_a_version_of_a_launch_template(account: Account) -> None:
+def test_a_launch_template_gets_a_new_version_unless_only_its_tags_change(account: Account) -> None:
     inputs = {"name": "nodes", "imageId": "ami-1", "tags": {"owner": "ml"}, "updateDefaultVersion": True}
     id_ = account.create(TEMPLATE, **inputs)
     for change, version in (
@@ -169,15 +169,15 @@ def test_only_a_described_change_makes_a_version_of_a_launch_template(account: A
         assert record is not None
         values, _ = account.simulation.check("urn::x", TEMPLATE, Values(dict(inputs)))
         old = Values(dict(record.outputs))
-        preview, done = (
+        preview, updated = (
             account.simulation.update("urn::x", TEMPLATE, id_, values, old, preview=on) for on in (True, False)
         )
-        assert done.plain["latestVersion"] == version
+        assert updated.plain["latestVersion"] == version
         assert preview.plain["latestVersion"] == (UNKNOWN if "imageId" in change else version)
-    assert done.plain["defaultVersion"] == 2
+    assert updated.plain["defaultVersion"] == 2
 
 
-def test_a_budget_that_allows_nothing_holds_up_a_rolling_update(account: Account, eks: EksCluster) -> None:
+def test_a_disruption_budget_can_block_a_rolling_update(account: Account, eks: EksCluster) -> None:
     eks.create_nodes(nodeGroupName="user")
     group = account.state.get(NODES, "acme:user")
     assert group is not None

@@ -1,6 +1,6 @@
-"""The simulated clouds take note of the secrets that they generate, and of those that they generated before.
+"""The simulated clouds remember the secrets that they generate, and those that they generated earlier.
 
-Proves what becomes a canary, by the providers' protocol where the engine sends it.
+Proves which values become canaries. Not proven: that the engine sends earlier ones back.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ PASSWORD = "random:index/randomPassword:RandomPassword"
 URN = f"urn:pulumi:test::shop::shop:core:Store${PASSWORD}::db"
 
 
-def simulation(canaries: Canaries) -> Simulation:
+def create_simulation(canaries: Canaries) -> Simulation:
     return create_simulations(StateStore(":memory:"), canaries=canaries)["random"]
 
 
-def test_what_is_generated_is_a_canary_with_its_owner() -> None:
+def test_a_generated_secret_is_a_canary_with_its_owner() -> None:
     canaries = Canaries()
-    _, outputs = simulation(canaries).create(URN, PASSWORD, Values({"length": 24}), preview=False)
+    _, outputs = create_simulation(canaries).create(URN, PASSWORD, Values({"length": 24}), preview=False)
     assert list(canaries) == [
         (outputs.plain["result"], "the result of RandomPassword db"),
         (outputs.plain["bcryptHash"], "the bcryptHash of RandomPassword db"),
@@ -30,23 +30,23 @@ def test_what_is_generated_is_a_canary_with_its_owner() -> None:
 
 def test_a_preview_generates_nothing() -> None:
     canaries = Canaries()
-    simulation(canaries).create(URN, PASSWORD, Values({"length": 24}), preview=True)
+    create_simulation(canaries).create(URN, PASSWORD, Values({"length": 24}), preview=True)
     assert len(canaries) == 0
 
 
-def test_what_an_earlier_command_generated_is_remembered_by_what_the_engine_sends() -> None:
+def test_a_secret_of_an_earlier_command_is_remembered_from_the_outputs_in_the_engines_state() -> None:
     canaries = Canaries()
-    simulation(canaries).remember(URN, PASSWORD, Values({"result": "Abcdefgh12345678", "length": 16}))
+    create_simulation(canaries).remember(URN, PASSWORD, Values({"result": "Abcdefgh12345678", "length": 16}))
     assert list(canaries) == [("Abcdefgh12345678", "the result of RandomPassword db")]
 
 
-def test_other_instances_of_a_provider_add_to_the_same() -> None:
+def test_all_instances_of_a_provider_share_their_canaries() -> None:
     canaries = Canaries()
-    simulation(canaries).with_own_configuration().create(URN, PASSWORD, Values({"length": 24}), preview=False)
+    create_simulation(canaries).with_own_configuration().create(URN, PASSWORD, Values({"length": 24}), preview=False)
     assert len(canaries) == 2
 
 
-def test_short_texts_and_what_is_no_text_are_left_out() -> None:
+def test_short_text_and_values_that_are_not_text_are_ignored() -> None:
     canaries = Canaries()
     canaries.add("short", "x")
     canaries.add(None, "x")

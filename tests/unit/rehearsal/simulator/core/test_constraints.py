@@ -1,4 +1,4 @@
-"""Constraints of single inputs: what each kind refuses and accepts, by itself. Not proven: that clouds have them."""
+"""Constraints on single inputs: what each kind refuses and accepts. Not proven: that clouds have these constraints."""
 
 from __future__ import annotations
 
@@ -32,44 +32,44 @@ def test_an_enumeration_may_ignore_the_case() -> None:
     assert Constraint("a", Kind.VALUES, ["Standard"], "a", ignores_case=True).accepts("standard")
 
 
-def find(constraint: Constraint, inputs: dict[str, Any], *secrets: tuple[str | int, ...]) -> list[str]:
+def find_problems(constraint: Constraint, inputs: dict[str, Any], *secrets: tuple[str | int, ...]) -> list[str]:
     return InputConstraints([constraint], lambda each: f"{each.path} {each.value}").find_problems(inputs, secrets)
 
 
 def test_a_path_reaches_items_of_lists_values_of_maps_and_keys() -> None:
     inputs = {"rules": [{"name": "A"}, {"name": "b"}], "tags": {"B": "c", "d": "E"}}
-    assert find(Constraint("rules[*].name", Kind.PATTERN, "[a-z]", "m"), inputs) == ["('rules', 0, 'name') A"]
-    assert find(Constraint("tags[*]", Kind.PATTERN, "[a-z]", "m"), inputs) == ["('tags', 'd') E"]
-    assert find(Constraint("tags", Kind.PATTERN, "[a-z]", "m", of_keys=True), inputs) == ["('tags',) B"]
+    assert find_problems(Constraint("rules[*].name", Kind.PATTERN, "[a-z]", "m"), inputs) == ["('rules', 0, 'name') A"]
+    assert find_problems(Constraint("tags[*]", Kind.PATTERN, "[a-z]", "m"), inputs) == ["('tags', 'd') E"]
+    assert find_problems(Constraint("tags", Kind.PATTERN, "[a-z]", "m", of_keys=True), inputs) == ["('tags',) B"]
 
 
-def test_a_part_is_required_of_what_is_there_alone() -> None:
+def test_a_required_part_is_missing_only_if_its_parent_exists() -> None:
     constraint = Constraint("rules[*].name", Kind.REQUIRED, True, "m")
-    assert find(constraint, {}) == find(constraint, {"rules": []}) == []
-    assert find(constraint, {"rules": [{"name": "a"}, {}]}) == ["('rules', 1, 'name') Marker.ABSENT"]
+    assert find_problems(constraint, {}) == find_problems(constraint, {"rules": []}) == []
+    assert find_problems(constraint, {"rules": [{"name": "a"}, {}]}) == ["('rules', 1, 'name') Marker.ABSENT"]
 
 
 @pytest.mark.parametrize("path", ["a", "a.b", "a[*]", "a[*].b"])
 @pytest.mark.parametrize(("kind", "limit"), [case[:2] for case in _CASES])
-def test_what_a_preview_does_not_know_passes(kind: Kind, limit: Any, path: str) -> None:
+def test_a_value_that_a_preview_does_not_know_passes(kind: Kind, limit: Any, path: str) -> None:
     constraint = Constraint(path, kind, limit, "m")
-    assert find(constraint, {"a": UNKNOWN}) == []
-    assert path == "a" or find(constraint, {"a": {"b": UNKNOWN}}) == []
+    assert find_problems(constraint, {"a": UNKNOWN}) == []
+    assert path == "a" or find_problems(constraint, {"a": {"b": UNKNOWN}}) == []
 
 
 def test_an_empty_value_that_the_provider_does_not_send_is_not_refused() -> None:
-    assert find(Constraint("a", Kind.SHORTEST, 1, "m", is_sent_empty=False), {"a": ""}) == []
-    assert find(Constraint("a", Kind.SHORTEST, 1, "m"), {"a": ""}) == ["('a',) "]
+    assert find_problems(Constraint("a", Kind.SHORTEST, 1, "m", is_sent_empty=False), {"a": ""}) == []
+    assert find_problems(Constraint("a", Kind.SHORTEST, 1, "m"), {"a": ""}) == ["('a',) "]
 
 
 @pytest.mark.parametrize("secret", [("a",), ("a", "b")])
-def test_no_message_has_the_value_of_a_secret(secret: tuple[str | int, ...]) -> None:
+def test_no_message_contains_the_value_of_a_secret(secret: tuple[str | int, ...]) -> None:
     constraint = Constraint("a.b", Kind.LONGEST, 3, "m")
-    assert find(constraint, {"a": {"b": "hunter2"}}, secret) == ["('a', 'b') ***"]
+    assert find_problems(constraint, {"a": {"b": "hunter2"}}, secret) == ["('a', 'b') ***"]
 
 
 def test_a_long_value_is_shortened() -> None:
-    (message,) = find(Constraint("a", Kind.LONGEST, 3, "m"), {"a": "x" * 1000})
+    (message,) = find_problems(Constraint("a", Kind.LONGEST, 3, "m"), {"a": "x" * 1000})
     assert message == f"('a',) {'x' * 57}..."
 
 

@@ -1,7 +1,7 @@
-"""Regions of the simulated clouds that answer nothing.
+"""Outages of regions in the simulated clouds.
 
-Proves that each kind of request is refused there, that other regions answer, and that it ends. What else a real outage
-brings, such as answers that are late or wrong, is not simulated.
+Proves that each kind of request fails during an outage and succeeds after it, and that other regions respond. Other
+effects of a real outage, such as late or wrong responses, are not simulated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INPUTS = {"cidrBlock": "10.0.0.0/16", "region": "eu-west-1"}
 
 
 @pytest.mark.parametrize(
-    "request_anything",
+    "send_request",
     [
         lambda aws, _: aws.simulation.create("urn::b", VPC, Values(INPUTS), preview=False),
         lambda aws, id_: aws.simulation.update("urn::a", VPC, id_, Values(INPUTS), Values({}), preview=False),
@@ -31,31 +31,31 @@ INPUTS = {"cidrBlock": "10.0.0.0/16", "region": "eu-west-1"}
     ],
     ids=["create", "update", "read", "delete", "invoke"],
 )
-def test_nothing_is_answered_until_the_outage_ends(
-    account: Account, request_anything: Callable[[Account, str], object]
+def test_every_request_fails_until_the_outage_ends(
+    account: Account, send_request: Callable[[Account, str], object]
 ) -> None:
     id_, _ = account.simulation.create("urn::a", VPC, Values(INPUTS), preview=False)
     account.state.set_outages({"eu-west-1"})
     with pytest.raises(CloudError, match="the endpoints of eu-west-1 do not answer"):
-        request_anything(account, id_)
+        send_request(account, id_)
     account.state.set_outages(())
-    request_anything(account, id_)
+    send_request(account, id_)
 
 
-def test_another_region_answers(account: Account) -> None:
+def test_another_region_responds(account: Account) -> None:
     account.state.set_outages({"eu-west-1"})
     other = {**INPUTS, "region": "eu-central-1"}
     account.simulation.create("urn::a", VPC, Values(other), preview=False)
 
 
-def test_a_location_of_azure_answers_nothing(azure: Subscription) -> None:
+def test_a_location_of_azure_can_have_an_outage(azure: Subscription) -> None:
     azure.state.set_outages({"westeurope"})
     group = Values({"resourceGroupName": "rg", "location": "westeurope"})
     with pytest.raises(CloudError, match="westeurope do not answer"):
         azure.simulation.create("urn::a", "azure-native:resources:ResourceGroup", group, preview=False)
 
 
-def test_another_process_begins_an_outage(tmp_path: Path) -> None:
+def test_another_process_can_start_an_outage(tmp_path: Path) -> None:
     served, other = StateStore(tmp_path / "state.db"), StateStore(tmp_path / "state.db")
     other.set_outages({"westeurope"})
     assert served.read_outages() == {"westeurope"}

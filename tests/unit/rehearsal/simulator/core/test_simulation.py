@@ -1,7 +1,7 @@
 """The operations of a simulated cloud, on a toy cloud: create, read, update, diff, delete and invoke.
 
-Proves the mechanism that all models share. The models have tests of their own; that the engine understands the answers
-is proven in tests/engine.
+Proves the mechanism that all models share. The models have their own tests; tests/engine proves that the engine
+understands the responses.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_outputs_are_the_inputs_and_what_the_cloud_computes(toy: Simulation) -> 
 
 
 def test_a_type_without_a_model_is_an_error(toy: Simulation) -> None:
-    assert toy.check("urn::x", "toy:index:Crate", Values()) == (Values(), [])  # a preview goes on
+    assert toy.check("urn::x", "toy:index:Crate", Values()) == (Values(), [])  # a preview continues
     with pytest.raises(CloudError, match=r"no model of toy:index:Crate\. .*CONTRIBUTING"):
         toy.create("urn::x", "toy:index:Crate", Values(), preview=False)
 
@@ -161,7 +161,7 @@ def test_a_replacement_with_the_same_name_is_deleted_first(
     assert difference.delete_before_replace is deletes_first
 
 
-def test_an_unchanged_name_alone_replaces_nothing(toy: Simulation) -> None:
+def test_an_update_without_a_replacement_deletes_nothing_first(toy: Simulation) -> None:
     before, after = (Values({"shelf": "a", "size": size, "tag": "mine"}) for size in (3, 4))
     assert not toy.diff("urn::x", BOX, "box-1", before, after).delete_before_replace
 
@@ -184,7 +184,7 @@ def preview_update(toy: Simulation, type_: str, id_: str, outputs: Values, **inp
     return toy.update("urn::box", type_, id_, Values(inputs), outputs, preview=True).plain
 
 
-def test_a_preview_of_an_update_knows_what_does_not_depend_on_the_change(toy: Simulation) -> None:
+def test_a_preview_of_an_update_knows_outputs_that_do_not_depend_on_the_change(toy: Simulation) -> None:
     id_, outputs = create_box(toy, color="red")
     inputs = {"shelf": "shelf/top", "size": 3, "color": "red"}
     assert preview_update(toy, BOX, id_, outputs, **inputs) == outputs.plain
@@ -193,7 +193,7 @@ def test_a_preview_of_an_update_knows_what_does_not_depend_on_the_change(toy: Si
         assert (preview["label"], preview["arn"]) == (UNKNOWN, outputs.plain["arn"])
 
 
-def test_a_model_may_say_which_outputs_are_stable(toy: Simulation) -> None:
+def test_a_model_may_declare_which_outputs_are_stable(toy: Simulation) -> None:
     _, outputs = toy.create("urn::safe", SAFE, Values({"name": "s"}), preview=False)
     preview = preview_update(toy, SAFE, "safe/s", outputs, name="s")
     assert preview == {"name": "s", "code": outputs.plain["code"], "weight": UNKNOWN}
@@ -207,7 +207,7 @@ def test_a_transition_is_refused_in_the_preview_and_in_the_update(toy: Simulatio
             toy.update("urn::box", BOX, id_, news, outputs, preview=preview)
 
 
-def test_a_default_is_added_and_kept_for_what_exists(toy: Simulation) -> None:
+def test_a_default_is_added_and_kept_for_existing_resources(toy: Simulation) -> None:
     inputs = Values({"shelf": "a", "size": 3})
     assert toy.check("urn::x", BOX, inputs)[0].plain["room"] == "attic"
     old, _ = toy.check("urn::x", BOX, inputs)
@@ -218,7 +218,7 @@ def test_a_default_is_added_and_kept_for_what_exists(toy: Simulation) -> None:
     assert toy.diff("urn::x", BOX, "box-1", old, new).replaces == ["room"]
 
 
-def test_a_default_that_is_new_replaces_nothing(toy: Simulation) -> None:
+def test_a_new_default_replaces_nothing(toy: Simulation) -> None:
     old, new = (Values({"shelf": "a", "size": 3, **room}) for room in ({}, {"room": "attic"}))
     assert toy.diff("urn::x", BOX, "box-1", old, new).replaces == []
 

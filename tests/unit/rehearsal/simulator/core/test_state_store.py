@@ -67,7 +67,7 @@ def test_a_secret_under_a_key_with_dots_is_restored() -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to be one" * 20, b"\x00" * 4096])
-def test_a_file_that_is_no_state_is_reported(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_state_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(content)
     with pytest.raises(DamagedStateError, match=r"state\.db cannot be read"):
@@ -101,7 +101,7 @@ def test_only_azures_ids_are_case_insensitive() -> None:
     state.close()
 
 
-def test_an_arn_that_is_an_input_is_anothers() -> None:
+def test_an_arn_among_the_inputs_belongs_to_another_resource() -> None:
     def target(rule: str) -> ResourceRecord:
         inputs = {"rule": rule, "arn": "arn:toy:queue"}
         return ResourceRecord("toy:index:Target", f"{rule}-target", f"urn::{rule}", 1, inputs, inputs)
@@ -115,7 +115,7 @@ def test_an_arn_that_is_an_input_is_anothers() -> None:
     assert [user.id for user in state.find_referrers(queue)] == ["one-target", "two-target"]
 
 
-def test_what_only_belongs_to_a_resource_is_not_used_by_its_siblings() -> None:
+def test_resources_with_the_arn_of_the_same_parent_do_not_use_each_other() -> None:
     def version(number: str) -> ResourceRecord:
         arn = "arn:toy:secret"
         return ResourceRecord(
