@@ -42,7 +42,7 @@ _PARAMETERS: Mapping[str, frozenset[str]] = {
 
 
 def _require_new_server(request: ResourceRequest) -> str | None:
-    """What a server needs that is not made from another one; with Entra logins alone it needs no password.
+    """The inputs of a server that is not created from another one; with only Entra logins it needs no password.
 
     Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/postgres/postgresql_flexible_server_resource.go
     """

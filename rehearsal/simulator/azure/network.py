@@ -47,7 +47,7 @@ def check_name(path: str, max_length: int) -> Rule:
 
 
 def _find_cidr_error(request: ResourceRequest, value: Any) -> str | None:
-    """Azure's error about an address prefix; None where it is valid or unknown.
+    """Azure's error about an address prefix; None if it is valid or unknown.
 
     Sources: https://github.com/Azure/azure-service-operator/issues/997 and
     https://github.com/microsoft/sql-server-samples/issues/492
@@ -158,7 +158,7 @@ def _refuse_other_delegation_in_use(request: ResourceRequest) -> str | None:
 
 
 def _require_space_of_subnets(request: ResourceRequest) -> str | None:
-    """The subnets that exist lie in the new address space: a network's update sends them along.
+    """The existing subnets are in the new address space: an update of a network sends them as well.
 
     Source: https://learn.microsoft.com/azure/virtual-network/manage-virtual-network#add-or-remove-an-address-range
     """

@@ -23,7 +23,7 @@ def _refuse_hierarchical_storage(request: ResourceRequest) -> str | None:
 
 
 def _lacks_dependencies(request: ResourceRequest) -> bool:
-    """Whether resources are missing that a workspace builds on; one in a hub uses the hub's.
+    """Whether a workspace lacks the resources that it needs; one in a hub uses the hub's.
 
     Sources: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/machinelearning/machine_learning_workspace_resource.go
     and, for the message, https://github.com/Azure/azure-cli/issues/28980
