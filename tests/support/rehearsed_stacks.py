@@ -35,14 +35,15 @@ class RehearsedStacks:
         assert run.returncode == 0, run.output
         project = Project(folder, original)
         rehearsal = Path(".groundwork") / "rehearsals" / name
-        RehearsalFolder(original / rehearsal).copy_to(folder / rehearsal)
+        with self._lock(name):
+            RehearsalFolder(original / rehearsal).copy_to(folder / rehearsal)
         return Stack(project, name, run.output, self._read_attempts(name))
 
     def _bring_up(self, name: str) -> tuple[Path, Run]:
         folder = self._folder / name
         project, result = folder / "project", folder / "run.json"
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock"):
+        with self._lock(name):
             if not result.exists():
                 shutil.rmtree(project, ignore_errors=True)  # of a run that did not finish
                 fresh = Project(project)
@@ -50,6 +51,10 @@ class RehearsedStacks:
                 run = fresh.wait(fresh.start("up", name, prefix=guarded))
                 result.write_text(json.dumps(asdict(run)))
         return project, Run(**json.loads(result.read_text()))
+
+    def _lock(self, name: str) -> FileLock:
+        """Waits for other workers, in place of an error."""
+        return FileLock(self._folder / name / "lock")
 
     def _attempts_file(self, name: str) -> Path:
         return self._folder / name / "attempts"
