@@ -20,6 +20,10 @@ from infra.core.component import Component, StackContext
 GATEWAY = "platform"
 API_VERSION = "gateway.networking.k8s.io/v1"
 _CERTIFICATE = "gateway-certificate"
+# Shorter than the 5 seconds after which uvicorn, on which MLflow and our servers run, closes an idle connection: Envoy
+# keeps one for an hour by default, and a request on a connection that the server is closing fails with status 503.
+# Source: https://github.com/envoyproxy/gateway/issues/2401 and https://uvicorn.dev/settings/#timeouts
+UPSTREAM_IDLE_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Gateway(Component):
         self._create(
             "HTTPRoute", "https-redirect", {"parentRefs": [parent], "rules": [{"filters": [redirect]}]}, gateway
         )
+        self._limit_idle_connections(gateway)
         self.register_outputs({"domain": domain})
 
     def _create_certificate(self, args: GatewayArgs) -> None:
@@ -67,6 +72,21 @@ class Gateway(Component):
                 "issuerRef": {"kind": "ClusterIssuer", "name": certificates.ISSUER},
             },
             opts=self.child_options(),
+        )
+
+    def _limit_idle_connections(self, gateway: pulumi.Resource) -> None:
+        """Have the proxies close idle connections to all servers before these do."""
+        target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY}
+        CustomResource(
+            "gateway-idle-connections",
+            api_version="gateway.envoyproxy.io/v1alpha1",
+            kind="BackendTrafficPolicy",
+            metadata=ObjectMetaArgs(name="idle-connections", namespace=NAMESPACE),
+            spec={
+                "targetRefs": [target],
+                "timeout": {"http": {"connectionIdleTimeout": f"{UPSTREAM_IDLE_SECONDS}s"}},
+            },
+            opts=self.child_options(depends_on=[gateway]),
         )
 
     def _create(

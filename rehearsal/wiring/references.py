@@ -75,6 +75,7 @@ _ROWS = (
     _Row(_ENVOY, "SecurityPolicy", "spec.targetRefs[*]"),
     _Row(_ENVOY, "SecurityPolicy", "spec.oidc.clientSecret", "Secret"),
     _Row(_ENVOY, "SecurityPolicy", "spec.basicAuth.users", "Secret"),
+    _Row(_ENVOY, "BackendTrafficPolicy", "spec.targetRefs[*]"),
     _Row(_ENVOY, "ClientTrafficPolicy", "spec.targetRefs[*]"),
     _Row(_CERTS, "Certificate", "spec.issuerRef", "Issuer"),
     _Row(_CERTS, "ClusterIssuer", "spec.ca.secretName", "Secret"),

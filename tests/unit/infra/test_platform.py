@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import uvicorn
 
 from infra import cluster
 from infra.access import WORKLOADS
@@ -116,6 +118,14 @@ def test_a_workload_reaches_the_stores_of_its_row_and_no_others(platform: Record
     reached = {(rule["to"][0]["ipBlock"]["cidr"], rule["ports"][0]["port"]) for rule in rules}
     stores = {(cidr, port) for cidr, port in reached if cidr.startswith("10.9.")}
     assert stores == {(f"10.9.{PORTS[store] % 256}.0/24", PORTS[store]) for store in workload.needs}
+
+
+def test_the_gateway_closes_idle_connections_before_the_servers_do(platform: Recorder) -> None:
+    kind = "BackendTrafficPolicy"
+    (spec,) = [item.inputs["spec"] for item in platform.resources if item.inputs.get("kind") == kind]
+    seconds = int(spec["timeout"]["http"]["connectionIdleTimeout"].removesuffix("s"))
+    assert seconds < inspect.signature(uvicorn.Config).parameters["timeout_keep_alive"].default
+    assert [target["kind"] for target in spec["targetRefs"]] == ["Gateway"]
 
 
 def test_workloads_that_share_a_namespace_are_distinguished_by_labels() -> None:
