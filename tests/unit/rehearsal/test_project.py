@@ -68,7 +68,7 @@ def test_a_missing_key_is_an_error_only_in_a_command_that_needs_it(root: Path) -
     [
         ("stacks: elsewhere", "stacks = 'elsewhere' does not exist"),
         ("stack: stacks", "'stack' is not a key; remove it. The keys are callers, causes, changes"),
-        ("- stacks", "has to be a mapping"),
+        ("- stacks", "the file must be a mapping"),
         ("stacks: [", "line 1, column 10: this is not YAML"),
     ],
 )
