@@ -102,8 +102,8 @@ def _require_machines(request: ResourceRequest) -> str | None:
                 f"SkuNotAvailable: The requested size for resource 'aks-{pool.get('name')}-vmss' is currently not "
                 f"available in location '{location}' zones '{','.join(zones)}' for subscription "
                 f"'{request.account['subscriptionId']}'. Please try another size or deploy to a different location or "
-                f"zones. See https://aka.ms/azureskunotavailable for details. (zones without {size} in the simulation: "
-                f"{', '.join(lacking)})"
+                f"zones. See https://aka.ms/azureskunotavailable for details. (the simulation knows the cause: {size} "
+                f"is sold out in the zones {', '.join(lacking)})"
             )
     return None
 
