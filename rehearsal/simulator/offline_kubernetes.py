@@ -38,7 +38,7 @@ _BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube
 # Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 
-# Fields that the API server does not change in place, by kind.
+# Fields that the API server does not change in place, keyed by kind.
 # Source: the validation of each kind in k8s.io/kubernetes.
 _IMMUTABLE = {
     "Deployment": ("spec.selector",),
@@ -69,10 +69,10 @@ def make_name(logical_name: str, hints: NamingHints) -> str | None:
 
 
 def _default_name(path: str) -> Default:
-    def make(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
+    def fill_name(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
         return look_up(old, path, None) if was_filled_in(old, path) else make_name(request.name, request.hints)
 
-    return make
+    return fill_name
 
 
 def _validate_schema(request: ResourceRequest) -> str | None:

@@ -37,7 +37,7 @@ _UNMET: Mapping[Kind, str] = {
     Kind.HIGHEST: "Member must have value less than or equal to {limit}",
     Kind.VALUES: "Member must satisfy enum value set: [{limit}]",
 }
-_MOST_VALUES = 12  # of an enumeration in a message: EC2 has a thousand instance types
+_MOST_VALUES = 12  # that a message lists of an enumeration: EC2 has a thousand instance types
 
 
 def constrain(model: ResourceModel) -> ResourceModel:

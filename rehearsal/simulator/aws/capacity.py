@@ -22,7 +22,8 @@ _TOO_MANY_VCPUS = (
     "AsgInstanceLaunchFailures: Could not launch On-Demand Instances. VcpuLimitExceeded - You have requested more vCPU "
     "capacity than your current vCPU limit of {limit} allows for the instance bucket that the specified instance type "
     "belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit. "
-    "Launching EC2 instance failed. (the simulation knows: {total} vCPU in all; preflight demands the increase)"
+    "Launching EC2 instance failed. (the simulation knows the cause: {total} vCPUs in total; preflight requires a "
+    "higher quota)"
 )
 
 
@@ -63,7 +64,7 @@ def _limit_rules_of_a_group(request: ResourceRequest) -> str | None:
         if sum(counts) > quotas.RULES_OF_A_GROUP.limit:
             return (
                 "RulesPerSecurityGroupLimitExceeded: The maximum number of rules per security group has been reached. "
-                f"(the simulation knows: {direction})"
+                f"(the simulation knows the direction: {direction})"
             )
     return None
 
@@ -238,5 +239,5 @@ RULES: Mapping[str, Sequence[Rule]] = {
 
 
 def limit(model: ResourceModel) -> ResourceModel:
-    """A model with the quotas of its resources, and the machines that they need in a region."""
+    """A model with the rules for its quotas and for the machines that it needs in a region."""
     return replace(model, state_rules=(*model.state_rules, *RULES.get(model.type, ())))

@@ -61,7 +61,7 @@ def _check_password(request: ResourceRequest) -> str | None:
 
 
 def _require_new_database(request: ResourceRequest) -> str | None:
-    """The inputs of a database that is not created from another one or a snapshot. The message is the provider's.
+    """The inputs that a new database needs, not created from another one or a snapshot. The message is the provider's.
 
     Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance.go
     """

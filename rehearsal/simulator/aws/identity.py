@@ -87,8 +87,8 @@ def _note_managed_policy(request: ResourceRequest) -> str | None:
     if not isinstance(policy, str) or not policy.startswith("arn:aws:iam::aws:policy/"):
         return None
     name = policy.removeprefix("arn:aws:iam::aws:policy/")
-    what = "whether AWS has the managed policy"
-    return None if name in _MANAGED_POLICIES else describe_unlisted(what, name, _MANAGED_POLICIES)
+    question = "whether AWS has the managed policy"
+    return None if name in _MANAGED_POLICIES else describe_unlisted(question, name, _MANAGED_POLICIES)
 
 
 MODELS = (

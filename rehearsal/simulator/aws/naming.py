@@ -37,7 +37,7 @@ def auto_named(
     complete     is applied to the generated name
     """
 
-    def make(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
+    def fill_name(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
         prefix, before = request.get(prefix_path) if prefix_path else None, old.get(path)
         is_kept = before is not None and was_filled_in(old, path)
         if prefix is not None:
@@ -62,7 +62,7 @@ def auto_named(
             )
         return complete(request, start + _make_digits(request, _DIGITS))
 
-    return {path: make}
+    return {path: fill_name}
 
 
 def _extend(request: ResourceRequest, prefix: Any) -> Any:

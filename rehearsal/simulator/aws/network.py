@@ -31,7 +31,7 @@ _REQUIRE_VPC = require_any(["vpcId"], "VPCIdNotSpecified: No default VPC for thi
 # The provider's own validation; not checked against a live account.
 _DESCRIPTION = re.compile(r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{0,255}")
 
-# The letters of the availability zones, by region, if they are not a, b and c.
+# The letters of the availability zones, keyed by region, if they are not a, b and c.
 ZONE_LETTERS = {
     "ap-northeast-1": "acd",
     "ap-northeast-2": "abcd",
@@ -161,8 +161,8 @@ def _check_descriptions(request: ResourceRequest) -> str | None:
     return None
 
 
-# Inline rules need no peer: the provider silently ignores one without. This is not a check, so its source is given
-# without a scheme: github.com/hashicorp/terraform/issues/20530.
+# Inline rules need no peer: the provider silently ignores a rule without one. This is not a check, so its source has
+# no scheme: github.com/hashicorp/terraform/issues/20530.
 def _check_rule_cidrs(request: ResourceRequest) -> str | None:
     rules = (rule for rule in _list_group_rules(request) if isinstance(rule, dict))
     blocks = (block for rule in rules for block in as_list(rule.get("cidrBlocks")))

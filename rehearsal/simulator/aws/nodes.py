@@ -60,7 +60,7 @@ def _check_instance_types(request: ResourceRequest) -> str | None:
 
 
 def _check_nodes_can_join(request: ResourceRequest) -> str | None:
-    """Instances can register as nodes. The real cloud fails after about twenty minutes, and does not name the cause."""
+    """Instances can register as nodes. The real cloud fails after about twenty minutes without naming the cause."""
     role = request.state.find(str(request.get("nodeRoleArn")))
     if role is not None and not _has_policy(request, role, "AmazonEKSWorkerNodePolicy"):
         return _FAILED_TO_JOIN.format(cause=f"the role {role.id} lacks the policy AmazonEKSWorkerNodePolicy")
@@ -82,7 +82,7 @@ def _check_nodes_can_join(request: ResourceRequest) -> str | None:
 
 
 def _list_missing_endpoints(request: ResourceRequest, subnet: Resource) -> list[str]:
-    """The services that nodes need, and that the subnet's VPC has no endpoint for."""
+    """The services that nodes need and for which the subnet's VPC has no endpoint."""
     vpc, region = subnet.inputs.get("vpcId"), request.account["region"]
     names = {
         found.inputs.get("serviceName") for found in request.state.all(_ENDPOINT) if found.inputs.get("vpcId") == vpc

@@ -31,7 +31,7 @@ _ARN_ERRORS = {
 
 
 def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
-    """AWS's error if a text is an ID or ARN of this account, and no such resource exists."""
+    """AWS's error if a value is an ID or ARN of this account, and no such resource exists; otherwise None."""
     if value.startswith(("{", "[")):
         return None  # policy documents and settings in JSON: rules read those
     match = _EC2_ID.fullmatch(value)

@@ -61,7 +61,7 @@ def _find_cluster_refusal(state: StateReader, cluster: Resource, caller: Caller)
     if is_private(caller.address):
         if caller.address and access.get("enablePrivateCluster") is True:
             subnet = state.find(str(access.get("subnetId")))
-            if subnet and not _lets_in(state, subnet, caller.address, "443"):
+            if subnet and not _admits_address(state, subnet, caller.address, "443"):
                 return (
                     f"{unreachable}dial tcp: i/o timeout. The security group of the API server's subnet {subnet.id} "
                     f"denies {caller.address} port 443.{caller.name_setting('private')}"
@@ -92,7 +92,7 @@ def _find_endpoint_refusal(state: StateReader, resource: Resource, caller: Calle
     if not is_private(caller.address):
         return (
             "Forbidden: Public network access is disabled and request is not from a trusted service nor via an "
-            f"approved private link. {caller.address} is outside: go by a connected network, or set {path}."
+            f"approved private link. {caller.address} is outside: deploy from a connected network, or set {path}."
         )
     if any(_leads_to(endpoint, resource) for endpoint in state.all("azure-native:network:PrivateEndpoint")):
         return ""
@@ -111,16 +111,16 @@ def _find_missing_vault_role(state: StateReader, vault: Resource, caller: Caller
     if any(has_role(state, principal, role, vault.id) for principal in principals for role in _VAULT_ROLES):
         return ""
     return (
-        f"ForbiddenByRbac: Caller {principals[0]} is not authorized to perform action on resource {vault.id}: give it "
-        f"a role of the data plane, such as {_VAULT_ROLES[0]}."
+        f"ForbiddenByRbac: Caller {principals[0]} is not authorized to perform action on resource {vault.id}: assign "
+        f"it a role of the data plane, such as {_VAULT_ROLES[0]}."
     )
 
 
-def _lets_in(state: StateReader, subnet: Resource, address: str, port: str) -> bool:
+def _admits_address(state: StateReader, subnet: Resource, address: str, port: str) -> bool:
     """Whether the rules of a subnet's security group admit an address of a connected network.
 
     Source: https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview. Its default rules admit
-    all connected networks. Rules with several prefixes or ports are not evaluated: infra has none.
+    all connected networks. Rules with several prefixes or ports are not evaluated: infra does not use them.
     """
     group = state.find(str(look_up(subnet.inputs, "networkSecurityGroup.id", "")))
     rules = group.inputs.get("securityRules", ()) if group else ()

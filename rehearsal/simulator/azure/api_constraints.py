@@ -1,9 +1,9 @@
-"""The constraints of Azure's REST specifications on single inputs, as far as the `azure-native` SDK has them.
+"""The constraints of Azure's REST specifications on single inputs, as far as the `azure-native` SDK contains them.
 
 The provider refuses a missing property itself: validateType in
 https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go. It also checks patterns,
-lengths and ranges, which only its internal metadata has. A value that is not in an enumeration is refused by Azure:
-each service has its own message, and the one here is not one of them.
+lengths and ranges, which only its internal metadata has. Azure itself refuses a value that is not in an enumeration.
+Each service has its own message for that, which the message here does not quote.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def arm_model(
 ) -> ResourceModel:
     """The model of a resource type of Azure Resource Manager.
 
-    path            what follows `/providers/` in the ID, names in braces: `Microsoft.Network/virtualNetworks/{name}`
+    path            the ID after `/providers/`, with names in braces: `Microsoft.Network/virtualNetworks/{name}`
     parent          path of the parent, if it is not `path` without its last two segments
     located         whether it has a location
     stays_in_place  whether the provider updates the location, which Azure refuses, instead of replacing the resource
@@ -94,7 +94,7 @@ def arm_model(
 
 
 def get_location(request: ResourceRequest) -> str:
-    """A resource's location in Azure's normal form: `West Europe` is `westeurope`."""
+    """A resource's location in Azure's normal form: `West Europe` becomes `westeurope`."""
     return _normalize_location(request.get("location", ""))
 
 
@@ -128,7 +128,7 @@ def require_location(request: ResourceRequest) -> str | None:
 
 
 def accept_locations(kind: str, locations: Collection[str]) -> Rule:
-    """A type that exists in some locations only, which are given in Azure's normal form.
+    """The rule of a type that exists only in some locations; these are in Azure's normal form.
 
     Source of the message: https://github.com/MicrosoftDocs/azure-docs/issues/5156
     """
@@ -163,7 +163,7 @@ def refuse_other_location(request: ResourceRequest) -> str | None:
 
 
 def _require_registration(namespace: str) -> Rule:
-    """The subscription has registered the resource provider, if it is known which ones it has registered.
+    """The subscription must have registered the resource provider; not checked if its registrations are unknown.
 
     Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-register-resource-provider
     """

@@ -102,8 +102,8 @@ def _require_machines(request: ResourceRequest) -> str | None:
                 f"SkuNotAvailable: The requested size for resource 'aks-{pool.get('name')}-vmss' is currently not "
                 f"available in location '{location}' zones '{','.join(zones)}' for subscription "
                 f"'{request.account['subscriptionId']}'. Please try another size or deploy to a different location or "
-                f"zones. See https://aka.ms/azureskunotavailable for details. (the simulation knows the zones without "
-                f"{size}: {', '.join(lacking)})"
+                f"zones. See https://aka.ms/azureskunotavailable for details. (the simulation knows the cause: {size} "
+                f"is sold out in the zones {', '.join(lacking)})"
             )
     return None
 
@@ -153,5 +153,5 @@ RULES: Mapping[str, Sequence[Rule]] = {
 
 
 def limit(model: ResourceModel) -> ResourceModel:
-    """A model with the quotas of its resources, and the machines that they need in a region."""
+    """A model with the rules for its quotas and for the machines that it needs in a region."""
     return replace(model, state_rules=(*model.state_rules, *RULES.get(model.type, ())))

@@ -55,8 +55,8 @@ _USER_CREDENTIALS = "azure-native:containerservice:listManagedClusterUserCredent
 
 
 def _get_client_config(
-    arguments: Mapping[str, Any],  # noqa: ARG001 it takes none
-    state: StateReader,  # noqa: ARG001 it depends on nothing that exists
+    arguments: Mapping[str, Any],  # noqa: ARG001 the function takes no arguments
+    state: StateReader,  # noqa: ARG001 existing resources do not affect it
     account: Mapping[str, str],
 ) -> Mapping[str, Any]:
     known = {key: account[key] for key in ("clientId", "subscriptionId", "tenantId")}
@@ -65,7 +65,7 @@ def _get_client_config(
 
 class _Azure:
     name = "azure-native"
-    # Obviously artificial IDs, so that nobody takes them for real ones.
+    # Obviously artificial IDs, which cannot be mistaken for real ones.
     account: Mapping[str, str] = {
         "subscriptionId": "00000000-0000-4000-8000-000000000001",
         "tenantId": "00000000-0000-4000-8000-000000000002",

@@ -36,7 +36,7 @@ from rehearsal.simulator.core.rules import (
 from rehearsal.simulator.core.transitions import get_change, parse_version, refuse_change_when, stays, step_by_minor
 from rehearsal.simulator.core.values import has_unknown
 
-# Long-term support, whose versions are not known here, begins where standard support ends.
+# Long-term support begins when standard support ends; which versions have it is not known here.
 _LONG_TERM = "AKSLongTermSupport"
 # New clusters have an OIDC issuer since this version. Source: https://learn.microsoft.com/azure/aks/use-oidc-issuer
 _ISSUER_SINCE = (1, 34)
@@ -205,8 +205,8 @@ def _build_version(request: ResourceRequest) -> str:
     return ".".join(map(str, numbers[:3]))
 
 
-def _is_private_in_place(request: ResourceRequest) -> bool:
-    """Whether a cluster can become private or public: with API server VNet integration.
+def _can_change_privacy(request: ResourceRequest) -> bool:
+    """Whether an update can make the cluster private or public, which requires API server VNet integration.
 
     Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration
     """
@@ -216,7 +216,7 @@ def _is_private_in_place(request: ResourceRequest) -> bool:
 def _refuse_privacy_change(request: ResourceRequest) -> str | None:
     path = "apiServerAccessProfile.enablePrivateCluster"
     change = get_change(request, path)
-    if change is None or bool(change[0]) == bool(change[1]) or _is_private_in_place(request):
+    if change is None or bool(change[0]) == bool(change[1]) or _can_change_privacy(request):
         return None
     return POOL_CHANGE_REFUSED.format(path=path, old=change[0], new=change[1])
 
@@ -233,7 +233,7 @@ def _build_private_fqdn(request: ResourceRequest) -> str | None:
 
 
 def _has_issuer(request: ResourceRequest) -> bool:
-    """Whether a cluster has an OIDC issuer: a new one has since Kubernetes 1.34, and one that exists keeps its own."""
+    """Whether a cluster has an OIDC issuer: new clusters do since Kubernetes 1.34; an upgrade does not add one."""
     is_enabled = request.get("oidcIssuerProfile.enabled")
     if is_enabled is not None:
         return bool(is_enabled)

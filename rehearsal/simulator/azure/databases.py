@@ -42,7 +42,7 @@ _PARAMETERS: Mapping[str, frozenset[str]] = {
 
 
 def _require_new_server(request: ResourceRequest) -> str | None:
-    """The inputs of a server that is not created from another one; with only Entra logins it needs no password.
+    """The inputs that a server needs unless it is created from another one; with only Entra logins, no password.
 
     Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/postgres/postgresql_flexible_server_resource.go
     """
@@ -131,7 +131,7 @@ def _check_parameter(request: ResourceRequest) -> str | None:
     if name is UNKNOWN or value is UNKNOWN:
         return None
     if value is not None and name in _PARAMETERS and value not in _PARAMETERS[name]:
-        return f"InvalidParameterValue: '{value}' is not a value of '{name}'."
+        return f"InvalidParameterValue: '{value}' is not a valid value of '{name}'."
     return None
 
 
@@ -142,7 +142,7 @@ MODELS = (
         located=True,
         identity=True,
         outputs={"fullyQualifiedDomainName": "{serverName}.postgres.database.azure.com", "state": "Ready"},
-        # For creation alone by the specification of the API. Source:
+        # The API's specification allows these only at creation. Source:
         # https://github.com/Azure/azure-rest-api-specs/blob/main/specification/postgresql/resource-manager/Microsoft.DBforPostgreSQL/stable/2025-08-01/openapi.json
         replace_on_changes=("administratorLogin", "availabilityZone", "backup.geoRedundantBackup"),
         transitions=(

@@ -1,4 +1,4 @@
-"""What the `azure-native` provider fills in if a program does not set it: names and locations.
+"""Inputs that the `azure-native` provider fills in if a program does not set them: names and locations.
 
 Source: getDefaultName and getDefaultLocation in
 https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go, and AutoNamer in
@@ -29,9 +29,9 @@ def auto_named(path: str) -> Mapping[str, Default]:
         return {}
     name = match[1]
     own_path = re.split("microsoft\\.", path, flags=re.IGNORECASE)
-    is_part = len(own_path) > 1 and own_path[-1].count("{") > 1
+    is_child = len(own_path) > 1 and own_path[-1].count("{") > 1
 
-    def make(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
+    def fill_name(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
         hints = request.hints
         if old.get(name) is not None or hints.mode is AutonamingMode.DISABLE:
             return old.get(name)
@@ -41,9 +41,9 @@ def auto_named(path: str) -> Mapping[str, Default]:
         digits = hints.hex(32, otherwise=request.hex(32, "name"))
         if is_guid:
             return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-        return request.name if is_part else f"{request.name}{digits[:_DIGITS]}"
+        return request.name if is_child else f"{request.name}{digits[:_DIGITS]}"
 
-    return {name: make}
+    return {name: fill_name}
 
 
 def default_location(request: ResourceRequest, old: Mapping[str, Any]) -> Any:

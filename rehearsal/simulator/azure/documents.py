@@ -61,12 +61,12 @@ _PRINCIPAL_NOT_FOUND = (
     "BadRequest: The provided principal ID [{principal}] was not found in the AAD tenant(s) [{tenant}] which are "
     "associated with the customer's subscription."
 )
-# The provider's table of what replaces a resource has these properties under the module DocumentDB, and is looked up by
-# the module, which is CosmosDB since the provider's version 3: it updates the assignment, and Azure refuses. Sources:
+# The provider's table of properties that replace a resource has these under the module DocumentDB. Since the provider's
+# version 3 the module is CosmosDB, so it does not find them: it updates the assignment, and Azure refuses. Sources:
 # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go (the table)
 # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/properties.go (the look-up)
 # https://github.com/pulumi/pulumi-azure-native/issues/3701 (the message)
-# https://github.com/pulumi/pulumi-azure-native/issues/2253 (the scope, whose message is by analogy)
+# https://github.com/pulumi/pulumi-azure-native/issues/2253 (the scope; its message follows the principal's)
 _REFUSE_OTHER_ASSIGNEE: tuple[Transition, ...] = tuple(
     refuse_change(
         path,
@@ -113,7 +113,7 @@ MODELS = (
         transitions=(
             # Source: https://learn.microsoft.com/rest/api/cosmos-db-resource-provider/database-accounts/create-or-update
             refuse_change("kind", "BadRequest: The kind of a database account cannot be changed from {old} to {new}."),
-            # One of those that can neither be added nor removed. Source:
+            # A capability that can neither be added to an existing account nor removed from it. Source:
             # https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/cosmos/cosmosdb_account_resource.go
             refuse_change_when(
                 "capabilities",

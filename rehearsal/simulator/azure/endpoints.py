@@ -11,7 +11,7 @@ from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceReques
 from rehearsal.simulator.core.rules import describe_unlisted, list_objects, matches, require_any
 from rehearsal.simulator.core.transitions import refuse_change
 
-# The group IDs (sub-resources) of private endpoints, keyed by the type of their target in lower case; some of those at
+# The group IDs (sub-resources) of private endpoints, keyed by their target's type in lower case. Some of the list at
 # https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
 _ENDPOINT_GROUPS: Mapping[str, frozenset[str]] = {
     "microsoft.keyvault/vaults": frozenset({"vault"}),
@@ -30,8 +30,8 @@ def _check_endpoint_target(request: ResourceRequest) -> str | None:
             continue
         if target.type.endswith(":Registry") and target.inputs["sku"]["name"] != "Premium":
             return (
-                f"Private endpoint connections are not supported for the registry {target.inputs['registryName']}: its "
-                f"SKU is {target.inputs['sku']['name']}, only Premium has them."
+                f"The registry {target.inputs['registryName']} does not support private endpoint connections: its SKU "
+                f"is {target.inputs['sku']['name']}, and only Premium supports them."
             )
     return None
 
@@ -51,7 +51,9 @@ def _refuse_delegated_subnet(request: ResourceRequest) -> str | None:
     subnet = request.state.find(str(request.get("subnet.id")))
     if subnet and subnet.inputs.get("delegations"):
         service = subnet.inputs["delegations"][0]["serviceName"]
-        return f"Private endpoint {request.name} cannot be created in subnet {subnet.id}, delegated to {service}."
+        return (
+            f"Private endpoint {request.name} cannot be created in subnet {subnet.id}, which is delegated to {service}."
+        )
     return None
 
 

@@ -17,7 +17,7 @@ ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _ASSIGNMENT_PATH = "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}"
 
-# Some of those at https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+# Some of the roles listed at https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES: Mapping[str, str] = {
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
@@ -36,7 +36,7 @@ ROLES: Mapping[str, str] = {
 }
 
 
-# The IDs of those who deploy. Obviously artificial, so that nobody takes them for real ones.
+# The object IDs of the identities that deploy: obviously artificial, and not to be mistaken for real ones.
 OBJECT_IDS = {person: f"00000000-0000-4000-8000-00000000000{4 + number}" for number, person in enumerate(Person)}
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -63,11 +63,11 @@ def has_role(state: StateReader, principal: str, role: str, target: str) -> bool
 
 
 def require_principal(path: str, type_path: str = "", message: str = _PRINCIPAL_NOT_FOUND) -> Rule:
-    """The principal at `path` is an identity of the subscription, or the caller.
+    """The principal at `path` must be an identity of the subscription, or the caller.
 
-    type_path  path of the principal's type, where requests state it. Users and groups of the directory are not
-               simulated, so they are taken to exist
-    message    names the principal as `{principal}`, and the directory as `{tenant}`
+    type_path  path of the principal's type, if requests state it. Users and groups of the directory are not
+               simulated; they are assumed to exist
+    message    contains the principal as `{principal}`, and the directory as `{tenant}`
 
     Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
     """

@@ -15,7 +15,7 @@ from rehearsal.simulator.core.resource_model import StateReader
 def list_user_credentials(
     arguments: Mapping[str, Any], state: StateReader, account: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    """The kubeconfig of a cluster with Entra sign-in: it has no credential, but the exec plugin that gets one."""
+    """The kubeconfig of a cluster with Entra sign-in: without a credential, but with the exec plugin that gets one."""
     group, name = arguments["resourceGroupName"], arguments["resourceName"]
     id_ = (
         f"/subscriptions/{account['subscriptionId']}/resourceGroups/{group}/providers/"

@@ -27,7 +27,7 @@ _MINUTES = {
 # Source: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-metric-alert-rule
 _METRIC_FREQUENCIES = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H")
 _METRIC_WINDOWS = (*_METRIC_FREQUENCIES, "PT6H", "PT12H", "P1D")
-# Where data is processed of an alert that need not be global.
+# The locations of metric alerts: global, or a region in which the data is processed.
 # Source: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-metric-alert-rule
 _METRIC_ALERT_LOCATIONS = ("global", "northeurope", "westeurope", "swedencentral", "germanywestcentral")
 _METRIC_OPERATORS = ("Equals", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual", "GreaterOrLessThan")
@@ -38,7 +38,7 @@ _LOG_WINDOWS = tuple(name for name in _MINUTES if name != "PT12H")
 _LOG_OPERATORS = ("Equals", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual")
 _LONGEST_RANGE = 2 * 1440  # minutes that an alert's query may cover
 _MAXIMUM_DIMENSIONS, _MAXIMUM_EVALUATIONS = 6, 6
-# Some of the metrics of each type, by the last segment of the resource's type; not checked against an account.
+# Some of the metrics of each type, keyed by the last segment of the resource's type; not checked against an account.
 # Documented at https://learn.microsoft.com/azure/azure-monitor/reference/metrics-index
 _METRICS: Mapping[str, frozenset[str]] = {
     "flexibleservers": frozenset(
@@ -92,22 +92,22 @@ def _has_short_window(request: ResourceRequest) -> bool:
 # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/website/docs/r/monitor_scheduled_query_rules_alert_v2.html.markdown
 def _evaluates_too_long(request: ResourceRequest) -> bool:
     window = _MINUTES.get(str(request.get("windowSize")), 0)
-    periods = [condition.get("failingPeriods") for condition in _conditions(request)]
+    periods = [condition.get("failingPeriods") for condition in _list_conditions(request)]
     numbers = [each.get("numberOfEvaluationPeriods", 1) for each in periods if isinstance(each, Mapping)]
     return any(isinstance(number, int) and window * number > _LONGEST_RANGE for number in numbers)
 
 
-def _conditions(request: ResourceRequest) -> list[Mapping[str, Any]]:
+def _list_conditions(request: ResourceRequest) -> list[Mapping[str, Any]]:
     return list(list_objects(request, "criteria.allOf"))
 
 
-def _require_item(path: str, what: str) -> Rule:
-    return refuse_when(lambda request: request.get(path) in (None, []), f"BadRequest: An alert needs a {what}.")
+def _require_item(path: str, item: str) -> Rule:
+    return refuse_when(lambda request: request.get(path) in (None, []), f"BadRequest: An alert needs a {item}.")
 
 
 # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/monitor/monitor_metric_alert_resource.go
 def _check_metric_conditions(request: ResourceRequest) -> str | None:
-    for condition in _conditions(request):
+    for condition in _list_conditions(request):
         for name, allowed in (("operator", _METRIC_OPERATORS), ("timeAggregation", _AGGREGATIONS)):
             value = condition.get(name)
             if value is not UNKNOWN and value not in allowed:
@@ -140,14 +140,14 @@ def _check_periods(periods: Mapping[str, Any]) -> str | None:
     if 1 <= failing <= number <= _MAXIMUM_EVALUATIONS:
         return None
     return (
-        f"BadRequest: minFailingPeriodsToAlert {failing} must be at most numberOfEvaluationPeriods {number}, and that "
-        f"1 to {_MAXIMUM_EVALUATIONS}."
+        f"BadRequest: minFailingPeriodsToAlert {failing} must be at most numberOfEvaluationPeriods {number}, which "
+        f"must be 1 to {_MAXIMUM_EVALUATIONS}."
     )
 
 
 # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/website/docs/r/monitor_scheduled_query_rules_alert_v2.html.markdown
 def _check_log_conditions(request: ResourceRequest) -> str | None:
-    problems = (_check_log_condition(condition) for condition in _conditions(request))
+    problems = (_check_log_condition(condition) for condition in _list_conditions(request))
     return next(filter(None, problems), None)
 
 
@@ -156,7 +156,7 @@ def _note_metrics(request: ResourceRequest) -> str | None:
     if not isinstance(scopes, list) or not scopes or not isinstance(scopes[0], str) or "/" not in scopes[0]:
         return None
     kind = scopes[0].split("/")[-2]
-    for condition in _conditions(request):
+    for condition in _list_conditions(request):
         metric, known = condition.get("metricName", UNKNOWN), _METRICS.get(kind.lower(), frozenset())
         if metric is not UNKNOWN and metric not in known:
             return describe_unlisted(f"whether {kind} have the metric", metric, known)

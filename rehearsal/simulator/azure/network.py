@@ -23,7 +23,7 @@ from rehearsal.simulator.core.values import find_strings
 PEERING = "azure-native:network:VirtualNetworkPeering"
 _SUBNET = "azure-native:network:Subnet"
 _ENDPOINT = "azure-native:network:PrivateEndpoint"
-# What has addresses in a subnet beside private endpoints.
+# Types with addresses in a subnet, besides private endpoints.
 _SERVICES_IN_SUBNETS = (
     "azure-native:containerservice:ManagedCluster",
     "azure-native:containerservice:AgentPool",
@@ -115,13 +115,13 @@ def _is_in_same_network(request: ResourceRequest, other: Resource) -> bool:
 
 
 def _find_occupant(request: ResourceRequest, types: Collection[str]) -> str | None:
-    """The ID of something of certain types with addresses in this subnet."""
+    """The ID of a resource of one of the types that has addresses in this subnet; None if there is none."""
     users = (user for type_ in types for user in request.state.all(type_))
     return next((user.id for user in users if request.id in find_strings(user.inputs)), None)
 
 
 def _find_change_in_use(request: ResourceRequest, path: str, types: Collection[str]) -> tuple[Any, Any, str] | None:
-    """The old and the new value of a property of a subnet, and the ID of something that is in the subnet."""
+    """The old and the new value of a property of a subnet in use, and the ID of a resource in the subnet."""
     change, occupant = get_change(request, path), _find_occupant(request, types)
     return (*change, occupant) if change and occupant else None
 
@@ -134,12 +134,12 @@ def _refuse_move_in_use(request: ResourceRequest) -> str | None:
     old, new, occupant = change
     return request.fill(
         f"InUsePrefixCannotBeDeleted: IpPrefix {old} on Subnet {{subnetName}} has active allocations and cannot be "
-        f"deleted: it is used by {occupant}, so that it cannot become {new}."
+        f"deleted: it is used by {occupant}, so it cannot become {new}."
     )
 
 
 def _refuse_other_delegation_in_use(request: ResourceRequest) -> str | None:
-    """The delegation of a subnet stays, or that it has none, while anything but private endpoints is in it.
+    """The delegations of a subnet cannot change while anything but private endpoints is in it.
 
     Sources: https://github.com/MicrosoftDocs/azure-docs/issues/39112 and, for private endpoints,
     https://github.com/MicrosoftDocs/azure-docs/issues/47048
@@ -158,7 +158,7 @@ def _refuse_other_delegation_in_use(request: ResourceRequest) -> str | None:
 
 
 def _require_space_of_subnets(request: ResourceRequest) -> str | None:
-    """The existing subnets are in the new address space: an update of a network sends them as well.
+    """The existing subnets must be in the new address space: an update of a network sends them as well.
 
     Source: https://learn.microsoft.com/azure/virtual-network/manage-virtual-network#add-or-remove-an-address-range
     """

@@ -42,7 +42,7 @@ _MAX_SKEW = 2
 
 
 def list_pools(request: ResourceRequest) -> Iterator[Mapping[str, Any]]:
-    """The pools of a request: those in a cluster's profile, or the single one of an agent pool resource."""
+    """The pools of a request: all pools in a cluster's profiles, or the one that an agent pool resource declares."""
     if request.type.endswith(":AgentPool"):
         yield {**request.inputs, "name": request.get("agentPoolName")}
     else:
@@ -80,7 +80,7 @@ def check_pool_bounds(request: ResourceRequest) -> str | None:
 
 
 def get_pool_version(request: ResourceRequest, pool: Mapping[str, Any], cluster_version: Any) -> Any:
-    """The Kubernetes version of a pool's nodes: as requested, or the existing one, or that of a new pool's cluster.
+    """The Kubernetes version of a pool's nodes: as requested, or else as before, or else the cluster's (a new pool).
 
     An upgrade of only the cluster does not upgrade its pools.
     """
@@ -205,7 +205,7 @@ MODELS = (
         "containerservice:AgentPool",
         CLUSTER_PATH + "/agentPools/{agentPoolName}",
         outputs={"currentOrchestratorVersion": _get_current_version, "provisioningState": "Succeeded"},
-        # The provider replaces a pool for these alone; Azure refuses the others. Source:
+        # The provider replaces a pool only if one of these changes; Azure refuses changes of the others. Source:
         # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("gpuInstanceProfile", "networkProfile.nodePublicIPTags", "vmSize"),
         transitions=(*map(_refuse_pool_change, IMMUTABLE_POOL_PROPERTIES), _refuse_downgrade),

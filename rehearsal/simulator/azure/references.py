@@ -9,14 +9,14 @@ from rehearsal.simulator.core.resource_model import ResourceRequest
 
 # Children that exist as soon as their parent does, without a separate request.
 _IMPLICIT_CHILD = re.compile(r"/sqlRoleDefinitions/[^/]+$", re.IGNORECASE)
-# How Cosmos DB's own roles name a database and a container, which as resources have another path.
+# The path of a database or a container in Cosmos DB's own roles, which differs from its path as a resource.
 # Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security
 _DATA_PATH = re.compile(r"(/databaseAccounts/[^/]+)/dbs/([^/]+)(?:/colls/([^/]+))?$", re.IGNORECASE)
 _KEY_URL = re.compile(r"(https://[a-z0-9-]+\.vault\.azure\.net/keys/[^/]+)(/[^/]+)?")
 
 
 def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
-    """Azure's error if a text is a resource ID or a key's URL, and no such resource exists."""
+    """Azure's error if a value is a resource ID or a key's URL, and no such resource exists; otherwise None."""
     key = _KEY_URL.fullmatch(value)
     if key:
         return _find_missing_key(request, key.group(1))

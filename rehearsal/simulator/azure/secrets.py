@@ -66,7 +66,7 @@ MODELS = (
         stays_in_place=True,
         outputs={"properties": _build_properties},
         required=("properties.sku.name", "properties.tenantId"),
-        # Purge protection, which this project's vaults have, and on which the message does not depend, is for as long.
+        # Purge protection lasts as long as soft delete; the message is the same with and without it.
         tombstone=Tombstone(
             lambda request: str(request.get("vaultName")).lower(),
             lambda request: timedelta(days=request.get("properties.softDeleteRetentionInDays", _DEFAULT_RETENTION)),
@@ -129,7 +129,7 @@ MODELS = (
             "keyUriWithVersion": "https://{vaultName}.vault.azure.net/keys/{keyName}/{hex:32}",
         },
         required=("properties",),
-        # Azure returns a key that exists as it is, whatever an update asks of its type and size. Source:
+        # Azure returns an existing key unchanged, even if an update requests another type or size. Source:
         # https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
         transitions=UNRESTRICTED,
         rules=(

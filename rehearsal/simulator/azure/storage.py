@@ -38,7 +38,7 @@ def _disables_exports_while_public(request: ResourceRequest) -> bool:
 
 
 # Storage accounts
-# Some of those at https://learn.microsoft.com/rest/api/storagerp/srp_sku_types
+# Some of the SKUs listed at https://learn.microsoft.com/rest/api/storagerp/srp_sku_types
 _ACCOUNT_SKUS = (
     "Standard_LRS",
     "Standard_ZRS",
@@ -130,7 +130,7 @@ MODELS = (
             _require_premium,
             refuse_when(
                 _disables_exports_while_public,
-                "Exports can be disabled only where public network access is disabled.",
+                "Exports can be disabled only if public network access is disabled.",
             ),
             # Source: https://learn.microsoft.com/azure/container-registry/container-registry-retention-policy
             in_range(

@@ -22,10 +22,11 @@ from rehearsal.simulator.core.values import has_unknown
 _SETTING = "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}"
 _ASSOCIATION = "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}"
 
-# Some of those at https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups
+# Some of the locations listed at https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups
 _GROUP_LOCATIONS = ("global", "Global", "swedencentral", "germanywestcentral", "northcentralus", "southcentralus")
 
-# Some of the categories of resource logs, by the last segment of the resource's type; not checked against an account.
+# Some of the categories of resource logs, keyed by the last segment of the resource's type; not checked against an
+# account.
 # Documented at https://learn.microsoft.com/azure/azure-monitor/reference/logs-index
 _CATEGORIES: Mapping[str, frozenset[str]] = {
     "vaults": frozenset({"AuditEvent", "AzurePolicyEvaluationDetails"}),

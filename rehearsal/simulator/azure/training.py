@@ -77,7 +77,7 @@ MODELS = (
             "BadRequest: Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete",
         ),
         transitions=(
-            # The messages of these four are not Azure's own.
+            # The messages of the first four are not Azure's own.
             # Documented at https://learn.microsoft.com/rest/api/azureml/workspaces/create-or-update
             refuse_change("keyVault", "ValidationError: The key vault of a workspace cannot be changed to {new}."),
             # Documented at https://learn.microsoft.com/rest/api/azureml/workspaces/create-or-update
@@ -89,7 +89,11 @@ MODELS = (
                 unset=False,
             ),
             # Documented at https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys#limitations
-            stays("encryption.status", "Enabled", "ValidationError: Encryption of a workspace cannot become {new}."),
+            stays(
+                "encryption.status",
+                "Enabled",
+                "ValidationError: The encryption of a workspace cannot be changed to {new}.",
+            ),
             # Documented at https://learn.microsoft.com/azure/machine-learning/how-to-managed-network (limitations)
             refuse_change_when(
                 "managedNetwork.isolationMode",
@@ -120,16 +124,16 @@ MODELS = (
         located=True,
         identity=True,
         outputs={},
-        # For creation alone by the specification of the API. Source:
+        # The API's specification allows these only at creation. Source:
         # https://github.com/Azure/azure-rest-api-specs/blob/main/specification/machinelearningservices/resource-manager/Microsoft.MachineLearningServices/MachineLearningServices/stable/2025-12-01/openapi.json
         replace_on_changes=("properties.computeLocation", "properties.disableLocalAuth"),
-        # An update overwrites the compute, with machines of another size too. Source:
+        # An update overwrites the compute, even if it changes the machine size. Source:
         # https://learn.microsoft.com/rest/api/azureml/compute/create-or-update
         transitions=UNRESTRICTED,
         rules=(
             # Source: https://learn.microsoft.com/rest/api/azureml/compute/create-or-update
             require_any(["properties.computeType"], "BadRequest: The compute has no type: set properties.computeType."),
-            # Of a cluster; an instance's name has other bounds. Source:
+            # The name of a cluster; an instance's name has other limits. Source:
             # https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/machinelearning/validate/compute_cluster_name.go
             matches(
                 "computeName",

@@ -42,7 +42,7 @@ def refuse_unsupported(
     return rule
 
 
-def note_support(path: str, calendar: SupportCalendar, what: str) -> Rule:
+def note_support(path: str, calendar: SupportCalendar, product: str) -> Rule:
     """For notes: the version at `path` is in the calendar, and its standard support does not end soon."""
 
     def rule(request: ResourceRequest) -> str | None:
@@ -51,12 +51,14 @@ def note_support(path: str, calendar: SupportCalendar, what: str) -> Rule:
             return None
         end = find_end(calendar, version)
         if end is None:
-            return f"whether {calendar.service} offers {what} {version}"
+            return f"whether {calendar.service} offers {product} {version}"
         if end < today:
-            return f"what {what} {version} costs beyond its standard support, which ended on {end} ({calendar.source})"
+            return (
+                f"what {product} {version} costs beyond its standard support, which ended on {end} ({calendar.source})"
+            )
         if end <= today + _AHEAD:
             days = (end - today).days
-            return f"the upgrade from {what} {version}: its standard support ends on {end}, in {days} days"
+            return f"the upgrade from {product} {version}: its standard support ends on {end}, in {days} days"
         return None
 
     return rule

@@ -33,7 +33,7 @@ class Caller:
     address     IPv4 address, public or private; empty for a caller inside the stack's own network, who can reach all of
                 its private addresses
     principals  the principals with access that this person acts as: roles on AWS, groups on Azure
-    remedies    the project's settings that grant access, each after what is missing: `public`, `private`, `admins`
+    remedies    pairs of a kind of access (`public`, `private`, `admins`) and the project's setting that grants it
     """
 
     person: Person = Person.DEPLOYER
@@ -45,9 +45,9 @@ class Caller:
         """The caller's entries in the account of a request: `caller`, and `principal`, which is empty for its own."""
         return {"caller": self.person.value, "principal": next(iter(self.principals), "")}
 
-    def name_setting(self, what: str) -> str:
-        """The end of a message that names the project's setting for what is missing; empty if no setting is known."""
-        setting = dict(self.remedies).get(what, "")
+    def name_setting(self, access: str) -> str:
+        """The end of a message, which names the project's setting for a kind of access; empty if none is known."""
+        setting = dict(self.remedies).get(access, "")
         return f" The stack's setting for that is {setting}." if setting else ""
 
 

@@ -1,4 +1,4 @@
-"""What a simulated cloud asks its cluster before it replaces nodes: whether the nodes can be drained."""
+"""The check of a simulated cloud before it replaces nodes of a cluster: whether the nodes can be drained."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def _find_sdk_version(package: str) -> str:
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """Translates between the protocol and the simulation, which decides every answer."""
+    """Translates between the protocol and the simulation, which computes every response."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -64,7 +64,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         variables = Values.from_wire(request.args).plain
-        _answer(context, lambda: self._instance(context).configure(variables))
+        _respond(context, lambda: self._instance(context).configure(variables))
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -80,14 +80,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if type_.startswith(_PROVIDER_TYPE):
             return build_diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
         self._remember(request.urn, request.olds)
-        difference = _answer(context, lambda: self._instance(context).diff(request.urn, type_, request.id, old, new))
+        difference = _respond(context, lambda: self._instance(context).diff(request.urn, type_, request.id, old, new))
         return build_diff_response(difference)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_, inputs = type_from_urn(request.urn), Values.from_wire(request.properties)
         if request.preview and not self._simulation.has_model(type_):
             self._report_error(request.urn, self._simulation.describe_missing(type_))
-        id_, outputs = _answer(
+        id_, outputs = _respond(
             context, lambda: self._instance(context).create(request.urn, type_, inputs, preview=request.preview)
         )
         return provider_pb2.CreateResponse(id=id_, properties=outputs.to_wire())
@@ -96,7 +96,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         type_ = type_from_urn(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
         self._remember(request.urn, request.properties)
-        resource = _answer(context, lambda: self._instance(context).read(type_, request.id, inputs, outputs))
+        resource = _respond(context, lambda: self._instance(context).read(type_, request.id, inputs, outputs))
         if resource is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=request.id, inputs=resource[0].to_wire(), properties=resource[1].to_wire())
@@ -104,7 +104,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_, instance = type_from_urn(request.urn), self._instance(context)
         inputs, old = Values.from_wire(request.news), Values.from_wire(request.olds)
-        outputs = _answer(
+        outputs = _respond(
             context, lambda: instance.update(request.urn, type_, request.id, inputs, old, preview=request.preview)
         )
         return provider_pb2.UpdateResponse(properties=outputs.to_wire())
@@ -112,12 +112,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
         self._remember(request.urn, request.properties)
-        _answer(context, lambda: self._instance(context).delete(request.urn, type_, request.id))
+        _respond(context, lambda: self._instance(context).delete(request.urn, type_, request.id))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         arguments = Values.from_wire(request.args)
-        result = _answer(context, lambda: self._instance(context).invoke(request.tok, arguments))
+        result = _respond(context, lambda: self._instance(context).invoke(request.tok, arguments))
         return provider_pb2.InvokeResponse(**{"return": result.to_wire()})
 
     def _remember(self, urn: str, outputs: Any) -> None:
@@ -144,7 +144,8 @@ def type_from_urn(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
-def _answer(context: Any, operation: Callable[[], Any]) -> Any:
+def _respond(context: Any, operation: Callable[[], Any]) -> Any:
+    """The result of an operation; a CloudError ends the request with its message."""
     try:
         return operation()
     except CloudError as error:

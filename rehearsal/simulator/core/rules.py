@@ -62,18 +62,21 @@ def refuse_items_when(path: str, condition: Callable[[Any], bool], message: str)
     return rule
 
 
-def describe_unlisted(what: str, value: Any, known: Iterable[str]) -> str:
-    """A note that a value is not one that the simulation knows; the cloud may have others."""
+def describe_unlisted(question: str, value: Any, known: Iterable[str]) -> str:
+    """A note that a value is not one that the simulation knows; the cloud may have others.
+
+    question  what the value leaves open: `whether AWS has the endpoint service`
+    """
     similar = difflib.get_close_matches(str(value), list(known), n=1)
-    return f"{what} '{value}'" + (f", did you mean '{similar[0]}'?" if similar else "")
+    return f"{question} '{value}'" + (f", did you mean '{similar[0]}'?" if similar else "")
 
 
-def note_unlisted(path: str, known: Collection[str], what: str) -> Rule:
-    """For notes: the text at `path` is one of `known`."""
+def note_unlisted(path: str, known: Collection[str], question: str) -> Rule:
+    """For notes: the text at `path` is one of `known`. `question` is as in `describe_unlisted`."""
 
     def rule(request: ResourceRequest) -> str | None:
         value = request.get(path)
-        return describe_unlisted(what, value, known) if isinstance(value, str) and value not in known else None
+        return describe_unlisted(question, value, known) if isinstance(value, str) and value not in known else None
 
     return rule
 

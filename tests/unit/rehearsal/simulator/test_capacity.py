@@ -106,7 +106,7 @@ def test_an_unprepared_account_has_five_vcpus(account: Account) -> None:
     EksCluster(in_circumstances(account, Circumstances())).create_nodes(nodeGroupName="one")  # two nodes of four
     in_circumstances(account, UNPREPARED)
     group = account.state.all("aws:eks/nodeGroup:NodeGroup")[0]  # type: ignore[index]
-    with pytest.raises(CloudError, match=r"your current vCPU limit of 5 allows .* 16 vCPU in all"):
+    with pytest.raises(CloudError, match=r"your current vCPU limit of 5 allows .* 16 vCPUs in total"):
         account.create(group.type, **{**group.inputs, "nodeGroupName": "two"})
     with pytest.raises(CloudError, match="your current vCPU limit of 0 allows"):
         account.create(group.type, **{**group.inputs, "nodeGroupName": "two", "instanceTypes": ["g5.xlarge"]})
@@ -211,7 +211,7 @@ def find_refusals(recorder: Recorder, circumstances: Circumstances) -> str:
         (
             "azure",
             Circumstances(sold_out=[Shortage("westeurope-2", "Standard_D4s_v5")]),
-            r"SkuNotAvailable: .* zones '1,2,3' .*without Standard_D4s_v5: 2\)",
+            r"SkuNotAvailable: .* zones '1,2,3' .*Standard_D4s_v5 is sold out in the zones 2\)",
         ),
         ("aws", Circumstances(), r"^$"),
         ("azure", Circumstances(), r"^$"),
@@ -234,14 +234,14 @@ def test_preflight_counts_the_addresses_that_a_stack_declares(
     tagged = [
         {"Tags": [{"Key": key, "Value": each.inputs["tags"][key]} for key in each.inputs["tags"]]} for each in declared
     ]
-    answers = {
+    outputs = {
         "aws sts": {"Account": "111122223333", "Arn": "arn"},
         "aws ec2 describe-instance-types": {"InstanceTypes": [{"VCpuInfo": {"DefaultVCpus": 4}}]},
         "aws service-quotas": {"Quota": {"Value": len(declared)}},
         "aws ec2 describe-addresses": {"Addresses": tagged},
         "aws ec2 describe-vpcs": {"Vpcs": []},
     }
-    programs = FakePrograms(answers)
+    programs = FakePrograms(outputs)
     *_, found, _ = preflight.check(settings, programs, stack=stack, is_interactive=False, for_deployment=True)
     assert (found.status, f"needs {len(declared)}, others in eu-west-1 have 0" in found.text) == (Status.OK, True)
 

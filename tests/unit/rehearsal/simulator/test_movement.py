@@ -1,8 +1,8 @@
 """Changes in a cloud between two deployments: what each actor changes, and what the next deployment does.
 
 Proves that after each actor a refresh and a plan of the foundations replace, delete, shrink and set back nothing, in a
-standard stack of each cloud. What is refused is listed here, with the message. Not proven: that the clouds behave like
-the actors; and controllers in the cluster, because the foundations do not have their objects.
+standard stack of each cloud. Plans that are refused are listed here, with the message. Not proven: that the clouds
+behave like the actors. Not covered: controllers in the cluster, because the foundations do not have their objects.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The models against the clouds' SDKs: no model requires what the SDK calls optional, and each name in it exists.
 
-Proves it for what models declare, and for each input that their rules read for three kinds of inputs: a type's valid
-ones, these without one of them, and none at all. They are checked and created, and raise nothing but the cloud's error.
+Proves it for what models declare, and for each input that their rules read when given a type's valid inputs, these
+without one of them, and no inputs at all. Checking and creating them raises no exception but the cloud's error.
 Not proven: that the SDKs agree with the clouds, and names that rules read only for other inputs.
 """
 

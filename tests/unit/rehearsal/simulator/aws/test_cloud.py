@@ -1,6 +1,6 @@
 """What the models of AWS have in common: unique names, references, regions, and the formats of outputs.
 
-Not proven: that the real AWS answers in the same way. No test calls AWS.
+Not proven: that the real AWS responds in the same way. No test calls AWS.
 """
 
 from __future__ import annotations

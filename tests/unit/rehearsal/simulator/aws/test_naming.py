@@ -1,4 +1,4 @@
-"""Names that the `aws` provider generates if a program sets none: their format, and that updates keep them.
+"""The names that the `aws` provider generates if a program sets none: their format, and that updates retain them.
 
 Proves it through the provider protocol's Check. Not proven: the random digits, which the engine's seed determines.
 """

@@ -1,6 +1,6 @@
-"""What replaces a resource of AWS: also inputs of which only some changes do, or that one might think do.
+"""Which changes replace an AWS resource, including inputs of which only some changes do, and changes that do not.
 
-Not proven: that the provider plans the same. The lists follow the schemas in its source, whose URLs are at the models.
+Not proven: that the provider plans the same. The lists follow the schemas in its source; the models have the URLs.
 """
 
 from __future__ import annotations

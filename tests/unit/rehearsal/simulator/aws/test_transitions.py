@@ -49,7 +49,7 @@ CHANGES = [
     Change(NODES, "version", "1.33", "1.34", "1.32", "downgrade from 1.33 to 1.32"),
     Change(_VERSIONING, "versioningConfiguration.status", "Enabled", "Suspended", "Disabled", "from 'Enabled' to"),
 ]
-# These depend on other resources too; each has a test of its own below.
+# These depend on other resources too; each has its own test below.
 _IN_A_NETWORK = {_SUBNET_GROUP, _INTERNET_GATEWAY, _ALIAS}
 
 

@@ -1,4 +1,4 @@
-"""What AKS requires of a cluster and its agent pools, what of them may change, and the cluster's kubeconfig.
+"""What AKS requires of a cluster and its agent pools, which changes it refuses, and the cluster's kubeconfig.
 
 Proves the rules that depend on existing resources. Not proven: that Azure has these rules and messages. No test calls
 Azure.
@@ -45,7 +45,7 @@ def test_a_cluster_must_fit_its_network(cluster: Subscription, path: str, value:
         cluster.create("containerservice:ManagedCluster", inputs)
 
 
-def test_the_identity_of_a_cluster_needs_its_roles_first(cluster: Subscription) -> None:
+def test_the_identity_of_a_cluster_needs_its_roles_before_creation(cluster: Subscription) -> None:
     with pytest.raises(CloudError, match=r"CustomKubeletIdentityMissingPermissionError.*Key Vault Crypto User"):
         cluster.create("containerservice:ManagedCluster", AKS)
     assign_role(cluster, OPERATOR, identity_id("kubelet"))
@@ -69,7 +69,7 @@ def test_a_role_on_a_resource_group_applies_to_its_resources(cluster: Subscripti
         ("agentPoolProfiles.0.name", "other", "new agent pool was introduced"),
     ],
 )
-def test_agent_pools_of_a_cluster_cannot_change_their_shape(
+def test_the_size_and_the_name_of_an_agent_pool_cannot_change(
     cluster: Subscription, path: str, value: str, message: str
 ) -> None:
     assign_role(cluster, OPERATOR, identity_id("kubelet"))
@@ -80,15 +80,15 @@ def test_agent_pools_of_a_cluster_cannot_change_their_shape(
     cluster.update("containerservice:ManagedCluster", id_, with_change(AKS, "agentPoolProfiles.0.maxCount", 9))
 
 
-def test_the_kubeconfig_names_the_cluster_and_holds_no_credential(cluster: Subscription) -> None:
+def test_the_kubeconfig_names_the_cluster_and_contains_no_credential(cluster: Subscription) -> None:
     assign_role(cluster, OPERATOR, identity_id("kubelet"))
     assign_role(cluster, CRYPTO_USER, VAULT)
     _, outputs = cluster.create("containerservice:ManagedCluster", AKS)
     token = "azure-native:containerservice:listManagedClusterUserCredentials"
-    answer = cluster.simulation.invoke(token, Values({"resourceGroupName": "rg", "resourceName": "aks"}))
-    assert ("kubeconfigs",) in answer.secrets
-    kubeconfig = yaml.safe_load(base64.b64decode(answer.plain["kubeconfigs"][0]["value"]))
+    result = cluster.simulation.invoke(token, Values({"resourceGroupName": "rg", "resourceName": "aks"}))
+    assert ("kubeconfigs",) in result.secrets
+    kubeconfig = yaml.safe_load(base64.b64decode(result.plain["kubeconfigs"][0]["value"]))
     assert kubeconfig["clusters"][0]["cluster"]["server"] == f"https://{outputs['privateFQDN']}:443"
     assert set(kubeconfig["users"][0]["user"]) == {"exec"}
     with pytest.raises(CloudError, match="ResourceNotFound"):
-        cluster.simulation.invoke(token, Values({"resourceGroupName": "rg", "resourceName": "none"}))
+        cluster.simulation.invoke(token, Values({"resourceGroupName": "rg", "resourceName": "missing"}))

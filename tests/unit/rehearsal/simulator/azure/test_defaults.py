@@ -1,4 +1,4 @@
-"""Names and locations that the `azure-native` provider fills in, and that updates keep them.
+"""The names and locations that the `azure-native` provider fills in, and which an update retains.
 
 Proves it at the provider protocol's Check. Not proven: the random digits themselves, which the engine's seed decides.
 """
@@ -42,7 +42,7 @@ def check(
         ),
     ],
 )
-def test_a_name_is_made_by_the_place_of_the_resource_in_its_path(
+def test_the_form_of_a_name_depends_on_the_path_of_the_resource(
     type_: str, name: str, inputs: dict[str, Any], pattern: str
 ) -> None:
     complete, problems = check(Subscription(), type_, inputs)
@@ -50,7 +50,7 @@ def test_a_name_is_made_by_the_place_of_the_resource_in_its_path(
     assert re.fullmatch(pattern, complete.plain[name])
 
 
-def test_an_update_keeps_names_and_locations() -> None:
+def test_an_update_retains_names_and_locations() -> None:
     azure = Subscription()
     first, _ = check(azure, GROUP, {})
     azure.simulation.configure({"location": "northeurope"})
@@ -59,7 +59,7 @@ def test_an_update_keeps_names_and_locations() -> None:
     assert first.plain["location"] == "westeurope"
 
 
-def test_a_replacement_is_created_first_only_where_its_name_has_digits_of_its_own() -> None:
+def test_a_replacement_with_a_generated_name_is_created_before_the_deletion() -> None:
     azure = Subscription()
     before, _ = check(azure, GROUP, {})
     after, _ = check(azure, GROUP, {"location": "northeurope"}, old=before)
@@ -78,12 +78,12 @@ def test_a_replacement_is_created_first_only_where_its_name_has_digits_of_its_ow
         (NamingHints(mode=AutonamingMode.DISABLE), ["missing required property 'resourceGroupName'"]),
     ],
 )
-def test_the_settings_of_the_engine_decide(hints: NamingHints, problems: list[str]) -> None:
+def test_the_autonaming_settings_of_the_engine_apply(hints: NamingHints, problems: list[str]) -> None:
     complete, reasons = check(Subscription(), GROUP, {}, hints=hints)
     assert (complete.plain.get("resourceGroupName"), reasons) == (None if problems else "acme", problems)
 
 
-def test_a_location_is_the_provider_s_or_else_the_resource_group_s() -> None:
+def test_a_location_defaults_to_that_of_the_provider_or_else_of_the_resource_group() -> None:
     azure = Subscription()
     assert check(azure, ACCOUNT, {"resourceGroupName": "rg", **STORE})[0].plain["location"] == "westeurope"
     other = Subscription(location="")

@@ -1,4 +1,4 @@
-"""What Azure refuses because of the inputs alone, in previews too; valid and unknown inputs pass.
+"""Requests that Azure refuses for their inputs only, in previews too; valid and unknown inputs pass.
 
 Proves the models of Azure rule by rule. Not proven: that Azure has these rules and messages. No test calls Azure. A
 message that does not start with an error code is a paraphrase: Azure's code was not known.
@@ -96,7 +96,7 @@ REFUSED = [
     ("keyvault:Secret", "properties.value", "x" * 25_601, "25k"),
     ("containerregistry:Registry", "registryName", "registry-1", "registry name"),
     ("containerregistry:Registry", "sku.name", "Standard", "Premium"),
-    ("containerregistry:Registry", "publicNetworkAccess", "Enabled", "xports can be disabled only"),
+    ("containerregistry:Registry", "publicNetworkAccess", "Enabled", "Exports can be disabled only"),
     ("containerregistry:Registry", "policies.retentionPolicy.days", 400, "365"),
     ("storage:StorageAccount", "accountName", "Store1", "AccountNameInvalid"),
     ("storage:StorageAccount", "accountName", "a" * 25, "AccountNameInvalid"),
@@ -190,7 +190,7 @@ def test_unknown_inputs_pass() -> None:
     check_every(sorted({(type_, path) for type_, path, *_ in REFUSED}), check)
 
 
-def test_an_alert_on_logs_looks_back_two_days_at_most() -> None:
+def test_an_alert_on_logs_covers_at_most_two_days() -> None:
     rule = with_change(VALID_INPUTS["monitor:ScheduledQueryRule"], "windowSize", "P2D")
     assert Subscription().check("monitor:ScheduledQueryRule", rule) == []
     periods = {"numberOfEvaluationPeriods": 2, "minFailingPeriodsToAlert": 1}
@@ -200,7 +200,7 @@ def test_an_alert_on_logs_looks_back_two_days_at_most() -> None:
     assert "longer than two days" in reason
 
 
-def test_a_new_cluster_has_an_issuer_by_itself_since_kubernetes_1_34() -> None:
+def test_a_new_cluster_has_an_issuer_by_default_since_kubernetes_1_34() -> None:
     without = with_change(VALID_INPUTS["containerservice:ManagedCluster"], "oidcIssuerProfile", None)
     for version, is_refused in (("1.34", False), ("1.33", True)):
         reasons = Subscription().check(

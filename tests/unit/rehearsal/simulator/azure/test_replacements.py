@@ -1,7 +1,7 @@
-"""Which changes make the engine replace a resource of Azure, and which the provider makes in place.
+"""Which changes make the engine replace an Azure resource, and which ones the provider applies in place.
 
-Proves the models at the provider protocol's Diff. Not proven: that the provider replaces for these properties, whose
-sources are at the models.
+Proves the models at the provider protocol's Diff. Not proven: that the provider replaces resources for these
+properties; the models name the sources.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def _is_replaced(type_: str, path: str, old: Any, new: Any) -> bool:
 
 
 @pytest.mark.parametrize(("type_", "path", "old", "new"), REPLACED)
-def test_a_resource_is_replaced_for_what_only_its_creation_sets(type_: str, path: str, old: Any, new: Any) -> None:
+def test_a_change_of_a_property_set_only_at_creation_replaces(type_: str, path: str, old: Any, new: Any) -> None:
     assert _is_replaced(type_, path, old, new)
 
 
 @pytest.mark.parametrize(("type_", "path", "old", "new"), IN_PLACE)
-def test_the_provider_asks_azure_for_any_other_change(type_: str, path: str, old: Any, new: Any) -> None:
+def test_the_provider_requests_any_other_change_from_azure(type_: str, path: str, old: Any, new: Any) -> None:
     assert not _is_replaced(type_, path, old, new)

@@ -167,8 +167,8 @@ def test_a_request_that_contradicts_the_state_is_refused(
         azure.create(type_, inputs)
 
 
-def test_a_role_of_cosmos_db_is_on_a_container_that_exists(azure: Subscription) -> None:
-    """The data plane has another path of it than Azure Resource Manager."""
+def test_the_container_of_a_cosmos_db_role_must_exist(azure: Subscription) -> None:
+    """The data plane's path of a container differs from the one in Azure Resource Manager."""
     azure.create_valid(
         "cosmosdb:DatabaseAccount", "cosmosdb:SqlResourceSqlDatabase", "cosmosdb:SqlResourceSqlContainer"
     )

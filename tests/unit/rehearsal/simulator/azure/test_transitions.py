@@ -1,8 +1,8 @@
-"""What Azure refuses of an update for what was there before: each restricted type, refused and accepted.
+"""Updates that Azure refuses because of the old values: for each restricted type, some are refused and others accepted.
 
-Every model has to say its transitions, or that there are none (`UNRESTRICTED`): a model without does not load. A test
-here fails where a model says one that no row shows. Not proven: that Azure has these rules and messages. No test calls
-Azure.
+Every model has to list its transitions, or that it has none (`UNRESTRICTED`): it does not load otherwise. A test here
+fails if a model has transitions and no row has its type. Not proven: that Azure has these rules and messages. No test
+calls Azure.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ CHANGES = [
     Change(_WORKSPACE, "keyVault", VAULT, VAULT, "another", "key vault of a workspace cannot be changed to another"),
     Change(_WORKSPACE, "storageAccount", "a", "a", "b", "storage of a workspace cannot be changed to b"),
     Change(_WORKSPACE, "hbiWorkspace", None, False, True, "hbiWorkspace of a workspace cannot be changed from None"),
-    Change(_WORKSPACE, "encryption.status", "Enabled", "Enabled", "Disabled", "workspace cannot become Disabled"),
+    Change(_WORKSPACE, "encryption.status", "Enabled", "Enabled", "Disabled", "encryption of a workspace cannot be"),
     Change(
         _WORKSPACE,
         "managedNetwork.isolationMode",
@@ -129,13 +129,13 @@ CHANGES = [
     ),
     Change(_POOL, "orchestratorVersion", "1.33", "1.34", "1.32", "Downgrading agent pool version from 1.33 to 1.32"),
 ]
-# These depend on other resources too; each has a test of its own below.
+# These depend on other resources too; each has its own test below.
 _IN_A_NETWORK = {"network:VirtualNetwork", "network:Subnet"}
 _INPUTS: dict[str, dict[str, Any]] = {
     **VALID_INPUTS,
     "network:NatGateway": {"sku": {"name": "Standard"}},
     _ENDPOINT: private_endpoint(VAULT, "vault"),
-    # With API server VNet integration a cluster can become public.
+    # A cluster with API server VNet integration can become public.
     _CLUSTER: with_change(AKS, "apiServerAccessProfile.enableVnetIntegration", None),
 }
 
@@ -194,20 +194,20 @@ def test_a_subnet_with_private_endpoints_can_be_delegated(azure: Subscription) -
     assert _find_error(azure, "network:Subnet", plain, {**plain, "delegations": delegations}, ENDPOINTS) == ""
 
 
-def test_a_network_keeps_the_space_of_its_subnets(azure: Subscription) -> None:
+def test_the_address_space_of_a_network_must_contain_its_subnets(azure: Subscription) -> None:
     before = VALID_INPUTS["network:VirtualNetwork"]
     for prefixes, message in ((["10.0.0.0/16", "10.9.0.0/16"], ""), (["10.9.0.0/16"], "Subnet 'nodes' is not valid")):
         after = with_change(before, "addressSpace.addressPrefixes", prefixes)
         assert message in _find_error(azure, "network:VirtualNetwork", before, after, VNET)
 
 
-def test_a_private_endpoint_keeps_its_target(azure: Subscription) -> None:
+def test_the_target_of_a_private_endpoint_cannot_change(azure: Subscription) -> None:
     before, after = private_endpoint(VAULT, "vault"), private_endpoint(f"{VAULT}-2", "vault")
     error = _find_error(azure, "network:PrivateEndpoint", before, after)
     assert error.startswith("CannotChangePrivateLinkConnectionOnPrivateEndpoint")
 
 
-def test_the_minimum_of_a_pool_that_exists_may_be_above_its_count(azure: Subscription) -> None:
+def test_the_minimum_of_an_existing_pool_may_be_above_its_count(azure: Subscription) -> None:
     """https://github.com/Azure/AKS/issues/1758: the autoscaler adds the nodes."""
     pool = {**VALID_INPUTS[_POOL], "count": 2, "minCount": 4}
     cluster = with_change(AKS, "agentPoolProfiles.0.minCount", 3)
@@ -216,7 +216,7 @@ def test_the_minimum_of_a_pool_that_exists_may_be_above_its_count(azure: Subscri
         assert azure.check(type_, after, before) == []
 
 
-def test_pools_stay_on_their_version_until_they_are_upgraded_and_not_too_far_behind(cluster: Subscription) -> None:
+def test_pools_retain_their_version_until_upgraded_and_must_not_be_too_far_behind(cluster: Subscription) -> None:
     id_ = _create_cluster(cluster, "1.34")
     pool = {**VALID_INPUTS[_POOL], "vnetSubnetID": NODES, "vmSize": "Standard_D4s_v5"}
     with pytest.raises(CloudError, match=r"Node pool version 1\.35 and control plane version 1\.34 are incompatible"):
@@ -240,14 +240,14 @@ def _create_cluster(azure: Subscription, version: str) -> str:
     return azure.create(_CLUSTER, {**AKS, "kubernetesVersion": version})[0]
 
 
-def test_a_budget_that_allows_nothing_holds_up_the_upgrade_of_a_pool(cluster: Subscription) -> None:
+def test_a_disruption_budget_can_block_the_upgrade_of_a_pool(cluster: Subscription) -> None:
     id_ = _create_cluster(cluster, "1.35")
     pool = {**VALID_INPUTS[_POOL], "vnetSubnetID": NODES, "vmSize": "Standard_D4s_v5"}
     pool_id, _ = cluster.create(_POOL, pool)
     full = Simulation(CLOUD, cluster.state, FullNodes())
     full.configure({"location": "westeurope"})
     cluster.simulation = full
-    cluster.update(_CLUSTER, id_, {**AKS, "kubernetesVersion": "1.36"})  # the control plane alone
+    cluster.update(_CLUSTER, id_, {**AKS, "kubernetesVersion": "1.36"})  # upgrades only the control plane
     upgraded = [{**POOL, "orchestratorVersion": "1.36"}]
     for type_, updated, inputs in (
         (_POOL, pool_id, {**pool, "orchestratorVersion": "1.36"}),

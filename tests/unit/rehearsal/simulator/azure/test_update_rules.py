@@ -1,4 +1,4 @@
-"""Refused updates of existing resources, identities, and what the resources of a machine learning workspace must be.
+"""Refused updates and deletions, identities, and what Azure Machine Learning requires of storage and networks.
 
 Not proven: that Azure has these rules and messages. No test calls Azure.
 """
