@@ -20,7 +20,7 @@ from reporting import __main__ as command
 
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulumi_cli, "engine", lambda: pytest.fail("the engine was asked for"))
+    monkeypatch.setattr(pulumi_cli, "engine", lambda: pytest.fail("the engine was requested"))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -35,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["azure-dev", "--format", ""], "FORMAT='' is not a format of reports"),
         (["azure-dev", "--out", "none/such/report.html"], "is in a folder that does not exist"),
         (["azure-dev", "--limit", "many"], "LIMIT='many' is not a valid length"),
-        (["azure-dev", "--limit", "80000"], "Give bytes between 8192 and 65536"),
+        (["azure-dev", "--limit", "80000"], "Set it to 8192 to 65536 bytes"),
         (["azure-dve"], "There is no stack 'azure-dve'"),
     ],
     ids=["format", "no-format", "folder", "limit", "long-limit", "stack"],
@@ -62,5 +62,5 @@ def test_wrong_settings_are_reported(
     text = html.unescape(capsys.readouterr().out)
     assert "cannot be deployed like this" in text
     assert "groundwork:ownr (line " in text
-    assert "not made: the settings are wrong" in text
+    assert "not run: the settings are not valid" in text
     assert "Nothing was previewed." in text
