@@ -21,24 +21,23 @@ def add_commands(add: Add) -> None:
     planning.add_argument("--model", required=True)
     planning.add_argument("--version", default="", help="an existing version; empty if the pipeline trains one")
     train = add("train", _train, "train a model in the cluster, and wait for the version", "stack", "model")
-    train.add_argument("--force", action="store_true", help="ignore the cool-down")
+    train.add_argument("--force", action="store_true", help="start it even during the model's cool-down")
     train.add_argument("--seconds", type=float, default=4 * 3600, help="how long it may take (14400)")
     request = add(
-        "request-training", _request_training, "request scheduled training, or training for an event", "stack"
+        "request-training",
+        _request_training,
+        "request a run of each scheduled model, or report new data of one",
+        "stack",
     )
     request.add_argument("model", nargs="?", default="", help="the model with new data; empty for the scheduled models")
-    request.add_argument(
-        "--event", default="", help="ID of the event, which starts only one run even if it is sent again"
-    )
+    request.add_argument("--event", default="", help="the event's ID; repeating it starts no second run")
     promote = add("promote", _promote, "promote a version with the platform's own command", "stack", "model", "version")
-    promote.add_argument(
-        "--event", default="", help="ID of the event that requests it, which may have been used before"
-    )
+    promote.add_argument("--event", default="", help="promote once for all calls with this ID")
     promote.add_argument(
         "--wait", type=float, default=0, metavar="SECONDS", help="time to wait until it serves (0: do not wait)"
     )
-    add("retry-promotions", _retry, "promote every challenger that has not been promoted", "stack")
-    analyse = add("analyse", _analyse, "decide on the running experiments, with the report", "stack", "run_id")
+    add("retry-promotions", _retry, "promote every challenger that was not promoted yet", "stack")
+    analyse = add("analyse", _analyse, "analyse running experiments, and write the decisions", "stack", "run_id")
     analyse.add_argument("--seconds", type=float, default=1800, help="how long it may take (1800)")
     add("set-serving-image", _set_serving_image, "commit the serving image's digest to the overlay", "stack", "digest")
 
@@ -65,7 +64,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _request_training(options: argparse.Namespace) -> int:
     if bool(options.model) is not bool(options.event):
-        raise DeliveryError("New data need a model and an event's ID: set both, or neither for the schedule.")
+        raise DeliveryError("New data needs a model and an event's ID: set both, or neither for the schedule.")
     if options.model:
         model_pipeline.check_names(options.model)
     with connect(options.stack, Programs(os.environ)) as cluster:

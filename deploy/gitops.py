@@ -42,7 +42,7 @@ configMapGenerator:
   - name: experiments
     files: [experiments.yaml]
 generatorOptions:
-  # The router reads the file anew when it changes, so that its pods need no other name for each content.
+  # The router reads the file again when it changes, so the name needs no hash of the content.
   disableNameSuffixHash: true
 """,
     "experiments.yaml": """\

@@ -26,14 +26,14 @@ def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
     resources = _export_resources(stack, engine)
     if not resources:
         return ""
-    standing = find_deployed_settings(resources)
-    if standing is None:
+    deployed = find_deployed_settings(resources)
+    if deployed is None:
         return f"{stack.name} has no finished deployment that records its settings, so they are not compared."
     try:
-        changes = stack_config.compare(stack.content, stack.name, standing, confirmed)
+        changes = stack_config.compare(stack.content, stack.name, deployed, confirmed)
     except ValueError as error:
         raise DeployError(str(error)) from None
-    return changes and f"{stack.name} is deployed, and its settings change:\n{changes}"
+    return changes and f"{stack.name} is already deployed, and its settings change:\n{changes}"
 
 
 def explain_failure(stack: Stack, log: Path) -> str:
@@ -42,7 +42,7 @@ def explain_failure(stack: Stack, log: Path) -> str:
     causes = stack_config.explain(stack.content, stack.name, refusals) if stack.content and refusals else ""
     return causes and (
         f"What was refused depends on these settings in stacks/{stack.file.name}:\n{causes}\n"
-        "If one of them is the cause, set it to another value: docs/settings.md lists the valid ones."
+        "If one of them is the cause, change its value; docs/settings.md lists the valid values."
     )
 
 

@@ -135,7 +135,7 @@ class Scenario:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "fresh-account": Scenario(
-        "comes up in an account without service-linked roles, and with the resource providers that preflight demands",
+        "comes up in an account without service-linked roles, and with the resource providers that preflight requires",
         _deploy_in_a_fresh_account,
     ),
     "outside-the-network": Scenario(

@@ -48,5 +48,5 @@ def explain_failure(rehearsal: Rehearsal, changes: str, refusals: Mapping[str, s
     causes = find_causes(rehearsal.settings_in_force(), rehearsal.stack, refusals) if find_causes and refusals else ""
     return causes and (
         f"What was refused depends on these settings in {file}:\n{causes}\n"
-        "If one of them is the cause, change its value; docs/settings.md lists the allowed ones."
+        "If one of them is the cause, change its value; docs/settings.md lists the valid values."
     )

@@ -50,7 +50,7 @@ def find_base(root: Path, reference: str) -> Base:
     found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}")
     if found.returncode != 0:
         raise UserError(
-            f"BASE='{reference}' names no commit of this repository. Name a branch, a tag or a commit that is here: "
+            f"BASE='{reference}' is not a commit of this repository. Name a branch, a tag or a commit that is here: "
             f"`git fetch origin {reference}` fetches one (in a workflow, `fetch-depth: 0` of actions/checkout)."
         )
     return Base(reference, found.stdout.decode().strip())

@@ -125,8 +125,8 @@ def _read_metadata(event: Any) -> Mapping[str, Any]:
 
 def _other_version(found: str) -> UserError:
     return UserError(
-        f"The preview's event log has {found}, so another version of Pulumi wrote it than this project reads. Use the "
-        f"engine that {GO_MODULES.name}/pulumi/go.mod pins: remove other ones from PATH, and `make` builds it."
+        f"The preview's event log has {found}, so it is from a version of Pulumi that this project cannot read. "
+        f"Use the engine that {GO_MODULES.name}/pulumi/go.mod pins: remove other ones from PATH, and `make` builds it."
     )
 
 

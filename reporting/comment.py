@@ -60,7 +60,7 @@ def _describe_comparison(findings: Findings) -> str:
     against = f"{code(findings.base.reference)} ({code(findings.base.commit[:12])})"
     if findings.not_compared:
         return f"{here} as a new stack, not compared with {against}: {escape(findings.not_compared)}"
-    return f"{here} compared with {against}, which stands on simulated clouds: no account, no credentials."
+    return f"{here} compared with {against}, deployed on simulated clouds without an account or credentials."
 
 
 def _render_stops(findings: Findings) -> Iterator[Section]:
@@ -89,7 +89,7 @@ def _render_data_losses(findings: Findings) -> Iterator[Section]:
 def _render_exposures(findings: Findings) -> Iterator[Section]:
     exposures = list_exposures(findings.resources, {change.urn for change in findings.preview.changes})
     if exposures:
-        rows = [f"- {code(group)} lets in {code(rule)}\n" for group, rule in exposures]
+        rows = [f"- {code(group)} allows {code(rule)}\n" for group, rule in exposures]
         yield Section("Open to the internet", rows=rows, what="rules")
 
 
@@ -128,7 +128,7 @@ def _render_settings(findings: Findings) -> Iterator[Section]:
         yield Section("Settings", rows=rows, what="settings")
     if findings.refused_settings:
         rows = [f"{escape(line.strip(), 600)}<br>\n" for line in findings.refused_settings.splitlines()]
-        yield Section("Settings that a standing stack does not take", rows=rows, what="lines")
+        yield Section("Setting changes that a deployed stack does not allow", rows=rows, what="lines")
 
 
 def _render_cost(findings: Findings) -> Iterator[Section]:
@@ -138,9 +138,9 @@ def _render_cost(findings: Findings) -> Iterator[Section]:
     changed = sorted(difference["rows"], key=lambda row: -abs(row["afterUsd"] - row["beforeUsd"]))
     rows = [_render_cost_change(row) for row in changed[:_SHOWN_COST_CHANGES]]
     rows += [_render_missing(row["urn"], f"{row['what']}: {row['reason']}") for row in findings.cost["missing"]]
-    rows += [_render_missing(row["urn"], "nobody knows whether it costs anything") for row in findings.cost["unknown"]]
+    rows += [_render_missing(row["urn"], "not known whether it costs anything") for row in findings.cost["unknown"]]
     head = "| | before | after | change |\n|---|---|---|---|\n"
-    checked = escape(str(findings.cost["pricesChecked"] or "no day"))
+    checked = escape(str(findings.cost["pricesChecked"] or "an unknown date"))
     lead = f"The estimate is {summarize_cost(findings.cost)}, by list prices of {checked} or later."
     budget = findings.cost["budget"]
     if budget and budget["isExceeded"]:
@@ -175,4 +175,4 @@ def _render_duration(findings: Findings) -> Iterator[Section]:
 
 def _render_unchecked(findings: Findings) -> Section:
     rows = [f"- {escape(line)}\n" for line in findings.not_rehearsed]
-    return Section("Not rehearsed", "" if rows else "Nothing is known that was not.", rows, "notes")
+    return Section("Not rehearsed", "" if rows else "No gaps are known.", rows, "notes")

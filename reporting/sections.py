@@ -11,7 +11,7 @@ LIMIT = 65_536
 Source: https://github.com/orgs/community/discussions/27190
 """
 
-_NOTICE = "\n_{left} of {total} {what} are left out for want of room; `{command}` shows all._\n"
+_NOTICE = "\n_{left} of {total} {what} are left out for lack of space; `{command}` shows all._\n"
 _NOTICE_ROOM = 250  # bytes, with a command of at most 150
 
 

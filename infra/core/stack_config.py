@@ -102,7 +102,7 @@ def compare(file: StackFile, stack: str, deployed: Mapping[str, Any], confirmed:
     raise ValueError(
         "\n".join(
             [
-                f"These settings of stack '{stack}' cannot be changed like this; nothing has been touched.",
+                f"These settings of stack '{stack}' cannot be changed like this; nothing has been changed.",
                 *_format_list(problems),
                 f"The settings are in {file.name}; docs/settings.md describes what changing each of them does.",
             ]
@@ -122,7 +122,7 @@ def _check_confirmed(confirmed: Collection[str]) -> None:
         last = {path.rpartition(".")[2]: path for path in reversed(known)}
         close = last.get(name) or find_close(name, known)
         meant = f"it to {close}, if that is what you mean" if close else "it to settings of docs/settings.md"
-        raise ValueError(f"CONFIRM={name} does not name a setting; nothing has been touched. Remedy: set {meant}.")
+        raise ValueError(f"CONFIRM={name} does not name a setting; nothing has been changed. Remedy: set {meant}.")
 
 
 def explain(file: StackFile, stack: str, refusals: Mapping[str, str]) -> str:
@@ -286,7 +286,7 @@ def _parse_value(value: str) -> Any:
 def _format_message(stack: str, problems: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         [
-            f"The settings of stack '{stack}' are not valid; nothing has been touched.",
+            f"The settings of stack '{stack}' are not valid; nothing has been changed.",
             *_format_list(problems),
             f"The settings are in stacks/Pulumi.{stack}.yaml; docs/settings.md describes all of them.",
         ]

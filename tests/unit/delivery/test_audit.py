@@ -43,7 +43,7 @@ def event(policy: str, level: str = "mandatory", stack: str = "shop") -> dict[st
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with `pulumi`, which prints the file `answer` beside it and keeps its arguments in `asked`."""
+    """A folder with `pulumi`, which prints the file `answer` beside it and writes its arguments to `call`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "pulumi"
@@ -53,9 +53,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    sys.exit(pathlib.Path(sys.argv[-1]).write_text(' '.join(sys.argv[1:])) * 0)\n"
         "config = sys.argv[sys.argv.index('--policy-pack-config') + 1]\n"
         "file = pathlib.Path(sys.argv[4])\n"
-        "asked = {'arguments': sys.argv[1:], 'state': file.read_text(),\n"
+        "call = {'arguments': sys.argv[1:], 'state': file.read_text(),\n"
         " 'configuration': json.loads(pathlib.Path(config).read_text())}\n"
-        "(here / 'asked').write_text(json.dumps(asked))\n"
+        "(here / 'call').write_text(json.dumps(call))\n"
         "print((here / 'answer').read_text())\n"
         "print('error: passphrase must be set', file=sys.stderr)\nsys.exit(1)\n"
     )
@@ -88,18 +88,18 @@ def test_an_export_is_analyzed_as_the_stack_that_it_is_of(
     printed = capsys.readouterr().out
     assert "shop: 1 violations of policies, 1 notes" in printed
     assert printed.startswith("error  high")
-    asked = json.loads((engine / "asked").read_text())
-    assert asked["arguments"][:4] == ["policy", "analyze", "--file", str(file)]
-    assert asked["configuration"] == policies.configure_pack({})
+    call = json.loads((engine / "call").read_text())
+    assert call["arguments"][:4] == ["policy", "analyze", "--file", str(file)]
+    assert call["configuration"] == policies.configure_pack({})
 
 
 def test_a_stack_is_analyzed_with_its_settings(engine: Path) -> None:
     answer(engine, SUMMARY)
     assert audit() == 0
-    asked = json.loads((engine / "asked").read_text())
-    assert asked["state"].startswith("stack export --stack azure-dev --file ")
-    assert not Path(asked["arguments"][3]).exists(), "a state is not left behind"
-    assert "docker.io/*" in asked["configuration"]["k8s-pod-image-registry"]["allowed"]
+    call = json.loads((engine / "call").read_text())
+    assert call["state"].startswith("stack export --stack azure-dev --file ")
+    assert not Path(call["arguments"][3]).exists(), "a state is not left behind"
+    assert "docker.io/*" in call["configuration"]["k8s-pod-image-registry"]["allowed"]
 
 
 def test_the_registries_of_a_stack_reach_the_pack() -> None:

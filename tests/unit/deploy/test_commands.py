@@ -280,9 +280,8 @@ def test_what_a_deployment_would_change_in_the_settings_is_said_first(
 ) -> None:
     deployed(folder, {"settings": standing_settings(owner="others")})
     commands.run("up", "team", is_confirmed=True)
-    assert (
-        "team is deployed, and its settings change:\n  - groundwork:owner 'others' -> 'ml'" in capsys.readouterr().err
-    )
+    message = "team is already deployed, and its settings change:\n  - groundwork:owner 'others' -> 'ml'"
+    assert message in capsys.readouterr().err
     assert [line for line in log(folder) if line.startswith("up ")]
 
 

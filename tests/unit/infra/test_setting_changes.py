@@ -60,7 +60,7 @@ def compare_with(old: str, new: str, cloud: Cloud = Cloud.AZURE, confirmed: Coll
 
 
 def refusal(old: str, new: str, cloud: Cloud = Cloud.AZURE, confirmed: Collection[str] = ()) -> str:
-    with pytest.raises(ValueError, match="nothing has been touched") as caught:
+    with pytest.raises(ValueError, match="nothing has been changed") as caught:
         compare_with(old, new, cloud, confirmed)
     return str(caught.value)
 
@@ -80,7 +80,7 @@ def test_the_effect_of_changing_each_setting_is_documented_on_both_clouds() -> N
     ],
 )
 def test_a_confirmation_of_something_that_is_not_a_setting_is_refused(name: str, remedy: str) -> None:
-    assert f"CONFIRM={name} does not name a setting; nothing has been touched. Remedy: {remedy}" in refusal(
+    assert f"CONFIRM={name} does not name a setting; nothing has been changed. Remedy: {remedy}" in refusal(
         "owner: ml", "owner: ds", confirmed=[name]
     )
 

@@ -56,7 +56,7 @@ def _check_refusal(case: tuple[str, Any]) -> None:
         message = str(error)
     else:
         return
-    assert "nothing has been touched" in message
+    assert "nothing has been changed" in message
     assert "Input should" not in message
     assert "valid string" not in message
 

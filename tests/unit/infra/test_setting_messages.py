@@ -17,7 +17,7 @@ from tests.support.setting_texts import COMMON, NEEDED, parse
 
 
 def refusal(text: str, cloud: Cloud = Cloud.AZURE) -> str:
-    with pytest.raises(ValueError, match="not valid; nothing has been touched") as caught:
+    with pytest.raises(ValueError, match="not valid; nothing has been changed") as caught:
         parse(text, cloud)
     return str(caught.value)
 

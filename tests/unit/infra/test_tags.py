@@ -85,7 +85,7 @@ def test_tags_within_the_limits_are_accepted(cloud: Cloud, tags: dict[str, str])
     ],
 )
 def test_a_tag_that_the_cloud_would_refuse_is_reported(cloud: Cloud, tags: Any, problem: str, remedy: str) -> None:
-    with pytest.raises(ValueError, match="nothing has been touched") as raised:
+    with pytest.raises(ValueError, match="nothing has been changed") as raised:
         parse_tags(cloud, tags)
     message = str(raised.value)
     assert problem in message
@@ -96,7 +96,7 @@ def test_all_faults_of_tags_are_reported_at_once_with_their_lines() -> None:
     lines = ["cloud: aws", "environment: dev", "location: eu-west-1", "organization: acme", "owner: ml"]
     lines += ["cluster: {authorizedRanges: [203.0.113.0/24]}", "tags:", "  stack: mine", "  team: R&D", "  aws:x: y"]
     text = "config:\n" + "\n".join(f"  {line}" for line in lines)
-    with pytest.raises(ValueError, match="nothing has been touched") as raised:
+    with pytest.raises(ValueError, match="nothing has been changed") as raised:
         check(stack_file.parse(text.encode(), "groundwork", "Pulumi.sandbox.yaml"), "sandbox")
     for line, key in ((9, "stack"), (10, "team = 'R&D'"), (11, "aws:x")):
         assert f"groundwork:tags.{key} (line {line})" in str(raised.value)

@@ -110,7 +110,7 @@ def test_a_path_that_cannot_be_read_has_no_value() -> None:
     ids=["renamed", "moved", "text", "operation"],
 )
 def test_a_log_of_another_engine_is_refused(log: list[dict[str, object]], found: str) -> None:
-    with pytest.raises(UserError, match="another version of Pulumi") as raised:
+    with pytest.raises(UserError, match="from a version of Pulumi that this project cannot read") as raised:
         read_preview(log)
     assert found in str(raised.value)
     assert "pulumi/go.mod" in str(raised.value)

@@ -20,7 +20,7 @@ from reporting import __main__ as command
 
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulumi_cli, "engine", lambda: pytest.fail("the engine was asked for"))
+    monkeypatch.setattr(pulumi_cli, "engine", lambda: pytest.fail("the engine was requested"))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -62,5 +62,5 @@ def test_wrong_settings_are_reported(
     text = html.unescape(capsys.readouterr().out)
     assert "cannot be deployed like this" in text
     assert "groundwork:ownr (line " in text
-    assert "not made: the settings are wrong" in text
+    assert "not run: the settings are not valid" in text
     assert "Nothing was previewed." in text

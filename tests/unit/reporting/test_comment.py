@@ -56,12 +56,12 @@ def test_data_loss_is_a_section_of_its_own() -> None:
     assert "warnings of data loss: 1" in text
 
 
-def test_a_group_that_lets_the_internet_in_is_named() -> None:
+def test_a_group_that_admits_the_internet_is_named() -> None:
     rule = {"direction": "Inbound", "access": "Allow", "protocol": "Tcp", "destinationPortRange": "443"}
     inputs = {"securityRules": [{**rule, "sourceAddressPrefix": "Internet"}]}
     group = {"urn": OPENED_GROUP.urn, "type": OPENED_GROUP.type, "custom": True, "inputs": inputs}
     assert (
-        "### Open to the internet\n\n- <code>network-nodes</code> lets in <code>Tcp 443 from Internet</code>\n"
+        "### Open to the internet\n\n- <code>network-nodes</code> allows <code>Tcp 443 from Internet</code>\n"
         in comment.render(findings(resources=[group]))
     )
 
@@ -74,11 +74,11 @@ def test_a_new_stack_says_that_nothing_is_compared() -> None:
     assert f"not compared with <code>main</code> (<code>{'b' * 12}</code>): {reason}" in fresh
 
 
-def test_what_was_not_estimated_or_rehearsed_is_said() -> None:
+def test_what_was_not_estimated_or_rehearsed_is_reported() -> None:
     text = comment.render(findings(not_rehearsed=["The chart loki was not rendered: no package"]))
     assert "| Cost | not estimated |" in text
     assert "| Deployment | not estimated |" in text
-    assert "| Rehearsal | not made: charts and pods are not checked |" in text
+    assert "| Rehearsal | not run: charts and pods are not checked |" in text
     assert "- The chart loki was not rendered: no package" in text
 
 

@@ -49,7 +49,7 @@ def find_alert_age() -> float:
 @pytest.mark.parametrize("path", [WORKFLOWS / "backup.yaml", AZURE], ids=lambda path: path.parent.name)
 def test_one_dropped_run_neither_alarms_nor_costs_more_than_the_rpo(path: Path) -> None:
     without_one = 2 * find_interval(read_cron(path))
-    assert without_one < find_alert_age() < RPO - 10 * MINUTE, "whoever is called has time to make a backup by hand"
+    assert without_one < find_alert_age() < RPO - 10 * MINUTE, "people have time to create a backup by hand"
 
 
 def test_both_kinds_of_pipelines_have_the_same_interval() -> None:
