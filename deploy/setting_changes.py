@@ -26,11 +26,11 @@ def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
     resources = _export_resources(stack, engine)
     if not resources:
         return ""
-    standing = find_deployed_settings(resources)
-    if standing is None:
+    deployed = find_deployed_settings(resources)
+    if deployed is None:
         return f"{stack.name} has no finished deployment that records its settings, so they are not compared."
     try:
-        changes = stack_config.compare(stack.content, stack.name, standing, confirmed)
+        changes = stack_config.compare(stack.content, stack.name, deployed, confirmed)
     except ValueError as error:
         raise DeployError(str(error)) from None
     return changes and f"{stack.name} is deployed, and its settings change:\n{changes}"

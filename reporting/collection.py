@@ -47,13 +47,13 @@ def collect(stack: str, reference: str, canaries: Canaries) -> Findings:
         return _describe_unpreviewed(stack, commit, base, str(error))
     engine = pulumi_cli.engine()
     not_compared = _prepare_base(rehearsal, base, engine)
-    standing = rehearsal.read_resources()
-    setting_changes, refused = _compare_settings(rehearsal, standing)
+    deployed = rehearsal.read_resources()
+    setting_changes, refused = _compare_settings(rehearsal, deployed)
     events, refusals = _preview(rehearsal, engine)
     preview = read_preview(events)
     resources = list_declared(events)
     # If something was refused, the engine stopped, and the rest of the stack is not known.
-    estimated = Estimated() if refusals else estimate(rehearsal, events, _plan(rehearsal), standing, reference)
+    estimated = Estimated() if refusals else estimate(rehearsal, events, _plan(rehearsal), deployed, reference)
     return Findings(
         stack,
         commit,
@@ -109,9 +109,9 @@ def _prepare_base(rehearsal: Rehearsal, base: Base | None, engine: Path) -> str:
     return ""
 
 
-def _compare_settings(rehearsal: Rehearsal, standing: Sequence[Mapping[str, Any]]) -> tuple[list[str], str]:
+def _compare_settings(rehearsal: Rehearsal, deployed: Sequence[Mapping[str, Any]]) -> tuple[list[str], str]:
     """What the changed settings do, one line each, and why they are refused."""
-    compare, settings = rehearsal.project.settings_comparison(), find_deployed_settings(standing)
+    compare, settings = rehearsal.project.settings_comparison(), find_deployed_settings(deployed)
     if compare is None or settings is None:
         return [], ""
     file = rehearsal.project.read_stack_file(rehearsal.stack)

@@ -128,7 +128,7 @@ def _render_settings(findings: Findings) -> Iterator[Section]:
         yield Section("Settings", rows=rows, what="settings")
     if findings.refused_settings:
         rows = [f"{escape(line.strip(), 600)}<br>\n" for line in findings.refused_settings.splitlines()]
-        yield Section("Settings that a standing stack does not take", rows=rows, what="lines")
+        yield Section("Settings that cannot change on a deployed stack", rows=rows, what="lines")
 
 
 def _render_cost(findings: Findings) -> Iterator[Section]:

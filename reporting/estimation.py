@@ -35,7 +35,7 @@ def estimate(
     rehearsal: Rehearsal,
     events: Sequence[Mapping[str, Any]],
     plan: Path,
-    standing: Sequence[Mapping[str, Any]],
+    deployed: Sequence[Mapping[str, Any]],
     reference: str,
 ) -> Estimated:
     """Estimate what a preview declares, and the difference from the deployed resources.
@@ -43,16 +43,16 @@ def estimate(
     events     the engine's log of the preview, with all resources
     plan       the plan that it wrote with `--save-plan`, with the dependencies; a failed preview writes none, and then
                the dependencies of the deployed resources are used
-    standing   the deployed resources that it was compared with; empty if there are none
+    deployed   the deployed resources that it was compared with; empty if there are none
     reference  the name of the base, for people
     """
     if not rehearsal.project.cost:
         return Estimated()
-    dependencies = json.loads(plan.read_text()) if plan.exists() else _read_dependencies(standing)
+    dependencies = json.loads(plan.read_text()) if plan.exists() else _read_dependencies(deployed)
     resources = estimates.read_preview(events, dependencies)
     try:
         after = estimate_resources(rehearsal, resources)
-        before = estimate_resources(rehearsal, estimates.read_state(standing)) if standing else None
+        before = estimate_resources(rehearsal, estimates.read_state(deployed)) if deployed else None
     except UserError as error:
         return Estimated(problem=f"Cost and duration were not estimated: {error}")
     cost = _compare(after, before, reference)
@@ -65,9 +65,9 @@ def estimate(
     return Estimated(cost, duration, _estimate_change(resources, events), problem)
 
 
-def _read_dependencies(standing: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _read_dependencies(deployed: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The dependencies of the deployed resources, in the form of a plan."""
-    plans = {each["urn"]: {"goal": {"dependencies": each.get("dependencies") or []}} for each in standing}
+    plans = {each["urn"]: {"goal": {"dependencies": each.get("dependencies") or []}} for each in deployed}
     return {"resourcePlans": plans}
 
 

@@ -155,8 +155,8 @@ def _validate(
     except ValidationError as error:
         cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
         faults = _describe_errors(error, raw, cloud, texts)
-        mended = _leave_out(raw, error, cloud)
-        broken = [fault for fault in find_faults(mended, stack) if not _concern(fault, faults)] if mended else []
+        valid = _leave_out(raw, error, cloud)
+        broken = [fault for fault in find_faults(valid, stack) if not _concern(fault, faults)] if valid else []
         return None, [*faults, *broken]
     return settings, list(find_faults(settings, stack))
 

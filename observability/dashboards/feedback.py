@@ -177,7 +177,7 @@ DRIFT = Board(
                 ),
                 Graph("Waiting for the store", "bytes", {"waiting": "sum(groundwork_drift_waiting_bytes)"}),
                 Graph(
-                    "Writes that failed, and lines that are no events",
+                    "Writes that failed, and lines that are not events",
                     "short",
                     {
                         "writes": "sum(increase(groundwork_drift_store_failures_total[30m]))",

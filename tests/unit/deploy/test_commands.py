@@ -271,14 +271,14 @@ def deployed(folder: Path, outputs: dict[str, object]) -> None:
     (folder / "pulumi.state").write_text(json.dumps({"version": 3, "deployment": {"resources": resources}}))
 
 
-def standing_settings(**changed: object) -> dict[str, object]:
+def deployed_settings(**changed: object) -> dict[str, object]:
     return {**check(stack_file.parse(SETTINGS.encode(), "groundwork", "team"), "team").dump(), **changed}
 
 
 def test_what_a_deployment_would_change_in_the_settings_is_said_first(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployed(folder, {"settings": standing_settings(owner="others")})
+    deployed(folder, {"settings": deployed_settings(owner="others")})
     commands.run("up", "team", is_confirmed=True)
     assert (
         "team is deployed, and its settings change:\n  - groundwork:owner 'others' -> 'ml'" in capsys.readouterr().err
@@ -301,7 +301,7 @@ def test_the_settings_behind_a_refusal_are_named(folder: Path, capsys: pytest.Ca
 
 @pytest.mark.parametrize("action", ["preview", "up"])
 def test_a_setting_that_is_fixed_stops_everything(folder: Path, action: str) -> None:
-    deployed(folder, {"settings": standing_settings(organization="other")})
+    deployed(folder, {"settings": deployed_settings(organization="other")})
     with pytest.raises(DeployError, match=r"organization 'other' -> 'acme'.* fixed: "):
         commands.run(action, "team", is_confirmed=True, confirmed_losses=["organization"])
     assert log(folder) == []
@@ -310,7 +310,7 @@ def test_a_setting_that_is_fixed_stops_everything(folder: Path, action: str) -> 
 def test_a_loss_of_data_is_shown_by_a_preview_and_confirmed_for_a_deployment(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployed(folder, {"settings": standing_settings(telemetry={"retentionDays": 90, "alertEmail": ""})})
+    deployed(folder, {"settings": deployed_settings(telemetry={"retentionDays": 90, "alertEmail": ""})})
     commands.run("preview", "team")
     assert "telemetry.retentionDays 90 -> 30: loses data" in capsys.readouterr().err
     with pytest.raises(DeployError, match=r"CONFIRM=telemetry\.retentionDays"):

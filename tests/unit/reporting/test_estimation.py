@@ -42,9 +42,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[estimates.Resource]]:
     return calls
 
 
-def estimate(plan: Path, standing: Sequence[dict[str, Any]], cost: str = "settings") -> estimation.Estimated:
+def estimate(plan: Path, deployed: Sequence[dict[str, Any]], cost: str = "settings") -> estimation.Estimated:
     rehearsal: Any = SimpleNamespace(stack="azure-dev", project=SimpleNamespace(cost=cost))
-    return estimation.estimate(rehearsal, EVENTS, plan, standing, "main")
+    return estimation.estimate(rehearsal, EVENTS, plan, deployed, "main")
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ DEFINITIONS_VALID = Gauge(
 LOST = Counter("groundwork_experiment_lost_records_total", "Records that no store will have.", ["kind", "reason"])
 
 # Of the writer.
-WRITTEN = Counter("groundwork_experiment_written_records_total", "Records that the store has taken.", ["kind"])
+WRITTEN = Counter(
+    "groundwork_experiment_written_records_total", "Records that have been written to the store.", ["kind"]
+)
 WRITE_FAILURES = Counter(
     "groundwork_experiment_write_failures_total", "Writes that failed and are repeated.", ["reason"]
 )
