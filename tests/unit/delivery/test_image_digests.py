@@ -49,7 +49,9 @@ def test_an_image_without_a_line_gets_one_at_the_sections_end(tmp_path: Path) ->
         ("config:\n  groundwork:images:\n    drift: x\n", {"serving": NEW}, "no setting for an image 'serving'"),
     ],
 )
-def test_what_cannot_be_written_is_refused(tmp_path: Path, text: str, digests: dict[str, str], message: str) -> None:
+def test_a_file_that_cannot_be_changed_is_rejected(
+    tmp_path: Path, text: str, digests: dict[str, str], message: str
+) -> None:
     file = tmp_path / "Pulumi.a.yaml"
     file.write_text(text)
     with pytest.raises(DeliveryError, match=message):

@@ -126,11 +126,11 @@ def sign_in_with(environment: Mapping[str, str]) -> Caller:
         ({"ARM_USE_OIDC": "false"}, AZURE_CLI),
     ],
 )
-def test_the_way_is_the_one_that_the_provider_takes(environment: dict[str, str], method: str) -> None:
+def test_the_sign_in_method_is_the_one_that_the_provider_chooses(environment: dict[str, str], method: str) -> None:
     assert choose_method(environment) == method
 
 
-def test_half_of_a_way_is_named_in_full() -> None:
+def test_missing_variables_of_a_sign_in_method_are_listed() -> None:
     assert list_absent_variables("OIDC", {**OIDC, **GITHUB}) == []
     assert list_absent_variables("OIDC", {"ARM_TENANT_ID": TENANT, **GITHUB}) == ["ARM_CLIENT_ID"]
     (without_token,) = list_absent_variables("OIDC", OIDC)
@@ -164,14 +164,14 @@ def test_a_secret_is_sent_to_the_authority_of_the_cloud(internet: Internet) -> N
     assert (request["host"], request["client_secret"]) == ("login.microsoftonline.us", "hush")
 
 
-def test_a_managed_identity_asks_its_machine(internet: Internet) -> None:
+def test_a_managed_identity_requests_its_token_from_its_machine(internet: Internet) -> None:
     caller = sign_in_with({"ARM_USE_MSI": "true", "ARM_CLIENT_ID": "the-client", "ARM_SUBSCRIPTION_ID": SUBSCRIPTION})
     assert caller.method == "managed identity"
     assert internet.token_requests[-1]["host"] == "169.254.169.254"
     assert internet.token_requests[-1]["client_id"] == "the-client"
 
 
-def test_a_refusal_is_told_without_traces_and_secrets(internet: Internet) -> None:
+def test_a_refusal_is_reported_without_trace_ids_and_secrets(internet: Internet) -> None:
     internet.refusal = {
         "error": "invalid_client",
         "error_description": "AADSTS7000215: Invalid client secret provided. Trace ID: 1 Correlation ID: 2\r\nTime: 3",
@@ -181,7 +181,7 @@ def test_a_refusal_is_told_without_traces_and_secrets(internet: Internet) -> Non
     assert "hush" not in str(caught.value)
 
 
-def test_an_entra_that_cannot_be_reached_is_a_refusal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_entra_is_reported_like_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise requests.ConnectionError("no route")
 
@@ -196,5 +196,5 @@ def test_a_caller_is_printed_without_its_token(internet: Internet) -> None:  # n
 
 
 @pytest.mark.parametrize("text", ["", "opaque", "a.b"])
-def test_what_is_no_token_of_entra_has_no_claims(text: str) -> None:
+def test_text_that_is_not_a_token_has_no_claims(text: str) -> None:
     assert read_claims(text) == {}

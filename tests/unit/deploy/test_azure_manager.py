@@ -27,7 +27,7 @@ def test_a_refusal_has_its_code_and_words() -> None:
         ResourceManager(url, SUBSCRIPTION, "token").get("/sizes", "1")
 
 
-def test_a_manager_that_cannot_be_reached_is_named() -> None:
+def test_an_unreachable_manager_is_named() -> None:
     with serve_manager({}) as url:
         pass
     with pytest.raises(ManagerError, match=f"^Unreachable: {url}/subscriptions/{SUBSCRIPTION}/sizes: ConnectionError"):

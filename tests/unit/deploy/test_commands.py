@@ -97,7 +97,7 @@ def test_the_stack_is_created_and_pulumi_runs_in_it_under_the_policies(
     assert "Selected stack 'team'." in capsys.readouterr().err
 
 
-def test_only_what_is_there_is_destroyed(folder: Path) -> None:
+def test_only_an_existing_stack_is_destroyed(folder: Path) -> None:
     with pytest.raises(DeployError, match="no stack named 'team' found"):
         commands.run("destroy", "team", is_confirmed=True)
     assert log(folder) == []
@@ -106,7 +106,7 @@ def test_only_what_is_there_is_destroyed(folder: Path) -> None:
     assert log(folder) == [f"destroy --stack team --yes {QUIET}"]
 
 
-def test_drift_is_a_preview_that_asks_the_cloud_and_expects_no_changes(folder: Path) -> None:
+def test_drift_is_a_preview_with_a_refresh_that_expects_no_changes(folder: Path) -> None:
     with pytest.raises(DeployError, match="no stack named 'team' found"):
         commands.run("drift", "team")
     (folder / "pulumi.stack").touch()
@@ -114,7 +114,7 @@ def test_drift_is_a_preview_that_asks_the_cloud_and_expects_no_changes(folder: P
     assert log(folder) == [f"preview --refresh --expect-no-changes --stack team {POLICIES} {QUIET}"]
 
 
-def test_the_engines_events_are_kept_where_somebody_wants_them(folder: Path) -> None:
+def test_the_engines_events_are_written_to_the_requested_file(folder: Path) -> None:
     kept = folder / "kept.jsonl"
     kept.write_text("of another run")
     commands.run("preview", "team", event_log=kept)
@@ -129,7 +129,7 @@ def test_expired_credentials_are_explained(folder: Path, capsys: pytest.CaptureF
     assert "The credentials expired while team was changed." in capsys.readouterr().err
 
 
-def test_what_keeps_a_stack_from_being_destroyed_is_named_with_the_setting(
+def test_protection_that_prevents_a_destroy_is_named_with_its_setting(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "pulumi.stack").touch()
@@ -147,7 +147,7 @@ def test_what_keeps_a_stack_from_being_destroyed_is_named_with_the_setting(
         assert ("protects" in report) is protect
 
 
-def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preflight_reports_and_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.run("preflight", "team") == 0
     assert log(folder) == []
     report = capsys.readouterr().err
@@ -158,14 +158,14 @@ def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.Ca
     assert "Everything that team needs is present." in report
 
 
-def test_a_preflight_that_misses_something_does_not_call_for_itself(folder: Path) -> None:
+def test_a_failed_preflight_does_not_recommend_a_preflight(folder: Path) -> None:
     (folder / "aws").unlink()
     with pytest.raises(DeployError, match="team is not ready to be deployed: see `missing` above"):
         commands.run("preflight", "team")
 
 
 @pytest.mark.parametrize("action", commands.ACTIONS)
-def test_a_shell_of_a_rehearsal_is_not_for_real_clouds(
+def test_commands_for_real_clouds_are_rejected_in_the_shell_of_a_rehearsal(
     folder: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     monkeypatch.setenv("GROUNDWORK_REHEARSAL", "aws-dev")
@@ -184,7 +184,7 @@ def test_a_change_without_a_terminal_has_to_be_confirmed(
     assert log(folder) == []
 
 
-def test_an_examples_way_into_the_cluster_is_enough_for_a_preview(folder: Path) -> None:
+def test_an_example_address_range_is_enough_for_a_preview(folder: Path) -> None:
     file = folder / "stacks" / "Pulumi.team.yaml"
     file.write_text(SETTINGS.replace("192.88.99.0", "203.0.113.0"))
     assert commands.run("preview", "team") == 0
@@ -233,7 +233,7 @@ def test_a_key_service_that_the_file_names_encrypts_the_new_stack(folder: Path) 
     assert log(folder)[0] == "stack init team --secrets-provider awskms://alias/state --non-interactive"
 
 
-def test_what_the_engine_writes_into_the_file_is_to_be_committed(
+def test_changes_of_the_file_by_the_engine_are_to_be_committed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = folder / "stacks" / "Pulumi.team.yaml"
@@ -275,9 +275,7 @@ def deployed_settings(**changed: object) -> dict[str, object]:
     return {**check(stack_file.parse(SETTINGS.encode(), "groundwork", "team"), "team").dump(), **changed}
 
 
-def test_what_a_deployment_would_change_in_the_settings_is_said_first(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_changes_of_settings_are_reported_before_a_deployment(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     deployed(folder, {"settings": deployed_settings(owner="others")})
     commands.run("up", "team", is_confirmed=True)
     assert (
@@ -300,7 +298,7 @@ def test_the_settings_behind_a_refusal_are_named(folder: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("action", ["preview", "up"])
-def test_a_setting_that_is_fixed_stops_everything(folder: Path, action: str) -> None:
+def test_a_change_of_a_fixed_setting_stops_the_command(folder: Path, action: str) -> None:
     deployed(folder, {"settings": deployed_settings(organization="other")})
     with pytest.raises(DeployError, match=r"organization 'other' -> 'acme'.* fixed: "):
         commands.run(action, "team", is_confirmed=True, confirmed_losses=["organization"])
@@ -319,7 +317,7 @@ def test_a_loss_of_data_is_shown_by_a_preview_and_confirmed_for_a_deployment(
     assert [line.split()[0] for line in log(folder)] == ["stack", "preview", "preview", "up"]
 
 
-def test_a_deployment_that_does_not_know_its_settings_is_not_compared(
+def test_a_deployment_without_recorded_settings_is_not_compared(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployed(folder, {})
@@ -327,7 +325,7 @@ def test_a_deployment_that_does_not_know_its_settings_is_not_compared(
     assert "so they are not compared" in capsys.readouterr().err
 
 
-def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
+def test_a_loss_of_data_stops_a_deployment_until_it_is_approved(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "pulumi.events").write_text(events(step("replace", causes=["storageEncrypted"])))
@@ -344,7 +342,7 @@ def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
     assert "approved by ada" in capsys.readouterr().err
 
 
-def test_a_preview_that_does_not_say_what_it_would_lose_stops_a_deployment(folder: Path) -> None:
+def test_a_preview_whose_losses_are_unknown_stops_a_deployment(folder: Path) -> None:
     for text in ("", events(step("vanish"))):
         (folder / "pulumi.events").write_text(text)
         with pytest.raises(
@@ -355,7 +353,7 @@ def test_a_preview_that_does_not_say_what_it_would_lose_stops_a_deployment(folde
 
 
 @pytest.mark.parametrize("action", ["preflight", "preview", "up"])
-def test_approvals_that_cannot_be_read_are_said_before_anything_starts(folder: Path, action: str) -> None:
+def test_invalid_approvals_are_reported_before_anything_starts(folder: Path, action: str) -> None:
     (folder / "stacks" / "approvals.yaml").write_text("- stack: taem")
     with pytest.raises(DeployError, match=r"stacks/approvals.yaml: the approval for None None in taem needs 'operat"):
         commands.run(action, "team", is_confirmed=True)
@@ -363,7 +361,7 @@ def test_approvals_that_cannot_be_read_are_said_before_anything_starts(folder: P
 
 
 @pytest.mark.parametrize(("answer", "runs"), [("y", ["preview", "up"]), ("", ["preview"]), ("no", ["preview"])])
-def test_a_person_is_asked_after_the_preview(
+def test_a_person_is_prompted_after_the_preview(
     folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, runs: list[str]
 ) -> None:
     monkeypatch.setattr(commands, "Engine", lambda programs, **_: Engine(programs, is_interactive=True))

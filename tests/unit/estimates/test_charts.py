@@ -67,7 +67,7 @@ def test_jobs_and_stopped_workloads_request_nothing() -> None:
     assert share_pools([USER], {"app": manifests}, SIZES)[0] == []
 
 
-def test_pools_are_those_that_a_stack_declares_at_their_smallest() -> None:
+def test_pools_are_read_from_the_stack_with_their_minimum_size() -> None:
     stack = [
         provider("aws"),
         resource(
@@ -90,7 +90,7 @@ def test_workloads_of_the_program_are_listed_by_component_and_those_of_charts_by
     assert {name: len(manifests) for name, manifests in found.items()} == {"other": 1, "mlflow": 1}
 
 
-def test_savings_are_computed_each_by_itself() -> None:
+def test_savings_are_computed_independently() -> None:
     logs = resource("aws:cloudwatch/logGroup:LogGroup", retentionInDays=90)
     pools = [
         resource(NODES, "user", instanceTypes=["m6i.xlarge"], scalingConfig={"minSize": 2}),

@@ -31,7 +31,7 @@ def test_a_part_without_a_price_is_named_and_the_rest_is_counted() -> None:
     assert [row.type for row in estimate.rows] == [NAT]
 
 
-def test_another_regions_price_does_not_stand_in() -> None:
+def test_a_price_of_another_region_is_not_used() -> None:
     elsewhere = Resource("urn::provider", "pulumi:providers:aws", {"region": "eu-central-1"})
     estimate = monthly_cost([elsewhere, resource(NAT)], PRICES, USAGE)
     assert estimate.total_usd == 0
@@ -41,7 +41,7 @@ def test_another_regions_price_does_not_stand_in() -> None:
     }
 
 
-def test_what_costs_nothing_has_a_source_and_what_nobody_knows_is_unknown() -> None:
+def test_free_types_have_a_source_and_unlisted_types_are_unknown() -> None:
     stack = [provider("aws"), resource("aws:iam/role:Role"), resource("aws:quantum/computer:Computer")]
     estimate = monthly_cost(stack, PRICES, USAGE)
     sources = {free.type: free.source for free in estimate.free}
@@ -50,7 +50,7 @@ def test_what_costs_nothing_has_a_source_and_what_nobody_knows_is_unknown() -> N
     assert not estimate.is_complete
 
 
-def test_an_assumption_that_is_not_made_is_an_error_and_not_a_zero() -> None:
+def test_a_missing_assumption_is_an_error() -> None:
     with pytest.raises(UsageError, match="networkGb"):
         monthly_cost([provider("aws"), resource(NAT)], PRICES, {})
 
@@ -101,7 +101,7 @@ def test_volumes_on_azure_are_sold_by_size_in_the_class_of_the_stack() -> None:
     assert estimate.total_usd == pytest.approx(7.20)  # of 64 GiB
 
 
-def test_a_difference_has_what_came_went_and_changed() -> None:
+def test_a_difference_lists_added_removed_and_changed_costs() -> None:
     before = monthly_cost([provider("aws"), resource(NAT, "a"), resource("aws:kms/key:Key")], PRICES, USAGE)
     after = monthly_cost([provider("aws"), resource(NAT, "a"), resource(NAT, "b")], PRICES, USAGE)
     difference = compare(before, after)

@@ -161,7 +161,7 @@ CASES: list[tuple[str, str, Mapping[str, Any], Mapping[str, float], float]] = [
 @pytest.mark.parametrize(
     ("type_", "inputs", "usage", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_cost_is_that_of_the_hand(
+def test_costs_equal_those_computed_by_hand(
     type_: str, inputs: Mapping[str, Any], usage: Mapping[str, float], expected: float
 ) -> None:
     stack = [provider(type_.partition(":")[0]), resource(type_, **inputs)]
@@ -176,7 +176,7 @@ def test_there_are_at_least_fifty_cases_of_both_clouds() -> None:
     assert {case[1].partition(":")[0] for case in CASES} == {"aws", "azure-native"}
 
 
-def test_the_disks_of_a_node_group_are_those_of_its_launch_template() -> None:
+def test_the_disks_of_a_node_group_are_read_from_its_launch_template() -> None:
     disk = [{"ebs": {"volumeType": "gp3", "volumeSize": 100}}]
     stack = [
         provider("aws"),

@@ -150,7 +150,7 @@ def test_a_price_of_azure_is_read_by_region_and_meter(tmp_path: Path, price_list
     assert found.describe() == "azure: 1 prices read; changed: node/Standard_D4s_v5 0.5 -> 0.23"
 
 
-def test_a_paid_tier_is_taken_where_the_table_asks_for_it(tmp_path: Path, price_lists: PriceLists) -> None:
+def test_a_paid_tier_is_used_if_the_table_requests_it(tmp_path: Path, price_lists: PriceLists) -> None:
     query = "{productName: Log Analytics, meterName: Analytics Logs Data Ingestion, tierMinimumUnits: 5}"
     path = write_table(tmp_path, "azure", ("logs-ingestion", "westeurope", query))
     tiers = [item(0.0), item(2.99, tierMinimumUnits=5)]
@@ -159,7 +159,7 @@ def test_a_paid_tier_is_taken_where_the_table_asks_for_it(tmp_path: Path, price_
     assert read_prices(path)[0].usd == 2.99
 
 
-def test_an_ambiguous_meter_leaves_its_price(tmp_path: Path, price_lists: PriceLists) -> None:
+def test_the_price_of_an_ambiguous_meter_does_not_change(tmp_path: Path, price_lists: PriceLists) -> None:
     path = write_table(tmp_path, "azure", ("a", "westeurope", "{serviceName: S}"))
     price_lists.answers["/api/retail/prices"] = {"Items": [item(1.0), item(2.0)], "NextPageLink": None}
     found = refresh("azure", tmp_path, price_lists.address, DAY)
@@ -216,7 +216,7 @@ def test_an_offer_of_another_form_changes_nothing(tmp_path: Path, price_lists: P
     assert path.read_text() == before
 
 
-def test_the_command_says_in_one_line_what_could_not_be_reached(
+def test_an_unreachable_list_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = "http://127.0.0.1:9"  # discard: nothing listens

@@ -45,12 +45,12 @@ def test_at_least_95_percent_of_chargeable_resources_are_priced(estimate: Estima
     assert len(complete) / len(complete | incomplete) >= 0.95, sorted(incomplete)
 
 
-def test_of_every_type_it_is_known_whether_it_costs_anything(estimate: Estimate) -> None:
+def test_every_type_is_charged_or_free(estimate: Estimate) -> None:
     assert estimate.unknown == ()
     assert all(free.source for free in estimate.free)
 
 
-def test_what_is_missing_is_named_with_item_and_region(stack: str, estimate: Estimate) -> None:
+def test_a_missing_price_is_named_with_item_and_region(stack: str, estimate: Estimate) -> None:
     region = {"azure": "westeurope", "aws": "eu-west-1"}[stack.partition("-")[0]]
     assert estimate.region == region
     assert all(f" in {region}" in missing.reason for missing in estimate.missing)
@@ -75,7 +75,7 @@ def test_a_deployment_takes_at_most_50_minutes(resources: Sequence[Resource]) ->
     assert 15 * 60 < critical_path(resources, load_durations()).critical_path_s < 50 * 60
 
 
-def test_serving_outlives_nothing_that_it_uses(resources: Sequence[Resource]) -> None:
+def test_serving_is_deleted_before_its_dependencies(resources: Sequence[Resource]) -> None:
     """KServe waits for the gateway that it names, so that it is deleted before it: what is in use cannot be deleted."""
     by_urn = {resource.urn: resource for resource in resources}
     (controller,) = [urn for urn in by_urn if urn.endswith("Release::kserve-resources")]
@@ -89,5 +89,5 @@ def test_serving_outlives_nothing_that_it_uses(resources: Sequence[Resource]) ->
     assert any(urn.endswith("Gateway::platform-gateway") for urn in needed)
 
 
-def test_the_figures_of_the_page_are_those_of_the_stacks() -> None:
+def test_the_figures_of_the_page_match_the_stacks() -> None:
     assert split_page(PAGE.read_text())[1] == render_figures(), "run `make docs-cost`"

@@ -58,7 +58,7 @@ class FakeAzure(Programs):
         ("s3://acme-state", "westeurope", "LOCATION=westeurope is not a region of aws"),
     ],
 )
-def test_what_it_cannot_create_is_refused(backend: str, location: str, problem: str) -> None:
+def test_an_unsupported_backend_is_rejected(backend: str, location: str, problem: str) -> None:
     with pytest.raises(DeployError, match=problem):
         bootstrap.run(backend, location, is_confirmed=True)
 
@@ -73,7 +73,7 @@ def run(monkeypatch: pytest.MonkeyPatch, azure: FakeAzure) -> int:
     return bootstrap.run(BACKEND, "northeurope", is_confirmed=True)
 
 
-def test_azure_gets_all_in_the_order_of_need(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_azure_resources_are_created_in_the_order_of_their_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = FakeAzure()
     assert run(monkeypatch, azure) == 0
     assert azure.calls == [
@@ -86,24 +86,24 @@ def test_azure_gets_all_in_the_order_of_need(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_azure_gets_what_is_missing_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_missing_azure_resources_are_created(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = FakeAzure(group=ACCOUNT, account=ACCOUNT, keyvault=VAULT)
     assert run(monkeypatch, azure) == 0
     assert "storage account create" not in azure.calls
     assert azure.calls[0] == "storage account blob-service-properties update"
 
 
-def test_an_account_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_with_other_settings_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = FakeAzure(group=ACCOUNT, account={**ACCOUNT, "allowSharedKeyAccess": True})
     with pytest.raises(DeployError, match="account: allowSharedKeyAccess is True"):
         run(monkeypatch, azure)
     assert azure.calls == []
 
 
-def test_names_of_vaults_fit() -> None:
+def test_names_of_vaults_are_short_enough() -> None:
     assert len(bootstrap_azure.vault_name("a" * 24)) == 24
 
 
-def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="`az` is not on PATH"):
         CloudCli(Programs({"PATH": str(tmp_path)})).call("az", "group", "list")

@@ -57,7 +57,7 @@ def find_target(name: str, bare: Path) -> Target:
     return Target(dataclasses.replace(stack, settings=settings), dict(os.environ), is_rehearsed=True)
 
 
-def test_models_move_and_images_stay(repository: Path) -> None:
+def test_models_are_moved_and_images_are_not(repository: Path) -> None:
     source, destination = find_target("aws-dev", repository), find_target("aws-prod", repository)
     assert publish_models(source, destination) == "declared for aws-prod: churn"
     declared = yaml.safe_load(git(repository, "show", "main:stacks/aws-prod/kustomization.yaml"))

@@ -171,7 +171,7 @@ def test_the_standby_gets_rows_and_files(regions: tuple[Region, Region], capsys:
         recovery.fail_over(PRIMARY, is_planned=False)
 
 
-def test_a_primary_that_answers_is_left_alone_unless_it_is_planned(regions: tuple[Region, Region]) -> None:
+def test_failover_from_a_healthy_primary_has_to_be_planned(regions: tuple[Region, Region]) -> None:
     primary, standby = regions
     with pytest.raises(DeployError, match=r"its Kubernetes API is ready; its database accepts logins.*PLANNED=1"):
         recovery.fail_over(PRIMARY, is_planned=False)
@@ -197,7 +197,7 @@ def test_an_empty_state_is_not_backed_up(regions: tuple[Region, Region]) -> None
         backup.create(primary.target)
 
 
-def test_without_a_backup_there_is_nothing_to_serve(regions: tuple[Region, Region], tmp_path: Path) -> None:
+def test_failover_without_a_backup_is_rejected(regions: tuple[Region, Region], tmp_path: Path) -> None:
     primary, standby = regions
     (folder,) = (tmp_path / "backups" / PRIMARY / "backups").iterdir()
     (folder / "manifest.json").unlink()
@@ -206,7 +206,7 @@ def test_without_a_backup_there_is_nothing_to_serve(regions: tuple[Region, Regio
     assert standby.list_locations() == {}
 
 
-def test_files_that_are_not_those_of_the_backup_stop_it(regions: tuple[Region, Region], tmp_path: Path) -> None:
+def test_artifacts_that_differ_from_the_backup_stop_a_failover(regions: tuple[Region, Region], tmp_path: Path) -> None:
     primary, standby = regions
     (tmp_path / "backups" / PRIMARY / "artifacts" / "churn" / "model.skops").write_text("another")
     with pytest.raises(DeployError, match="The restored models differ from the backup: churn/1"):
@@ -214,7 +214,7 @@ def test_files_that_are_not_those_of_the_backup_stop_it(regions: tuple[Region, R
     assert "rollout status" not in " ".join(standby.target.log), "MLflow stays stopped"
 
 
-def test_the_way_back_takes_along_what_the_standby_wrote(regions: tuple[Region, Region]) -> None:
+def test_failback_keeps_the_writes_of_the_standby(regions: tuple[Region, Region]) -> None:
     primary, standby = regions
     fail_over(primary)
     standby.write("meanwhile")
@@ -229,7 +229,9 @@ def test_the_way_back_takes_along_what_the_standby_wrote(regions: tuple[Region, 
         recovery.fail_back(PRIMARY)
 
 
-def test_diverged_data_is_refused_and_then_saved(regions: tuple[Region, Region], tmp_path: Path) -> None:
+def test_diverged_data_is_refused_and_saved_before_it_is_replaced(
+    regions: tuple[Region, Region], tmp_path: Path
+) -> None:
     primary, standby = regions
     primary.write("after-the-backup")
     fail_over(primary)
@@ -247,7 +249,7 @@ def test_diverged_data_is_refused_and_then_saved(regions: tuple[Region, Region],
     assert "after-the-backup" in primary.list_locations()
 
 
-def test_a_primary_that_came_back_empty_has_not_diverged(regions: tuple[Region, Region]) -> None:
+def test_an_empty_primary_has_not_diverged(regions: tuple[Region, Region]) -> None:
     primary, _ = regions
     fail_over(primary)
     primary.target.facts["is_away"] = False
@@ -266,7 +268,7 @@ def test_a_primary_that_came_back_empty_has_not_diverged(regions: tuple[Region, 
         (lambda _: {"cloud": "azure"}, "neither cloud's tools can copy artifacts to the other"),
     ],
 )
-def test_a_standby_that_could_not_take_over_is_refused(
+def test_a_standby_that_could_not_take_over_is_rejected(
     regions: tuple[Region, Region],
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Any], dict[str, Any]],
@@ -281,7 +283,7 @@ def test_a_standby_that_could_not_take_over_is_refused(
         recovery.fail_over(PRIMARY, is_planned=False)
 
 
-def test_a_stack_without_a_standby_says_so(regions: tuple[Region, Region]) -> None:
+def test_a_missing_standby_is_reported(regions: tuple[Region, Region]) -> None:
     assert regions
     with pytest.raises(DeployError, match=r"aws-staging has no standby: set groundwork:resilience\.standby"):
         recovery.fail_over(STANDBY, is_planned=False)
@@ -301,7 +303,7 @@ def test_validation_compares_with_the_backup(regions: tuple[Region, Region], mon
 
 
 @pytest.mark.parametrize(("seconds", "stack"), [(-1, STANDBY), (0, PRIMARY), (1, PRIMARY)])
-def test_a_standby_is_compared_with_its_own_backups_once_they_are_of_what_it_took_over(
+def test_a_standby_is_compared_with_its_own_backups_once_they_are_newer_than_the_failover(
     regions: tuple[Region, Region], seconds: int, stack: str
 ) -> None:
     """`seconds` is when it took over, after its newest backup."""

@@ -55,7 +55,7 @@ def test_a_reference_is_a_commit(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("reference", ["none", "HEAD~7", "--upload-pack=x", "$(id)", "HEAD:stacks"])
-def test_a_reference_that_is_none_has_a_remedy(repository: Path, reference: str) -> None:
+def test_the_error_of_an_invalid_reference_has_a_remedy(repository: Path, reference: str) -> None:
     with pytest.raises(UserError, match="BASE=") as raised:
         find_base(repository, reference)
     assert "Name a branch" in str(raised.value)
@@ -68,7 +68,7 @@ def test_a_stack_that_the_base_does_not_have_is_new(repository: Path) -> None:
     assert "Pulumi.new" in git(repository, "status", "--porcelain")
 
 
-def test_what_was_brought_up_is_kept_by_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_that_was_brought_up_is_stored_for_its_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rehearsal, calls = Rehearsal("test", "report", project.load(repository)), []
 
     def deploy(found: Base, _: Rehearsal, __: Path, folder: Path) -> None:

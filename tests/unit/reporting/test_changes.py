@@ -18,7 +18,7 @@ from tests.support.report_findings import GROUP, POOL, event
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
-def test_operations_are_counted_by_what_they_do_to_a_resource() -> None:
+def test_operations_are_counted_by_their_effect_on_a_resource() -> None:
     preview = read_preview(
         [
             {"preludeEvent": {}},
@@ -40,7 +40,7 @@ def test_operations_are_counted_by_what_they_do_to_a_resource() -> None:
     assert preview.unchanged == 1
 
 
-def test_components_and_providers_are_no_resources_of_a_cloud() -> None:
+def test_components_and_providers_are_not_cloud_resources() -> None:
     preview = read_preview(
         [
             event("create", "groundwork:azure:Network", "network", None, {}, custom=False),
@@ -77,7 +77,7 @@ def test_secrets_stay_hidden_and_unknown_values_are_named() -> None:
     assert [(each.path, each.after) for each in change.properties] == [("ids[0]", UNKNOWN_TEXT), ("password", HIDDEN)]
 
 
-def test_what_differs_inside_of_a_value_is_named() -> None:
+def test_differences_inside_a_value_are_named() -> None:
     old: dict[str, Any] = {"rules": [{"port": 1, "name": "a"}, {"port": 2}], "zones": ["1", "2"]}
     new: dict[str, Any] = {"rules": [{"port": 1, "name": "a"}, {"port": 3}, {"port": 4}], "zones": ["0", "1", "2"]}
     [change] = read_preview([event("update", POOL, "p", old, new, {"rules": "update", "zones": "update"})]).changes
@@ -109,7 +109,7 @@ def test_a_path_that_cannot_be_read_has_no_value() -> None:
     ],
     ids=["renamed", "moved", "text", "operation"],
 )
-def test_a_log_of_another_engine_is_refused(log: list[dict[str, object]], found: str) -> None:
+def test_a_log_of_another_engine_is_rejected(log: list[dict[str, object]], found: str) -> None:
     with pytest.raises(UserError, match="another version of Pulumi") as raised:
         read_preview(log)
     assert found in str(raised.value)

@@ -48,7 +48,7 @@ def test_the_verdict_is_in_the_heading(content: dict[str, object], verdict: str)
     assert comment.render(findings(**content)).splitlines()[0].endswith(f": {verdict}")  # type: ignore[arg-type]
 
 
-def test_data_loss_is_a_section_of_its_own() -> None:
+def test_data_loss_has_its_own_section() -> None:
     changes = (change(Kind.DELETED, "azure-native:dbforpostgresql:Server", "database"),)
     text = comment.render(findings(changes, data_losses=data_loss.list_warnings(changes)))
     assert "### Data loss" in text
@@ -56,7 +56,7 @@ def test_data_loss_is_a_section_of_its_own() -> None:
     assert "warnings of data loss: 1" in text
 
 
-def test_a_group_that_lets_the_internet_in_is_named() -> None:
+def test_a_group_that_admits_the_internet_is_named() -> None:
     rule = {"direction": "Inbound", "access": "Allow", "protocol": "Tcp", "destinationPortRange": "443"}
     inputs = {"securityRules": [{**rule, "sourceAddressPrefix": "Internet"}]}
     group = {"urn": OPENED_GROUP.urn, "type": OPENED_GROUP.type, "custom": True, "inputs": inputs}
@@ -74,7 +74,7 @@ def test_a_new_stack_says_that_nothing_is_compared() -> None:
     assert f"not compared with <code>main</code> (<code>{'b' * 12}</code>): {reason}" in fresh
 
 
-def test_what_was_not_estimated_or_rehearsed_is_said() -> None:
+def test_missing_estimates_and_rehearsals_are_reported() -> None:
     text = comment.render(findings(not_rehearsed=["The chart loki was not rendered: no package"]))
     assert "| Cost | not estimated |" in text
     assert "| Deployment | not estimated |" in text
@@ -82,7 +82,7 @@ def test_what_was_not_estimated_or_rehearsed_is_said() -> None:
     assert "- The chart loki was not rendered: no package" in text
 
 
-def test_a_price_that_is_missing_is_named() -> None:
+def test_a_missing_price_is_named() -> None:
     missing = [{"urn": RESIZED_POOL.urn, "what": "nodes", "reason": "no price of Standard_X"}]
     text = comment.render(
         findings(cost=cost(missing=missing, isComplete=False, budget={"usd": 800, "isExceeded": True}))
@@ -100,7 +100,7 @@ def test_many_properties_of_a_resource_are_counted() -> None:
 HOSTILE = "x`|</code>@acme/all --> [a](http://e.example) #1 <img src=x>\n\n# h\u202e"
 
 
-def test_names_of_others_are_no_markup() -> None:
+def test_untrusted_names_are_not_markup() -> None:
     hostile = ResourceChange(
         f"urn:pulumi:s::p::a:b:C::{HOSTILE}",
         HOSTILE,
@@ -130,7 +130,7 @@ def test_names_of_others_are_no_markup() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [8192, LIMIT])
-def test_the_worst_of_texts_keeps_to_the_limit(limit: int) -> None:
+def test_the_longest_escaped_text_keeps_to_the_limit(limit: int) -> None:
     worst = "&" * 2000
     many = [change(Kind.REPLACED, worst, worst, PropertyChange(worst, worst, worst))] * 500
     text = comment.render(

@@ -67,5 +67,5 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert len(make_visible("\u202e" * 500, 10)) == 10
 
 
-def test_letters_of_any_script_stay() -> None:
+def test_letters_of_any_script_are_not_escaped() -> None:
     assert code("größe-模型") == "<code>größe-模型</code>"

@@ -56,7 +56,7 @@ def plan(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("seen")
-def test_a_change_has_a_difference_and_a_duration_of_its_own(plan: Path) -> None:
+def test_a_change_has_its_own_difference_and_duration(plan: Path) -> None:
     found = estimate(plan, STANDING)
     assert found.cost is not None
     assert found.cost["difference"]["against"] == "main"
@@ -75,7 +75,7 @@ def test_a_new_stack_has_neither(plan: Path) -> None:
     assert found.change_duration is None
 
 
-def test_without_a_plan_dependencies_are_those_of_what_stands(
+def test_without_a_plan_the_dependencies_of_deployed_resources_are_used(
     tmp_path: Path, seen: list[Sequence[estimates.Resource]]
 ) -> None:
     found = estimate(tmp_path / "none", STANDING)
@@ -87,7 +87,7 @@ def test_without_a_plan_dependencies_are_those_of_what_stands(
     assert "the preview failed" in alone.problem
 
 
-def test_what_cannot_be_estimated_is_said(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_estimate_is_reported(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> StackEstimate:
         raise UserError("nobody says how many requests there are")
 

@@ -110,7 +110,7 @@ def test_nothing_is_loaded_and_nothing_runs() -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_every_section_is_there_and_linked() -> None:
+def test_every_section_exists_and_is_linked() -> None:
     tags = Tags(render()).found
     sections = [attributes["id"] for tag, attributes in tags if tag == "section"]
     assert sections == ["changes", "policies", "topology", "cost", "time", "access", "parity", "fidelity"]
@@ -148,11 +148,11 @@ def test_fidelity_says_what_was_real_and_what_was_not() -> None:
 
 
 @pytest.mark.parametrize("missing", ["cost", "duration"])
-def test_what_was_not_estimated_is_said(missing: str) -> None:
+def test_a_missing_estimate_is_reported(missing: str) -> None:
     assert "<p>Not estimated.</p>" in render(**{missing: None})
 
 
-def test_text_of_others_is_no_markup() -> None:
+def test_untrusted_text_is_not_markup() -> None:
     hostile = "<script>alert(1)</script>\"'><img src=x onerror=y>\u202e"
     change = ResourceChange(
         f"urn:pulumi:s::p::a:b:C::{hostile}", hostile, Kind.CHANGED, (PropertyChange(hostile, hostile, [hostile]),)

@@ -42,7 +42,7 @@ def test_a_network_of_aws() -> None:
     ]
 
 
-def test_rules_that_let_the_internet_in_are_listed_of_what_changes() -> None:
+def test_changed_rules_that_admit_the_internet_are_listed() -> None:
     assert list_exposures(AWS, {urn(AWS_GROUP, "nodes")}) == [
         ("nodes", "tcp 1024-2048 from 0.0.0.0/0"),
         ("nodes", "tcp 22 from ::/0"),

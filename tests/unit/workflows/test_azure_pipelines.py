@@ -50,7 +50,7 @@ def test_a_pipeline_is_valid_with_its_templates(validator: Draft7Validator, path
     assert validator.is_valid(instance), best_match(validator.iter_errors(instance))
 
 
-def test_the_schema_refuses_what_is_none(validator: Draft7Validator) -> None:
+def test_the_schema_rejects_an_invalid_pipeline(validator: Draft7Validator) -> None:
     pipeline = expand(MAIN)
     next(step for step in list_steps(pipeline) if step.get("task") == "AzureCLI@2")["inputs"]["scriptTyp"] = "bash"
     assert not validator.is_valid(to_schema(pipeline))
@@ -91,7 +91,7 @@ def test_a_fork_gets_no_service_connection() -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
-def test_every_script_is_one_that_bash_understands(path: Path) -> None:
+def test_every_script_is_valid_bash(path: Path) -> None:
     for script in filter(None, map(find_script, list_steps(expand_pipeline(path)))):
         reply = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, check=False)
         assert reply.returncode == 0, reply.stderr

@@ -47,7 +47,7 @@ def find_alert_age() -> float:
 
 
 @pytest.mark.parametrize("path", [WORKFLOWS / "backup.yaml", AZURE], ids=lambda path: path.parent.name)
-def test_one_dropped_run_neither_alarms_nor_costs_more_than_the_rpo(path: Path) -> None:
+def test_one_dropped_run_neither_fires_the_alert_nor_exceeds_the_rpo(path: Path) -> None:
     without_one = 2 * find_interval(read_cron(path))
     assert without_one < find_alert_age() < RPO - 10 * MINUTE, "whoever is called has time to make a backup by hand"
 
@@ -56,7 +56,7 @@ def test_both_kinds_of_pipelines_have_the_same_interval() -> None:
     assert read_cron(AZURE) == read_cron(WORKFLOWS / "backup.yaml")
 
 
-def test_a_schedule_of_hours_would_not_do() -> None:
+def test_an_hourly_schedule_leaves_no_margin() -> None:
     assert find_interval("17 * * * *") == RPO
     assert find_interval("0,30 * * * *") == 30 * MINUTE
     assert yaml.safe_load(AZURE.read_text())["schedules"][0]["always"] is True, "without a new commit too"

@@ -46,13 +46,13 @@ def test_an_image_goes_from_its_source_to_a_signature_of_its_digest_with_its_sbo
     assert attest == ["attest", "--yes", "--type", "cyclonedx", "--predicate", sbom, reference]
 
 
-def test_what_a_scan_finds_stops_the_image(tmp_path: Path) -> None:
+def test_a_finding_of_a_scan_stops_the_image(tmp_path: Path) -> None:
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     machine = Machine(tmp_path / "machine", {**PROGRAMS, "trivy": "exit 1"}, tmp_path)
     assert machine.run(find("scan"), IMAGE).code == 1
 
 
-def test_a_registry_gets_its_password_by_standard_input(machine: Machine) -> None:
+def test_a_registry_receives_its_password_on_standard_input(machine: Machine) -> None:
     aws = {**IMAGE, "vars.REGISTRY": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/acme-gw-dev"}
     login = succeed(machine.run(find("login-aws"), aws))
     server = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"

@@ -61,7 +61,7 @@ WRITES = {
 }
 
 
-def test_what_each_job_may_write_is_listed_here() -> None:
+def test_write_permissions_of_jobs_are_listed() -> None:
     found = {
         (path.name, name): {what for what, level in job["permissions"].items() if level == "write"}
         for path in PATHS
@@ -111,7 +111,7 @@ def test_a_forks_run_has_no_secret_no_identity_and_no_write() -> None:
             assert FORK_SAFE in job["if"], name
 
 
-def test_what_runs_with_rights_on_a_forks_report_runs_none_of_its_code() -> None:
+def test_a_privileged_job_on_a_forks_report_runs_none_of_its_code() -> None:
     text = (WORKFLOWS / "pull-request-comment.yaml").read_text()
     (job,) = jobs(WORKFLOWS / "pull-request-comment.yaml").values()
     checkout = next(step for step in job["steps"] if "actions/checkout@" in step.get("uses", ""))
@@ -127,7 +127,7 @@ def test_no_command_contains_an_expression(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
-def test_credentials_of_git_are_not_left_behind(path: Path) -> None:
+def test_git_credentials_are_not_persisted(path: Path) -> None:
     for step in list_steps(path):
         if "actions/checkout@" in step.content.get("uses", ""):
             assert step.content["with"]["persist-credentials"] is False
@@ -141,7 +141,7 @@ def list_commands() -> list[str]:
     return [*steps, *((ROOT / "scripts" / name).read_text() for name in sorted(scripts))]
 
 
-def test_every_target_that_is_made_is_in_the_makefile() -> None:
+def test_every_make_target_in_workflows_exists() -> None:
     lines = [line for text in list_commands() for line in re.findall(r"\bmake ([a-z -]+)", text)]
     called = {word for line in lines for word in line.split()}
     assert called > {"lint", "test", "rehearse", "up", "preflight", "drift", "audit"}
@@ -150,7 +150,7 @@ def test_every_target_that_is_made_is_in_the_makefile() -> None:
     assert called - known == set()
 
 
-def test_every_command_of_delivery_is_there() -> None:
+def test_every_command_of_delivery_exists() -> None:
     called = {word for text in list_commands() for word in re.findall(r"-m delivery ([a-z-]+)", text)}
     source = "".join(path.read_text() for path in (ROOT / "delivery").glob("*.py"))
     assert called == set(re.findall(r'add\(\s*"([a-z-]+)"', source)) - {"changed-stacks", "audit"}
