@@ -77,7 +77,7 @@ def collect(stack: str, reference: str, canaries: Canaries) -> Findings:
 def _describe_unpreviewed(stack: str, commit: str, base: Base | None, problem: str) -> Findings:
     """The findings on a stack whose settings are invalid: nothing else can be known about it."""
     preview, policies = Preview((), 0), PolicyResults(0, 0, ())
-    reason = "its settings are wrong." if base else ""
+    reason = "its settings are invalid." if base else ""
     return Findings(stack, commit, preview, policies, base, reason, {"settings": problem}, is_previewed=False)
 
 

@@ -89,7 +89,7 @@ def _render_data_losses(findings: Findings) -> Iterator[Section]:
 def _render_exposures(findings: Findings) -> Iterator[Section]:
     exposures = list_exposures(findings.resources, {change.urn for change in findings.preview.changes})
     if exposures:
-        rows = [f"- {code(group)} lets in {code(rule)}\n" for group, rule in exposures]
+        rows = [f"- {code(group)} admits {code(rule)}\n" for group, rule in exposures]
         yield Section("Open to the internet", rows=rows, what="rules")
 
 

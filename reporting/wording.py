@@ -15,7 +15,7 @@ from reporting.findings import Findings
 def summarize(findings: Findings) -> Iterator[tuple[str, str]]:
     """The report in six lines of plain text: what it is about, and what was found."""
     if not findings.is_previewed:
-        yield "Preview", "not made: the settings are wrong"
+        yield "Preview", "not run: the settings are invalid"
         return
     yield "Resources", _count_changes(findings)
     yield "Policies", _count_checks(findings)
@@ -73,7 +73,7 @@ def _summarize_duration(findings: Findings) -> str:
 
 def _summarize_record(record: Mapping[str, Any] | None) -> str:
     if record is None:
-        return "not made: charts and pods are not checked"
+        return "not run: charts and pods are not checked"
     failures = " and ".join(map(str, record["failures"]))
     return f"failed at {failures}" if failures else f"passed in {record['seconds']:.0f} s"
 

@@ -1,7 +1,7 @@
 """The audit of a state, of a log and of manifests, in each format, with valid and invalid input.
 
-The engine is a script here, which records its arguments and answers with prepared events: that the real one answers so
-is proven by tests/engine/test_adopted_pack.py. That SARIF is valid against its schema is proven by test_sarif.
+The engine is a script here that records its arguments and prints prepared events. tests/engine/test_adopted_pack.py
+proves that the real one prints such events, test_sarif.py that SARIF is valid against its schema.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def event(policy: str, level: str = "mandatory", stack: str = "shop") -> dict[st
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with `pulumi`, which prints the file `answer` beside it and keeps its arguments in `asked`."""
+    """A folder with `pulumi`, which prints the file `answer` beside it and writes what it received to `call`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "pulumi"
@@ -53,9 +53,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    sys.exit(pathlib.Path(sys.argv[-1]).write_text(' '.join(sys.argv[1:])) * 0)\n"
         "config = sys.argv[sys.argv.index('--policy-pack-config') + 1]\n"
         "file = pathlib.Path(sys.argv[4])\n"
-        "asked = {'arguments': sys.argv[1:], 'state': file.read_text(),\n"
+        "call = {'arguments': sys.argv[1:], 'state': file.read_text(),\n"
         " 'configuration': json.loads(pathlib.Path(config).read_text())}\n"
-        "(here / 'asked').write_text(json.dumps(asked))\n"
+        "(here / 'call').write_text(json.dumps(call))\n"
         "print((here / 'answer').read_text())\n"
         "print('error: passphrase must be set', file=sys.stderr)\nsys.exit(1)\n"
     )
@@ -88,18 +88,18 @@ def test_an_export_is_analyzed_as_the_stack_that_it_belongs_to(
     printed = capsys.readouterr().out
     assert "shop: 1 violations of policies, 1 notes" in printed
     assert printed.startswith("error  high")
-    asked = json.loads((engine / "asked").read_text())
-    assert asked["arguments"][:4] == ["policy", "analyze", "--file", str(file)]
-    assert asked["configuration"] == policies.configure_pack({})
+    call = json.loads((engine / "call").read_text())
+    assert call["arguments"][:4] == ["policy", "analyze", "--file", str(file)]
+    assert call["configuration"] == policies.configure_pack({})
 
 
 def test_a_stack_is_analyzed_with_its_settings(engine: Path) -> None:
     answer(engine, SUMMARY)
     assert audit() == 0
-    asked = json.loads((engine / "asked").read_text())
-    assert asked["state"].startswith("stack export --stack azure-dev --file ")
-    assert not Path(asked["arguments"][3]).exists(), "a state is not left behind"
-    assert "docker.io/*" in asked["configuration"]["k8s-pod-image-registry"]["allowed"]
+    call = json.loads((engine / "call").read_text())
+    assert call["state"].startswith("stack export --stack azure-dev --file ")
+    assert not Path(call["arguments"][3]).exists(), "the exported state is deleted"
+    assert "docker.io/*" in call["configuration"]["k8s-pod-image-registry"]["allowed"]
 
 
 def test_the_pack_is_configured_with_the_stacks_registries() -> None:
@@ -149,7 +149,7 @@ def test_manifests_are_evaluated_together_and_named_by_file_and_line(
     host = by_control["k8s-pod-host-namespaces"]
     assert (host["resource"], host["line"], host["level"]) == ("Deployment/web/shop", 6, "error")
     assert host["file"].endswith("charts/all.yaml")
-    # This one needs all objects: a policy in the namespace satisfies it.
+    # This control evaluates all objects: a policy in the namespace satisfies it.
     assert by_control["k8s-namespace-network-policy"]["resource"] == "Namespace/web"
     policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"namespace": "web"}}
     listed = {"apiVersion": "v1", "kind": "List", "items": [{**policy, "spec": {"podSelector": {}}}]}
@@ -167,8 +167,8 @@ def test_a_log_is_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(output.read_text())["version"] == "2.1.0"
 
 
-def complaint(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one message of a command that could not do its work."""
+def read_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one message of a failed command."""
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "Traceback" not in printed.err
@@ -184,7 +184,7 @@ def test_an_invalid_log_is_reported(
 ) -> None:
     (tmp_path / "events").write_text(content)
     assert audit("--log", tmp_path / "events") == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -212,12 +212,12 @@ def test_an_invalid_export_has_one_message(
     if content is not None:
         file.write_text(content, encoding="latin-1")
     assert audit("--file", file) == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
 def test_an_export_of_two_stacks_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit("--file", export(tmp_path, 3, "one", "two")) == 1
-    assert "has resources of 2 stacks" in complaint(capsys)
+    assert "has resources of 2 stacks" in read_error(capsys)
 
 
 def test_the_error_of_a_failed_engine_is_quoted(
@@ -225,13 +225,13 @@ def test_the_error_of_a_failed_engine_is_quoted(
 ) -> None:
     answer(engine)
     assert audit("--file", export(tmp_path)) == 1
-    assert "The state could not be analyzed: passphrase must be set." in complaint(capsys)
+    assert "The state could not be analyzed: passphrase must be set." in read_error(capsys)
 
 
 def test_a_stack_that_is_not_in_the_backend_is_named(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (engine / "pulumi").write_text("#!/bin/sh\necho \"error: no stack named 'azure-dev' found\" >&2\nexit 255\n")
     assert audit() == 1
-    assert "The state of azure-dev cannot be read: no stack named 'azure-dev' found." in complaint(capsys)
+    assert "The state of azure-dev cannot be read: no stack named 'azure-dev' found." in read_error(capsys)
 
 
 def test_a_missing_engine_is_reported(
@@ -239,7 +239,7 @@ def test_a_missing_engine_is_reported(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert audit("--file", export(tmp_path)) == 1
-    assert "`pulumi` is not on PATH" in complaint(capsys)
+    assert "`pulumi` is not on PATH" in read_error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_an_unknown_option_value_is_reported(
     capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     assert audit(*options) == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -274,21 +274,21 @@ def test_a_folder_without_readable_manifests_has_one_message(
 ) -> None:
     (tmp_path / name).write_text(content, encoding="latin-1")
     assert audit("--manifests", tmp_path) == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
 def test_an_unknown_stack_and_an_unwritable_output_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audit(stack="azure-dve") == 1
-    assert "Did you mean 'azure-dev'?" in complaint(capsys)
+    assert "Did you mean 'azure-dev'?" in read_error(capsys)
     (tmp_path / "n.yaml").write_text(NAMESPACE)
     assert audit("--manifests", tmp_path, "--output", tmp_path / "no" / "x") == 1
-    assert "cannot be written: No such file or directory" in complaint(capsys)
+    assert "cannot be written: No such file or directory" in read_error(capsys)
 
 
-@pytest.mark.parametrize("odd", ["[]", "null", "{}", "{metadata: []}", "{metadata: null, spec: 3}", "{kind: []}"])
-def test_malformed_manifests_raise_no_error(tmp_path: Path, odd: str) -> None:
+@pytest.mark.parametrize("manifest", ["[]", "null", "{}", "{metadata: []}", "{metadata: null, spec: 3}", "{kind: []}"])
+def test_malformed_manifests_raise_no_error(tmp_path: Path, manifest: str) -> None:
     content = {"apiVersion": "v1", "kind": "Pod", "metadata": 1, "spec": [1]}
-    (tmp_path / "a.yaml").write_text(f"{odd}\n---\n{json.dumps(content)}\n---\napiVersion: 3\nkind: {{a: b}}\n")
+    (tmp_path / "a.yaml").write_text(f"{manifest}\n---\n{json.dumps(content)}\n---\napiVersion: 3\nkind: {{a: b}}\n")
     assert audit("--manifests", tmp_path) in (0, 1)

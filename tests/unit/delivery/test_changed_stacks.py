@@ -1,6 +1,6 @@
 """Which stacks a change concerns, according to its files, and in a real git repository.
 
-Proves the rules. Not proven: that a rehearsal reads none of the files that the list calls unread.
+Proves the rules. Not proven: that a rehearsal does not read the files that the rules ignore.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def test_a_change_is_compared_with_the_common_commit(repository: Path) -> None:
     git(repository, "commit", "--quiet", "--all", "--message", "meanwhile on main")
     git(repository, "switch", "--quiet", "change")
     changed = find_changed_stacks(repository, "main")
-    assert (changed.stacks, changed.removed) == (["aws-qa"], ["aws-dev"]), "what main has changed meanwhile is not it"
+    assert (changed.stacks, changed.removed) == (["aws-qa"], ["aws-dev"]), "changes on main do not count"
 
 
 @pytest.mark.process

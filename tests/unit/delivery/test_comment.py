@@ -1,4 +1,4 @@
-"""The comment on a pull request: a single one, replaced, bounded, and harmless even if a fork's report is hostile.
+"""The comment on a pull request: there is one, which is replaced and bounded, and a fork's hostile report is harmless.
 
 `gh` is simulated, with the answers of GitHub's REST API; the tests prove which arguments it gets.
 """
@@ -28,7 +28,7 @@ def github(comments: list[dict[str, Any]], commit: str = COMMIT) -> FakePrograms
     return FakePrograms({PULLS: pulls, COMMENTS: [comments], POST: "", PATCH: ""})
 
 
-def written(programs: FakePrograms) -> list[str]:
+def list_writes(programs: FakePrograms) -> list[str]:
     return [line for line in programs.commands if "--method" in line]
 
 
@@ -42,16 +42,16 @@ def test_a_first_report_is_a_new_comment_and_a_later_one_replaces_it(tmp_path: P
     path = report(tmp_path, "3 added")
     programs = github([{"id": 2, "user": {"type": "User"}, "body": f"{comment.MARKER} by a person"}])
     assert "pull request 7 has been written" in comment.post(programs, PROJECT, COMMIT, [path])
-    assert written(programs) == [f"{POST} --raw-field body={comment.MARKER}\n3 added\n --silent"]
+    assert list_writes(programs) == [f"{POST} --raw-field body={comment.MARKER}\n3 added\n --silent"]
     programs = github([{"id": 3, "user": {"type": "Bot"}, "body": f"{comment.MARKER}\nolder"}])
     assert "has been replaced" in comment.post(programs, PROJECT, COMMIT, [path])
-    assert written(programs) == [f"{PATCH} --raw-field body={comment.MARKER}\n3 added\n --silent"]
+    assert list_writes(programs) == [f"{PATCH} --raw-field body={comment.MARKER}\n3 added\n --silent"]
 
 
 def test_a_commit_that_is_no_longer_the_head_gets_no_comment(tmp_path: Path) -> None:
     programs = github([], commit="c" * 40)
     assert "No open pull request" in comment.post(programs, PROJECT, COMMIT, [report(tmp_path, "x")])
-    assert written(programs) == []
+    assert list_writes(programs) == []
 
 
 @pytest.mark.parametrize("number", range(1, 8))

@@ -1,4 +1,4 @@
-"""The order of deployments: by environment, and refused if a stack has no place in it."""
+"""The order of deployments by environment, and the stacks that are rejected because they cannot be ordered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_without_stacks_there_are_no_deployments() -> None:
         (["aws-dev", "aws-dev"], "listed twice: aws-dev"),
     ],
 )
-def test_a_stack_that_cannot_be_deployed_is_refused(names: list[str], message: str) -> None:
+def test_a_stack_that_cannot_be_deployed_is_rejected(names: list[str], message: str) -> None:
     with pytest.raises(DeliveryError, match=message):
         order_stacks(ROOT / "stacks", names)
 

@@ -1,7 +1,7 @@
-"""The stages of a model's pipeline: which command runs in which pod of the cluster, and how its answer is read.
+"""The stages of a model's pipeline: which command runs in which pod of the cluster, and how its output is read.
 
-kubectl is simulated. That the commands work is proven in platform/lifecycle; a test compares the names of modules and
-arguments here with those there, and the names of pods with the program's.
+kubectl is simulated. platform/lifecycle proves that the commands work; a test here compares the names of modules and
+arguments with the source code there, and the names of pods with the program's.
 """
 
 from __future__ import annotations

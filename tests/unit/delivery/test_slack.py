@@ -1,4 +1,4 @@
-"""Messages to a Slack-compatible webhook: sent as text; no part of the address is ever printed."""
+"""Messages to a Slack-compatible webhook are sent as text, and no part of its address is printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from delivery import slack
 
 
 class Webhook(HTTPServer):
-    """Keeps what it receives, and answers with `status`."""
+    """Records what it receives, and responds with `status`."""
 
     status = 200
 

@@ -1,7 +1,7 @@
-"""What a preflight finds out about AWS: whose credentials are used, the account, node sizes and quota.
+"""The findings of a preflight on AWS: credentials, account, node sizes and quotas.
 
-Proves how the AWS CLI's answers are read, in the form of version 1.45 (`--generate-cli-skeleton output`). The CLI
-itself does not run.
+Proves how the AWS CLI's output is read, in the form of version 1.45 (`--generate-cli-skeleton output`). The CLI itself
+does not run.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def check_network(addresses: int, vpcs: int, *own: Any, limit: float = 5.0, **ch
     ],
 )
 def test_addresses_of_others_count_towards_the_quota(others: int, own: int, status: Status, *, per_zone: bool) -> None:
-    """One address has no tags. Those of the stack itself are neither lacking nor in its way."""
+    """One address has no tags. The stack needs only the addresses that it does not have yet."""
     resilience = {"natGatewayPerZone": per_zone}
     found, _ = check_network(others, 0, *[tagged("aws-qa")] * own, resilience=resilience)
     assert (found.status, found.subject) == (status, "quota")
@@ -179,7 +179,7 @@ def test_addresses_of_others_count_towards_the_quota(others: int, own: int, stat
 
 @pytest.mark.parametrize(("others", "own", "status"), [(3, 0, Status.OK), (4, 0, Status.MISSING), (3, 1, Status.OK)])
 def test_the_stack_needs_a_free_network_unless_it_has_one(others: int, own: int, status: Status) -> None:
-    """The default network counts."""
+    """The region's default network counts as well."""
     _, found = check_network(0, others, *[tagged("aws-qa")] * own)
     assert found.status is status
     assert f"VPCs of a region: the stack needs 1, others in eu-west-1 have {others + 1}" in found.text

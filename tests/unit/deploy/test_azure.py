@@ -1,7 +1,7 @@
-"""What a preflight finds out about Azure: the identity, the subscription, kubelogin, and what a fresh one lacks.
+"""The findings of a preflight on Azure: identity, subscription, kubelogin, and what a new subscription lacks.
 
-Proves how the answers of Azure Resource Manager, from a local server, and of `az` and `kubelogin`, which do not run,
-are read. tests/unit/deploy/test_azure_identity.py proves the other ways to sign in.
+Proves how responses of Azure Resource Manager are read, which a local server sends, and the output of `az` and
+`kubelogin`, which do not run. tests/unit/deploy/test_azure_identity.py proves the other ways to sign in.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def programs(answers: Mapping[str, Any]) -> Iterator[FakePrograms]:
 
 
 def check(programs: FakePrograms, *, is_interactive: bool = False, **changed: Any) -> dict[str, Finding]:
-    """What is found for a deployment, by subject; of several findings on a subject, the last."""
+    """The findings before a deployment, keyed by subject; of several findings on a subject, the last."""
     found = azure.check(
         settings(**changed), programs, stack="azure-qa", is_interactive=is_interactive, for_deployment=True
     )
@@ -188,7 +188,7 @@ def test_encryption_on_hosts_has_to_be_registered(programs: FakePrograms, answer
 
 
 def test_an_unregistered_preview_feature_is_a_note(programs: FakePrograms, answers: dict[str, Any]) -> None:
-    """The subscription of these tests does not know it, as after the end of the preview."""
+    """A subscription does not list a feature whose preview has ended, like the one of these tests."""
     answers[f"{FEATURES}/Microsoft.ContainerService/features/DisableSSHPreview"] = UNREGISTERED
     found = check(programs)["features"]
     assert (found.status, "DisableSSHPreview is NotRegistered" in found.text) == (Status.NOTE, True)

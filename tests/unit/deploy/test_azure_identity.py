@@ -39,7 +39,7 @@ ENTRA = "login.microsoftonline.com"
 
 
 def encode(claims: Mapping[str, Any]) -> str:
-    """A token with these claims, signed by nobody."""
+    """A token with these claims and an invalid signature."""
     text = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"header.{text}.signature"
 
@@ -48,7 +48,7 @@ TOKEN = encode({"appid": "the-client", "tid": TENANT})
 
 
 class Internet:
-    """Answers every request of this process; `requests` has those that asked for a token."""
+    """Responds to every request of this process; `token_requests` has the requests for a token."""
 
     def __init__(self) -> None:
         self.token_requests: list[dict[str, str]] = []
@@ -88,7 +88,7 @@ class Internet:
 
 
 class _Stream:
-    """The body of an answer, as urllib3 gives it."""
+    """The body of a response, as urllib3 returns it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -97,7 +97,7 @@ class _Stream:
         return [self._content]
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
     release_conn = close
 
@@ -152,8 +152,8 @@ def test_githubs_token_is_exchanged(internet: Internet) -> None:
 def test_a_token_of_another_ci_system_is_exchanged(internet: Internet, tmp_path: Path, source: str) -> None:
     file = tmp_path / "token"
     file.write_text("token-of-ci\n")
-    given = {"ARM_OIDC_TOKEN": "token-of-ci"} if source == "variable" else {"ARM_OIDC_TOKEN_FILE_PATH": str(file)}
-    sign_in_with({**OIDC, **given})
+    variables = {"ARM_OIDC_TOKEN": "token-of-ci"} if source == "variable" else {"ARM_OIDC_TOKEN_FILE_PATH": str(file)}
+    sign_in_with({**OIDC, **variables})
     assert internet.token_requests[0]["client_assertion"] == "token-of-ci"
 
 

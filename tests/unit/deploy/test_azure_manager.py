@@ -1,4 +1,4 @@
-"""Requests to Azure Resource Manager: pages, and refusals with its messages; the server is local."""
+"""Requests to Azure Resource Manager, with a local server: pages, and its messages when it refuses a request."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whether this machine can reach the Kubernetes API in the way that the settings declare, judging by addresses.
 
-Proves the comparison of addresses. Not proven: that packets arrive.
+Proves the comparison of addresses. Not proven: that a connection succeeds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the commands do with a preflight: report all findings, start nothing that cannot succeed, and run Pulumi.
 
-Proves which command lines Pulumi gets, with a program of that name which records them.
-tests/engine/test_deployment.py proves that the real one does what they say.
+Proves which command lines Pulumi gets, with a program of that name that records them. tests/engine/test_deployment.py
+proves what the real Pulumi does with them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ config:
   groundwork:cluster: {authorizedRanges: [192.88.99.0/24]}
 """
 
-# What each program answers; `pulumi` knows a stack once it has been created, and writes down what it runs.
+# What each program prints. `pulumi` knows a stack once it has been created, and logs the commands that it runs.
 PROGRAMS = {
     "pulumi": f"""
 case "$1 $2" in
@@ -115,10 +115,10 @@ def test_drift_is_a_preview_with_a_refresh_that_expects_no_changes(folder: Path)
 
 
 def test_the_engines_events_are_written_to_the_requested_file(folder: Path) -> None:
-    kept = folder / "kept.jsonl"
-    kept.write_text("of another run")
-    commands.run("preview", "team", event_log=kept)
-    assert kept.read_text() == events()
+    log_file = folder / "requested.jsonl"
+    log_file.write_text("of another run")
+    commands.run("preview", "team", event_log=log_file)
+    assert log_file.read_text() == events()
 
 
 def test_expired_credentials_are_explained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +226,7 @@ def test_an_unknown_stack_is_an_error_that_suggests_the_nearest(folder: Path) ->
 
 
 def test_a_key_service_that_the_file_names_encrypts_the_new_stack(folder: Path) -> None:
-    """By default the engine would replace it by a passphrase, and write that into the file."""
+    """By default the engine would use a passphrase instead, and write that to the file."""
     file = folder / "stacks" / "Pulumi.team.yaml"
     file.write_text(f"secretsprovider: awskms://alias/state\n{SETTINGS}")
     commands.run("preview", "team")
@@ -266,7 +266,7 @@ def test_only_yes_means_yes(make: Callable[..., str], variable: str, option: str
 
 
 def deployed(folder: Path, outputs: dict[str, object]) -> None:
-    """Let Pulumi export the state of a deployment with these outputs."""
+    """Have Pulumi export the state of a deployment with these outputs."""
     resources = [{"type": "groundwork:core:DeployedSettings", "urn": "urn", "outputs": outputs}]
     (folder / "pulumi.state").write_text(json.dumps({"version": 3, "deployment": {"resources": resources}}))
 

@@ -1,6 +1,6 @@
 """The line about what a preview would create.
 
-Proves it on events and a plan in the engine's form. That a preview writes both is proven in tests/engine.
+Proves it for events and a plan in the engine's format. tests/engine proves that a preview writes both.
 """
 
 from __future__ import annotations

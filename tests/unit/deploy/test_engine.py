@@ -1,7 +1,7 @@
-"""What a preflight finds out about Pulumi: its version, backend, the stack in it, and the encryption of secrets.
+"""The findings of a preflight on Pulumi: its version, its backend, the stack in it, and the encryption of secrets.
 
-Proves how the engine's answers are read, which are those of version 3.255; tests/engine/test_deployment.py proves that
-the engine answers like this.
+Proves how the output of the engine's version 3.255 is read; tests/engine/test_deployment.py proves that the engine
+prints it.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def test_a_stack_that_is_not_in_the_backend_is_not_an_error(stack: Stack) -> Non
 
 
 def test_a_stack_in_the_backend_is_checked_with_a_copy_of_its_file(stack: Stack) -> None:
-    tried = engine({"pulumi whoami": FOLDER, "pulumi config set": ""}, PULUMI_CONFIG_PASSPHRASE="")
-    assert [finding.status for finding in tried.check_state(stack)] == [Status.OK, Status.OK]
-    command = tried.programs.commands[-1]  # type: ignore[attr-defined]
+    checked = engine({"pulumi whoami": FOLDER, "pulumi config set": ""}, PULUMI_CONFIG_PASSPHRASE="")
+    assert [finding.status for finding in checked.check_state(stack)] == [Status.OK, Status.OK]
+    command = checked.programs.commands[-1]  # type: ignore[attr-defined]
     assert command.startswith("pulumi config set --secret probe word --stack team --config-file ")
     assert str(stack.file) not in command
 

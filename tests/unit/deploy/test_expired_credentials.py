@@ -1,7 +1,7 @@
 """Credentials that expire in the middle of a run: the message says what was done, what is left, and how to continue.
 
 Proves how events of engine 3.255.0 are read, with the messages of each cloud. Not proven: that the clouds have no other
-messages; these are quoted from their documentation.
+messages than these, which are quoted from their documentation.
 """
 
 from __future__ import annotations

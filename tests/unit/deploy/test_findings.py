@@ -1,4 +1,4 @@
-"""How a preflight's findings are shown, and which part of a program's output is its reason."""
+"""How a preflight's findings are printed, and which part of a program's output is the reason of a failure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What `make new-stack` asks, writes and refuses.
 
-Proves the questions, the file and its settings. That a stack with an arbitrary name comes up is proven in tests/engine.
+Proves the questions, the file and its settings. tests/engine proves that a stack with any name is deployed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deploy.new_stack import ask_for_answers, check_answers, complete_answers, p
 from infra.core.stack_config import check
 from kernel import stack_file
 
-GIVEN = {
+ANSWERS = {
     "STACK": "azure-qa",
     "CLOUD": "azure",
     "ENVIRONMENT": "staging",
@@ -36,7 +36,7 @@ KUSTOMIZATION = Path("platform/gitops/stacks/azure-qa/kustomization.yaml")
 
 
 def write(root: Path, **changed: str) -> str:
-    answers = {**GIVEN, **changed}
+    answers = {**ANSWERS, **changed}
     return write_files(answers, check_answers(answers, root), root)
 
 
@@ -79,7 +79,7 @@ def test_an_example_address_range_is_marked_as_an_example(tmp_path: Path, exampl
 
 @pytest.mark.parametrize("existing", [SETTINGS, KUSTOMIZATION])
 def test_an_existing_stack_is_not_overwritten(tmp_path: Path, existing: Path) -> None:
-    settings = check_answers(GIVEN, tmp_path)
+    settings = check_answers(ANSWERS, tmp_path)
     (tmp_path / existing).parent.mkdir(parents=True)
     (tmp_path / existing).write_text("config: {}\n")
     with pytest.raises(
@@ -87,13 +87,13 @@ def test_an_existing_stack_is_not_overwritten(tmp_path: Path, existing: Path) ->
     ):
         write(tmp_path)
     with pytest.raises(DeployError, match=f"{existing} cannot be written: File exists"):
-        write_files(GIVEN, settings, tmp_path)  # made by somebody else meanwhile
+        write_files(ANSWERS, settings, tmp_path)  # somebody has created it since the check
     assert (tmp_path / existing).read_text() == "config: {}\n"
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")] == [existing]
 
 
 @pytest.mark.parametrize(
-    ("stack", "cloud", "location", "noted"),
+    ("stack", "cloud", "location", "note"),
     [
         ("research-azure", "aws", "eu-west-1", "its name says azure, but it is staging on aws"),
         ("aws.prod.eu", "azure", "westeurope", "its name says aws and prod, but it is staging on azure"),
@@ -102,12 +102,12 @@ def test_an_existing_stack_is_not_overwritten(tmp_path: Path, existing: Path) ->
     ],
 )
 def test_a_name_that_contradicts_the_settings_is_noted(
-    tmp_path: Path, stack: str, cloud: str, location: str, noted: str
+    tmp_path: Path, stack: str, cloud: str, location: str, note: str
 ) -> None:
     output = write(tmp_path, STACK=stack, CLOUD=cloud, LOCATION=location)
-    assert noted in output
-    assert ("Note: " in output) is bool(noted)
-    assert not noted or f"delete stacks/Pulumi.{stack}.yaml and platform/gitops/stacks/{stack}" in output
+    assert note in output
+    assert ("Note: " in output) is bool(note)
+    assert not note or f"delete stacks/Pulumi.{stack}.yaml and platform/gitops/stacks/{stack}" in output
 
 
 @pytest.mark.parametrize(("stack", "cloud"), [("research-azure", "azure"), ("AWS-eu", "aws"), ("awsome", "")])
@@ -118,7 +118,7 @@ def test_a_cloud_in_the_name_is_suggested(tmp_path: Path, stack: str, cloud: str
         questions.append(question)
         return "azure"
 
-    ask_for_answers({**GIVEN, "STACK": stack, "CLOUD": ""}, tmp_path, answer)
+    ask_for_answers({**ANSWERS, "STACK": stack, "CLOUD": ""}, tmp_path, answer)
     assert questions == [f"Cloud: azure or aws{cloud and f' [{cloud}]'}: "]
 
 
@@ -141,8 +141,8 @@ def test_a_region_of_the_other_cloud_is_rejected(tmp_path: Path) -> None:
 
 
 def test_arguments_are_what_make_passes() -> None:
-    arguments = [f"{name}={value}" for name, value in GIVEN.items()]
-    assert complete_answers(parse_arguments(arguments)) == GIVEN
+    arguments = [f"{name}={value}" for name, value in ANSWERS.items()]
+    assert complete_answers(parse_arguments(arguments)) == ANSWERS
     with pytest.raises(DeployError, match="'OWNR=ml' is not an argument of `make new-stack`: use STACK=, CLOUD="):
         parse_arguments(["OWNR=ml"])
 
@@ -187,8 +187,8 @@ def test_missing_answers_are_prompted_for_until_they_are_valid(
 
 def test_valid_arguments_are_not_prompted_for_and_invalid_ones_are(tmp_path: Path) -> None:
     replies = iter(["aws"])
-    answers = ask_for_answers({**GIVEN, "CLOUD": "gcp", "LOCATION": "eu-west-1"}, tmp_path, lambda _: next(replies))
-    assert answers == {**GIVEN, "CLOUD": "aws", "LOCATION": "eu-west-1"}
+    answers = ask_for_answers({**ANSWERS, "CLOUD": "gcp", "LOCATION": "eu-west-1"}, tmp_path, lambda _: next(replies))
+    assert answers == {**ANSWERS, "CLOUD": "aws", "LOCATION": "eu-west-1"}
 
 
 def test_the_command_writes_once(
@@ -196,7 +196,7 @@ def test_the_command_writes_once(
 ) -> None:
     monkeypatch.setattr(new_stack, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "stdin", StringIO())
-    monkeypatch.setattr(sys, "argv", ["new_stack", *(f"{name}={value}" for name, value in GIVEN.items())])
+    monkeypatch.setattr(sys, "argv", ["new_stack", *(f"{name}={value}" for name, value in ANSWERS.items())])
     assert new_stack.main() == 0
     assert new_stack.main() == 1
     assert "error: There is already a stack 'azure-qa'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A preflight refuses the placeholder that rehearsals run with. test_commands proves what follows from that."""
+"""A preflight rejects the placeholder digest of rehearsals. test_commands proves the consequences."""
 
 from __future__ import annotations
 

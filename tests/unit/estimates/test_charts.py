@@ -46,7 +46,7 @@ def test_shares_are_the_mean_of_cpu_and_memory() -> None:
         ({"nodeSelector": {"groundwork/pool": "system"}}, "system"),
     ],
 )
-def test_pods_are_counted_on_the_pool_that_they_may_run_on(pod: dict[str, Any], pool: str) -> None:
+def test_pods_are_counted_on_the_pool_that_they_can_run_on(pod: dict[str, Any], pool: str) -> None:
     (cost,), _ = share_pools([SYSTEM, USER], {"app": [workload("Deployment", "1", "1Gi", **pod)]}, SIZES)
     assert cost.pool == pool
 
@@ -56,7 +56,7 @@ def test_a_daemon_set_has_a_pod_on_every_node() -> None:
     assert {(cost.pool, cost.cpu) for cost in costs} == {("system", 2), ("user", 2)}
 
 
-def test_a_prometheus_requests_what_its_operator_gives_its_pods() -> None:
+def test_a_prometheus_requests_the_resources_of_its_pods() -> None:
     manifest = {"kind": "Prometheus", "spec": {"replicas": 2, "resources": {"requests": {"cpu": "500m"}}}}
     (cost,), _ = share_pools([USER], {"monitoring": [manifest]}, SIZES)
     assert cost.cpu == 1

@@ -1,6 +1,6 @@
 """What an estimate says about resources without a price, free and unknown ones, volumes, and two versions.
 
-Proves the rules on single resources. Amounts are proven in test_hand_computed.py, whole stacks in test_stacks.py.
+Proves the rules for single resources. test_hand_computed.py proves amounts, and test_stacks.py whole stacks.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_a_missing_assumption_is_an_error() -> None:
         monthly_cost([provider("aws"), resource(NAT)], PRICES, {})
 
 
-def test_values_that_a_preview_does_not_know_count_as_not_set() -> None:
+def test_unknown_values_count_as_not_set() -> None:
     unknown = resource("aws:rds/instance:Instance", multiAz="04da6b54-80e4-46f7-96ec-b56ff0331ba9")
     assert unknown.get("multiAz") is None
 
@@ -93,12 +93,12 @@ def test_volumes_of_charts_are_charged(manifest: dict[str, Any], gigabytes: floa
     assert estimate.total_usd == pytest.approx(gigabytes * 0.088)
 
 
-def test_volumes_on_azure_are_sold_by_size_in_the_class_of_the_stack() -> None:
+def test_volumes_on_azure_are_charged_by_disk_size_and_storage_class() -> None:
     release = resource("kubernetes:helm.sh/v3:Release", "chart")
     storage = resource("kubernetes:storage.k8s.io/v1:StorageClass", parameters={"skuName": "StandardSSD_ZRS"})
     claim = {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": "50Gi"}}}}
     estimate = monthly_cost([provider("azure-native"), storage, release], PRICES, USAGE, {release.urn: [claim]})
-    assert estimate.total_usd == pytest.approx(7.20)  # of 64 GiB
+    assert estimate.total_usd == pytest.approx(7.20)  # the price of 64 GiB
 
 
 def test_a_difference_lists_added_removed_and_changed_costs() -> None:
@@ -109,7 +109,7 @@ def test_a_difference_lists_added_removed_and_changed_costs() -> None:
         change.name: (round(change.before_usd, 2), round(change.after_usd, 2)) for change in difference.changes
     } == {
         "b": (0, 37.44),
-        "a": (39.84, 37.44),  # the traffic is shared
+        "a": (39.84, 37.44),  # the two share the traffic
         "one": (4.00, 0),
     }
     assert difference.total_usd == pytest.approx(after.total_usd - before.total_usd)

@@ -45,7 +45,7 @@ def compute(size: str, idle: int = 0) -> dict[str, Any]:
     return {"properties": {"properties": {"vmSize": size, "scaleSettings": {"minNodeCount": idle}}}}
 
 
-# Type, inputs, assumptions that differ, and the sum as one would write it on paper.
+# Name, type, inputs, assumptions that differ, and the sum as it would be computed on paper.
 CASES: list[tuple[str, str, Mapping[str, Any], Mapping[str, float], float]] = [
     ("eks", EKS, {}, {}, 730 * 0.10),
     ("two nodes", NODES, group("m6i.xlarge", 2), {}, 2 * 730 * 0.214),
@@ -196,7 +196,7 @@ def test_traffic_of_the_stack_is_shared_by_its_gateways() -> None:
     [
         ("aws", EKS, 73.00 + 18.396),
         ("azure-native", AKS, 18.25),
-    ],  # 730 hours of 0.0252, and of 0.025 beside a free cluster
+    ],  # 730 hours at 0.0252, and at 0.025 with a free cluster
 )
 def test_a_gateway_has_a_load_balancer_of_the_clusters_cloud(cloud: str, cluster: str, expected: float) -> None:
     stack = [provider(cloud), resource(cluster), resource("kubernetes:gateway.networking.k8s.io/v1:Gateway")]

@@ -1,6 +1,6 @@
-"""Resources as the engine's state and a preview have them.
+"""Resources, read from the engine's state and from a preview.
 
-The forms are the engine's own, recorded from a preview of azure-dev and shortened.
+The formats are the engine's own, recorded from a preview of azure-dev and shortened.
 """
 
 from __future__ import annotations

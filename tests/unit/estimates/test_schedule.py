@@ -1,6 +1,6 @@
 """The schedule of a deployment: starts, the critical path, limits of parallelism, and impossible graphs.
 
-Proves the arithmetic on small graphs. The stacks' own graphs are in test_stacks.py.
+Proves the arithmetic on small graphs; test_stacks.py has the graphs of the stacks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The project's six stacks, declared without an engine: how much of them is priced, and how long they take.
 
-Proves coverage, and that the dependencies allow what the critical path says. Charts are left out, which a preview
-renders. Not proven: that a cloud bills what an estimate says, or creates a resource as fast as its duration.
+Proves coverage, and that a deployment can be as fast as its critical path. Charts, which a preview renders, are left
+out. Not proven: that a cloud bills what an estimate says, or creates a resource as fast as its duration.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.stack_resources import STACKS, read_cost_settings, record_sta
 pytestmark = pytest.mark.slow
 
 _UNLIMITED = 100_000
-# Of an engine by itself: four for each processor of a runner of GitHub's, which has four.
+# The engine's default parallelism on a runner of GitHub, with four processors: four times their number.
 # Source: pkg/cmd/pulumi/operations/up.go of https://github.com/pulumi/pulumi/tree/v3.255.0
 _RUNNER = 16
 
@@ -76,7 +76,7 @@ def test_a_deployment_takes_at_most_50_minutes(resources: Sequence[Resource]) ->
 
 
 def test_serving_is_deleted_before_its_dependencies(resources: Sequence[Resource]) -> None:
-    """KServe waits for the gateway that it names, so that it is deleted before it: what is in use cannot be deleted."""
+    """KServe depends on the gateway that it names, so it is deleted first: a resource in use cannot be deleted."""
     by_urn = {resource.urn: resource for resource in resources}
     (controller,) = [urn for urn in by_urn if urn.endswith("Release::kserve-resources")]
     needed: set[str] = set()

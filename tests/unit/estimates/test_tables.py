@@ -89,7 +89,7 @@ def test_every_duration_has_a_source_and_its_basis() -> None:
 def test_medians_match_the_logs_that_a_row_lists() -> None:
     nat = load_durations().find("aws:ec2/natGateway:NatGateway")
     assert nat is not None
-    assert nat.seconds == (105 + 107) / 2  # of 85 88 94 105 107 114 124 125
+    assert nat.seconds == (105 + 107) / 2  # the median of 85 88 94 105 107 114 124 125
     cluster = load_durations().find("azure-native:containerservice:ManagedCluster")
     assert cluster is not None
-    assert cluster.seconds == pytest.approx((285 + 450) / 2, abs=1)  # of 219 229 258 285 450 504 900 923
+    assert cluster.seconds == pytest.approx((285 + 450) / 2, abs=1)  # the median of 219 229 258 285 450 504 900 923

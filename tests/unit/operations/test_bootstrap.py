@@ -1,4 +1,4 @@
-"""`make bootstrap`: forms of backends, and Azure with a stand-in for its command line.
+"""`make bootstrap`: forms of backends, and Azure with a stand-in for its CLI.
 
 Proves the messages, the order of the commands and their options. Not proven: what `az` does with them, since no
 emulator of Azure Resource Manager is known. AWS is in test_bootstrap_aws.py.
@@ -28,23 +28,25 @@ VAULT = {"location": "northeurope", "properties": {"enablePurgeProtection": True
 
 
 class FakeAzure(Programs):
-    """Answers `show` with what it has; `calls` has all other requests."""
+    """Responds to `show` with the resources that exist; `calls` has all other commands."""
 
-    def __init__(self, **things: object) -> None:
+    def __init__(self, **resources: object) -> None:
         super().__init__({})
-        self.things, self.calls = things, list[str]()
+        self.resources, self.calls = resources, list[str]()
 
     def find(self, name: str) -> str:
         return name
 
-    def ask(self, name: str, *arguments: str, timeout: float = 60.0) -> Answer:  # noqa: ARG002 it answers at once
+    def ask(self, name: str, *arguments: str, timeout: float = 60.0) -> Answer:  # noqa: ARG002 it returns at once
         assert name == "az"
         words = list(takewhile(lambda each: not each.startswith("--"), arguments))
         subject = words[-2]
         if words[-1] == "show":
-            thing = self.things.get(subject)
+            resource = self.resources.get(subject)
             return (
-                Answer(0, json.dumps(thing), "") if thing else Answer(3, "", "ERROR: (ResourceNotFound) was not found")
+                Answer(0, json.dumps(resource), "")
+                if resource
+                else Answer(3, "", "ERROR: (ResourceNotFound) was not found")
             )
         self.calls.append(" ".join(words))
         return Answer(0, "{}", "")

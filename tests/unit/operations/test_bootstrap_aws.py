@@ -1,6 +1,6 @@
 """`make bootstrap` on AWS, with the real AWS CLI and moto's server in place of AWS.
 
-Proves what is announced, created, left alone and refused. Not proven: that AWS itself answers as moto does.
+Proves what is announced, created, left unchanged and refused. Not proven: that AWS responds as moto does.
 """
 
 from __future__ import annotations

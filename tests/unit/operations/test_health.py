@@ -17,7 +17,7 @@ SERVED = {"observedGeneration": 1, "availableReplicas": 2}
 
 
 def answers(**objects: Any) -> dict[str, Any]:
-    """kubectl's answers for a cluster that has these objects, keyed by the first word of their kind."""
+    """kubectl's output for a cluster that has these objects, keyed by the first word of their kind."""
     kinds = {
         "nodes": "nodes",
         "certificates": "certificates.cert-manager.io",
@@ -120,7 +120,7 @@ def test_a_stack_that_passes_the_smoke_test() -> None:
     text = smoke()
     assert "missing" not in text
     assert "a privileged pod is refused: admission webhook denied it" in text
-    assert "note     mlflow" in text, "a rehearsal's pods answer nothing"
+    assert "note     mlflow" in text, "pods of a rehearsal do not respond"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def secret(password: str) -> Answer:
     return Answer(0, f'{{"data": {{"username": "{user}", "password": "{encoded}"}}}}', "")
 
 
-def standing(*passwords: str, **more: Any) -> FakeTarget:
+def create_target(*passwords: str, **more: Any) -> FakeTarget:
     """A stack whose Secret has these passwords, one after the other."""
     return fake_target(
         {
@@ -36,7 +36,7 @@ def standing(*passwords: str, **more: Any) -> FakeTarget:
 
 
 def test_only_the_password_and_its_dependents_change() -> None:
-    target = standing("old", "new")
+    target = create_target("old", "new")
     text = rotation.rotate_database_password(target, is_confirmed=True)
     assert "another password" in text
     (up,) = (line for line in target.commands if line.startswith("pulumi up"))
@@ -47,14 +47,14 @@ def test_only_the_password_and_its_dependents_change() -> None:
 
 
 def test_nothing_changes_without_confirmation() -> None:
-    target = standing("old", "new")
+    target = create_target("old", "new")
     with pytest.raises(DeployError, match=r"Nothing has been changed. `make rotate-password STACK=aws-dev YES=1`"):
         rotation.rotate_database_password(target, is_confirmed=False)
     assert not any(line.startswith(("pulumi up", "kubectl")) for line in target.commands)
 
 
 def test_an_unchanged_password_is_reported_before_any_restart() -> None:
-    target = standing("old", "old")
+    target = create_target("old", "old")
     with pytest.raises(DeployError, match="has not changed"):
         rotation.rotate_database_password(target, is_confirmed=True)
     assert not any("restart" in line for line in target.commands)
@@ -63,5 +63,5 @@ def test_an_unchanged_password_is_reported_before_any_restart() -> None:
 def test_a_missing_database_is_reported() -> None:
     with pytest.raises(DeployError, match="has no database whose password could change"):
         rotation.rotate_database_password(
-            standing("old", **{"pulumi stack export": {"deployment": {}}}), is_confirmed=True
+            create_target("old", **{"pulumi stack export": {"deployment": {}}}), is_confirmed=True
         )

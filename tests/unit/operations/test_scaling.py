@@ -1,4 +1,4 @@
-"""What cannot be scaled, and why; what is scaled is in tests/engine/test_operations.py."""
+"""What cannot be scaled, and why; tests/engine/test_operations.py proves what can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File stores: which programs access them, with which options; a folder is real.
+"""File stores: the programs that access them, and their options. A folder is real.
 
 Not proven: that the clouds' programs do what their documentation says.
 """
@@ -19,7 +19,7 @@ from operations.target import Target
 
 @dataclasses.dataclass(frozen=True)
 class RecordingTarget(Target):
-    """Runs no program; `commands` has their command lines, `answers` what each prints, keyed by how its line begins."""
+    """Runs no program; `commands` has their command lines, `answers` their output, keyed by how the line begins."""
 
     commands: list[str] = dataclasses.field(default_factory=list)
     answers: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -1,7 +1,7 @@
 """What a preview would change, read from event logs written by hand.
 
-Proves how the engine's operations, differences, secrets and unknown values are read, and which message the log of
-another engine causes. tests/engine/test_report.py proves that the real engine logs what is read here.
+Proves how the engine's operations, differences, secrets and unknown values are read, and the message
+about the log of another engine. tests/engine/test_report.py proves that the real engine writes such logs.
 """
 
 from __future__ import annotations

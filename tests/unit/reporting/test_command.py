@@ -1,6 +1,6 @@
-"""`python -m reporting` with arguments that are wrong: one message each, before anything starts.
+"""`python -m reporting` with invalid arguments: one message for each, before anything starts.
 
-Settings that are wrong are reported, since people read the comment rather than the log.
+Invalid settings are part of the report, since people read the comment rather than the log.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from reporting import __main__ as command
 
 
 @pytest.fixture(autouse=True)
-def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulumi_cli, "engine", lambda: pytest.fail("the engine was asked for"))
+def _forbid_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi_cli, "engine", lambda: pytest.fail("the engine was requested"))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     ],
     ids=["format", "no-format", "folder", "limit", "long-limit", "stack"],
 )
-def test_a_wrong_argument_has_one_message(
+def test_an_invalid_argument_has_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert run(monkeypatch, *arguments) == 1
@@ -50,7 +50,7 @@ def test_a_wrong_argument_has_one_message(
 
 
 @pytest.mark.parametrize("style", ["markdown", "html"])
-def test_wrong_settings_are_reported(
+def test_invalid_settings_are_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], style: str
 ) -> None:
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
@@ -62,5 +62,5 @@ def test_wrong_settings_are_reported(
     text = html.unescape(capsys.readouterr().out)
     assert "cannot be deployed like this" in text
     assert "groundwork:ownr (line " in text
-    assert "not made: the settings are wrong" in text
+    assert "not run: the settings are invalid" in text
     assert "Nothing was previewed." in text

@@ -1,7 +1,7 @@
 """The pull request comment, from findings written by hand.
 
-Proves what it says about each kind of finding, that untrusted names add no markup to it, and its length. How findings
-are collected is proven by the other tests in this folder and by tests/engine/test_report.py.
+Proves what it says about each kind of finding, that untrusted names add no markup to it, and its length. The other
+tests in this folder and tests/engine/test_report.py prove how findings are collected.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def test_a_group_that_admits_the_internet_is_named() -> None:
     inputs = {"securityRules": [{**rule, "sourceAddressPrefix": "Internet"}]}
     group = {"urn": OPENED_GROUP.urn, "type": OPENED_GROUP.type, "custom": True, "inputs": inputs}
     assert (
-        "### Open to the internet\n\n- <code>network-nodes</code> lets in <code>Tcp 443 from Internet</code>\n"
+        "### Open to the internet\n\n- <code>network-nodes</code> admits <code>Tcp 443 from Internet</code>\n"
         in comment.render(findings(resources=[group]))
     )
 
 
 def test_a_new_stack_says_that_nothing_is_compared() -> None:
-    alone = comment.render(findings(base=None))
-    assert "as a new stack: no base to compare with was named" in alone
+    text = comment.render(findings(base=None))
+    assert "as a new stack: no base to compare with was named" in text
     reason = "main has no stack azure-dev, so all of it is new."
     fresh = comment.render(findings(not_compared=reason))
     assert f"not compared with <code>main</code> (<code>{'b' * 12}</code>): {reason}" in fresh
@@ -78,7 +78,7 @@ def test_missing_estimates_and_rehearsals_are_reported() -> None:
     text = comment.render(findings(not_rehearsed=["The chart loki was not rendered: no package"]))
     assert "| Cost | not estimated |" in text
     assert "| Deployment | not estimated |" in text
-    assert "| Rehearsal | not made: charts and pods are not checked |" in text
+    assert "| Rehearsal | not run: charts and pods are not checked |" in text
     assert "- The chart loki was not rendered: no package" in text
 
 

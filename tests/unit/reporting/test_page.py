@@ -1,7 +1,7 @@
 """The page of a report, from findings written by hand.
 
 Proves that it is one file that loads nothing, that untrusted text adds no markup to it, and what its sections show.
-How it looks is proven by test_page_in_browser.py.
+test_page_in_browser.py proves that people can read it.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ def test_fidelity_says_what_was_real_and_what_was_not() -> None:
     assert "scheduler of Kubernetes v1.33.13" in text
     assert "loki not rendered" in text
     assert "not reconciled: 3 Certificate" in text
-    alone = render(record=None)
-    assert "the stack was previewed, not rehearsed" in alone
+    text = render(record=None)
+    assert "the stack was previewed, not rehearsed" in text
 
 
 @pytest.mark.parametrize("missing", ["cost", "duration"])

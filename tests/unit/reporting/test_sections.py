@@ -1,6 +1,6 @@
-"""A comment is never longer than GitHub allows, and says what it leaves out.
+"""A comment is not longer than GitHub allows, and says what it leaves out.
 
-Proves the bound in bytes, which is stricter than GitHub's in characters.
+Proves the limit in bytes, which is stricter than GitHub's limit in characters.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def test_a_small_section_is_complete_beside_a_large_one() -> None:
     assert "left out" not in comment.partition("### Small")[2]
 
 
-def test_sections_that_are_too_large_share_the_room() -> None:
+def test_sections_that_are_too_large_share_the_space() -> None:
     one, other = render_sections([section("One", 5000), section("Other", 5000)], COMMAND).split("### Other")
     assert abs(one.count("| x") - other.count("| x")) <= 1
 

@@ -1,8 +1,8 @@
 """The pipelines of Azure DevOps: valid against the published schema, with templates expanded, and in the same order.
 
-The schema is Microsoft's (azure-pipelines-vscode, MIT), as the package check-jsonschema has it. It knows the tasks and
-their inputs. Templates are expanded by tests/support/azure_pipelines.py, as far as they are used; Azure DevOps itself
-has not run them.
+The schema is Microsoft's (azure-pipelines-vscode, MIT), from the package check-jsonschema, and contains the tasks
+and their inputs. tests/support/azure_pipelines.py expands templates, as far as they are used; Azure DevOps itself has
+not run them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def validator() -> Draft7Validator:
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
 def test_a_pipeline_is_valid_with_its_templates(validator: Draft7Validator, path: Path) -> None:
     instance = to_schema(expand_pipeline(path))
-    # All errors of all alternatives take much longer to find than one.
+    # To find all errors of all alternatives would take much longer than to find one.
     assert validator.is_valid(instance), best_match(validator.iter_errors(instance))
 
 

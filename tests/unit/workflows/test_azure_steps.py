@@ -22,7 +22,7 @@ pytestmark = pytest.mark.process
 TARGET = "coalesce(replace(variables['System.PullRequest.TargetBranch'], 'refs/heads/', 'origin/'), 'HEAD~1')"
 VERSION = "coalesce(stageDependencies.train.train.outputs['train.version'], variables['GIVEN'])"
 EXPRESSIONS = {TARGET: "HEAD", VERSION: "3", "System.AccessToken": "token"}
-# Scripts that make targets of the Makefile: pipeline, job, a part of the script, and what is made.
+# Scripts that run make: pipeline, job, a part of the script, and the arguments of make.
 TARGETS = [
     ("azure-pipelines.yml", "check/lint", "lint", [["lint", "lint-lifecycle"]]),
     ("azure-pipelines.yml", "check/test", "test-fast", [["test-fast"]]),
@@ -40,7 +40,7 @@ TARGETS = [
     ("nightly.yml", "stack_azure_prod", "make restore-test", [["restore-test"]]),
     ("images.yml", "commit_digests/commit", "make setup", [["setup"]]),
 ]
-# All others, by names that the tests below call them by.
+# All other scripts, keyed by the names that the tests below use.
 OTHERS = {
     "changed": ("azure-pipelines.yml", "rehearse/rehearse_azure_dev", "make changed-stacks"),
     "report": ("azure-pipelines.yml", "rehearse/rehearse_azure_dev", "make report"),
@@ -77,25 +77,25 @@ def run(agent: Agent, name: str, **environment: str) -> Result:
 
 
 def test_every_script_is_executed_here() -> None:
-    """Scripts of a template are one, however many stacks it is expanded for."""
+    """A script of a template counts once, although the template is expanded for several stacks."""
     executed = {find(*target[:3]).command for target in TARGETS} | {find(*place).command for place in OTHERS.values()}
     assert {step.command for step in STEPS} == executed
     source = Path(__file__).read_text()
     assert [name for name in OTHERS if f'run(agent, "{name}"' not in source] == []
 
 
-@pytest.mark.parametrize(("pipeline", "job", "part", "made"), TARGETS)
+@pytest.mark.parametrize(("pipeline", "job", "part", "arguments"), TARGETS)
 def test_make_targets_run_for_the_stack_of_the_job(
-    agent: Agent, pipeline: str, job: str, part: str, made: list[list[str]]
+    agent: Agent, pipeline: str, job: str, part: str, arguments: list[list[str]]
 ) -> None:
     step = find(pipeline, job, part)
-    assert succeed(agent.run(step, EXPRESSIONS)).called("make") == made
+    assert succeed(agent.run(step, EXPRESSIONS)).called("make") == arguments
     if "azure_" in job:
         assert step.variables["STACK"] == f"azure-{job.rpartition('azure_')[2]}"
 
 
 def test_a_failed_command_stops_its_script(tmp_path: Path) -> None:
-    """Tasks run scripts without `-e`: each script of more commands than one has to say it."""
+    """Tasks run scripts without `-e`, so each script with several commands has to set it."""
     failing = Agent(tmp_path / "agent", {**PROGRAMS, "make": 'test "$1" != preflight'})
     result = failing.run(find("azure-pipelines.yml", "deploy_dev/deploy_azure_dev", "make up"), EXPRESSIONS)
     assert (result.code != 0, result.called("make")) == (True, [["preflight"]])
@@ -115,7 +115,7 @@ def test_a_report_is_added_to_the_page_of_the_run(agent: Agent) -> None:
 def test_whether_a_stack_is_backed_up_is_an_output(agent: Agent) -> None:
     outputs = succeed(run(agent, "list")).outputs
     assert json.loads(outputs["all"]) == ["azure-prod"]
-    assert json.loads(outputs["backed_up"]) == [], "the shipped stacks have no place for backups"
+    assert json.loads(outputs["backed_up"]) == [], "the shipped stacks have no backup store"
 
 
 def test_the_nightly_findings_of_the_policies_are_written_as_sarif(agent: Agent) -> None:
@@ -189,7 +189,7 @@ def test_a_model_goes_from_training_to_its_tag(tmp_path: Path) -> None:
     assert deployed.called("make") == [["smoke-test"]]
     assert "churn-forest: continue" in succeed(run(agent, "analyse")).printed
     assert PROMOTED in succeed(run(agent, "promote")).printed
-    for _ in range(2):  # the second moves nothing
+    for _ in range(2):  # the second run changes nothing
         succeed(run(agent, "tag"))
     assert (find_remote(agent.workspace) / "refs" / "tags" / "models" / "azure-dev" / "churn" / "3").exists()
 

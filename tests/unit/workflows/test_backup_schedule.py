@@ -1,7 +1,7 @@
 """The interval of backups in the schedules of all pipelines, compared with the alert on their age and the RPO.
 
-Proves that the figures fit each other if one scheduled run is dropped. Neither GitHub nor Azure DevOps guarantees that
-it does not drop two in a row; the alert is for that.
+Proves that the figures are consistent if one scheduled run is dropped. GitHub and Azure DevOps may drop two in a row;
+the alert fires in that case.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def find_alert_age() -> float:
 
 @pytest.mark.parametrize("path", [WORKFLOWS / "backup.yaml", AZURE], ids=lambda path: path.parent.name)
 def test_one_dropped_run_neither_fires_the_alert_nor_exceeds_the_rpo(path: Path) -> None:
-    without_one = 2 * find_interval(read_cron(path))
-    assert without_one < find_alert_age() < RPO - 10 * MINUTE, "whoever is called has time to make a backup by hand"
+    longest_gap = 2 * find_interval(read_cron(path))
+    assert longest_gap < find_alert_age() < RPO - 10 * MINUTE, "there is time to create a backup by hand"
 
 
 def test_both_kinds_of_pipelines_have_the_same_interval() -> None:
@@ -59,4 +59,4 @@ def test_both_kinds_of_pipelines_have_the_same_interval() -> None:
 def test_an_hourly_schedule_leaves_no_margin() -> None:
     assert find_interval("17 * * * *") == RPO
     assert find_interval("0,30 * * * *") == 30 * MINUTE
-    assert yaml.safe_load(AZURE.read_text())["schedules"][0]["always"] is True, "without a new commit too"
+    assert yaml.safe_load(AZURE.read_text())["schedules"][0]["always"] is True, "it runs without a new commit as well"

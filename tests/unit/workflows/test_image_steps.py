@@ -23,7 +23,7 @@ NAME = "registry.example/serving"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Machine:
-    """A machine with a folder for what is built."""
+    """A machine with a folder for the built images' files."""
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     return Machine(tmp_path / "machine", PROGRAMS, tmp_path)
 
@@ -72,7 +72,7 @@ def clone(tmp_path: Path) -> Machine:
     return machine
 
 
-def test_servings_digest_goes_to_the_overlay_by_the_platforms_command(clone: Machine) -> None:
+def test_the_digest_of_serving_is_written_to_the_overlay_by_the_platforms_command(clone: Machine) -> None:
     result = succeed(clone.run(find("serving"), DIGESTS))
     (call,) = result.called("kubectl")
     assert call[2:6] == ["exec", "--namespace", "lifecycle", "deployment/promotion-worker"]

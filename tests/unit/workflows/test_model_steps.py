@@ -1,7 +1,7 @@
 """The steps of a model's pipelines: training, promotion by hand and by an event, analysis, continuous training.
 
-kubectl, pulumi and gh are simulated, as test_steps says; `delivery` is real. What the commands in the pods do is proven
-in platform/lifecycle.
+kubectl, pulumi and gh are simulated, as test_steps says; `delivery` is real. platform/lifecycle tests the
+commands in the pods.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 Real: bash with GitHub's options, the commands of `delivery` with everything that they read (stacks, settings, git,
 policies), `make changed-stacks` and `make audit`, git with its own remote. Simulated, each by a script that is earlier
-on PATH, records its arguments and prints the real program's answer: docker, trivy, cosign, gh, aws, az, kubectl,
-pulumi, and `make` for targets that have tests of their own (checks, rehearsals, reports, deployments; those of a
-deployment are run on simulated clouds by tests/engine/test_deployment.py). Actions (`uses:`) are not run, and neither
-are conditions: what GitHub makes of them is actionlint's to check.
+on PATH, records its arguments and prints the real program's output: docker, trivy, cosign, gh, aws, az, kubectl,
+pulumi, and `make` for targets with their own tests (checks, rehearsals, reports, deployments;
+tests/engine/test_deployment.py runs those of a deployment on simulated clouds). Actions (`uses:`) are not run, nor are
+conditions, which actionlint checks.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def test_a_report_becomes_an_artifact_and_the_runs_summary(tmp_path: Path) -> No
     machine = Machine(tmp_path / "machine", PROGRAMS, tmp_path)
     expressions = {BASE: "c0ffee", "matrix.stack": "aws-dev", "needs.stacks.outputs.limit": "32000"}
     result = succeed(machine.run(find("report"), expressions))
-    made = ["report", "FORMAT=markdown", "BASE=c0ffee", "LIMIT=32000", "OUT=reports/aws-dev.md"]
-    assert result.called("make") == [made]
+    arguments = ["report", "FORMAT=markdown", "BASE=c0ffee", "LIMIT=32000", "OUT=reports/aws-dev.md"]
+    assert result.called("make") == [arguments]
     assert (tmp_path / "reports" / "aws-dev.md").read_text() == result.summary == "3 resources are added\n"
 
 
@@ -96,7 +96,7 @@ def test_stacks_are_listed_by_environment(machine: Machine, name: str, expressio
         "staging": ["aws-staging"],
         "prod": ["aws-prod"],
         "all": ["azure-dev", "aws-staging", "aws-prod"],
-        "backed_up": [],  # the shipped stacks have no place for backups
+        "backed_up": [],  # the shipped stacks have no backup store
     }
     assert json.loads(succeed(machine.run(find(name), {expression: ""})).outputs["all"]) == []
     unknown = machine.run(find(name), {expression: "aws-dve"})
