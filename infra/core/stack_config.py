@@ -23,7 +23,7 @@ from infra.core.settings.messages import describe_commented, describe_error, des
 from infra.core.settings.rules import find_faults
 from kernel.stack_file import ENCRYPTED, StackFile
 
-# The keys that a stack's file can have beside `config:`.
+# The keys that a stack's file can have next to `config:`.
 _OTHER_KEYS = frozenset({"config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment"})
 
 # Settings whose text may be anything, `#` included.

@@ -184,7 +184,7 @@ def test_a_minor_upgrade_starts_with_the_earlier_version(commands: list[str], ve
     assert len(commands) == 4
 
 
-def test_a_setting_follows_what_the_cloud_has_grown(commands: list[str]) -> None:
+def test_a_setting_is_adjusted_to_growth_in_the_cloud(commands: list[str]) -> None:
     assert run("after-growth-failover-and-scaling", "test") == 0
     rehearsal = Rehearsal("test", "scenario-after-growth-failover-and-scaling")
     assert rehearsal.settings_in_force().config["shop:cellar"] == {"size": 128}

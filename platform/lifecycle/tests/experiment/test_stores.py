@@ -154,7 +154,7 @@ def test_a_store_that_cannot_be_reached_is_unavailable(
 
 
 def test_a_full_store_reports_it_and_accepts_records_when_there_is_room(tmp_path: Path) -> None:
-    """Of SQLite: the others have no bound. A file that may not grow is a full disk to it."""
+    """Only SQLite's store can be filled in a test: a file that may not grow is like a full disk to it."""
     store = SqliteStore(str(tmp_path / "experiments.db"))
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
     store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")

@@ -105,7 +105,7 @@ def test_a_sample_ratio_mismatch_blocks_and_is_reported(experiment: RunningExper
 
 
 def test_records_from_before_the_challenger_entered_do_not_count(experiment: RunningExperiment) -> None:
-    """Such as fallbacks while there was no challenger, or an earlier one's answers."""
+    """Examples are fallbacks while there was no challenger, and responses of an earlier one."""
     experiment.record(effect=-0.2, before=11 * 24 * 3600.0)
     assert experiment.decide().startswith("no decision for version 2: Too few users")
 

@@ -92,7 +92,7 @@ def format_size(size: int) -> str:
 CHUNK = b"10000\r\n" + b"x" * 65536 + b"\r\n"
 CHUNKED, LENGTH = b"transfer-encoding: chunked\r\n\r\n", b"content-length: %d\r\n\r\n"
 LARGE_REQUEST = PREDICT + b"connection: close\r\n" + LENGTH % len(LARGEST) + LARGEST
-# By name: the attack of a port, which returns its outcome, and the megabytes that a worker may grow by.
+# Keyed by name: the attack of a port, which returns its outcome, and the megabytes by which a worker may grow.
 ATTACKS: dict[str, tuple[Callable[[int], str], int]] = {
     "nothing": (lambda _: time.sleep(10) or "", 16),
     "a header of 615 MB": (

@@ -52,7 +52,7 @@ def _rate(reports: Sequence[DriftReport], outcome: Outcome) -> list[tuple[DriftR
 
 
 def _describe_accuracy(reports: Sequence[DriftReport]) -> Iterator[GaugeMetricFamily]:
-    """Of the reports whose outcomes are known."""
+    """The gauges of the reports whose outcomes are known."""
     known = [(each, each.accuracy) for each in reports if each.accuracy is not None]
     measured = [(each, found.accuracy) for each, found in known if found.accuracy is not None]
     yield _gauge("accuracy", "Accuracy over the known outcomes.", measured)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-# Of the router. Requests without an experiment have none in the label.
+# Metrics of the router. The label `experiment` is empty for requests without one.
 REQUESTS = Counter(
     "groundwork_experiment_requests_total",
     "Requests answered, by assigned variant, and by the role that answered.",
@@ -36,10 +36,10 @@ DEFINITIONS_VALID = Gauge(
     "groundwork_experiment_definitions_valid", "1 while the experiments' file, as it is, is in force; else 0."
 )
 
-# Of both.
+# Metrics of the router and the writer.
 LOST = Counter("groundwork_experiment_lost_records_total", "Records that no store will have.", ["kind", "reason"])
 
-# Of the writer.
+# Metrics of the writer.
 WRITTEN = Counter(
     "groundwork_experiment_written_records_total", "Records that have been written to the store.", ["kind"]
 )
