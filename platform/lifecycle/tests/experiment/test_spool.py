@@ -68,7 +68,7 @@ time.sleep(600)
         assert len(spool.read(1000)) == 100
 
 
-def test_a_full_spool_refuses_new_records_and_keeps_waiting_ones(spool: Spool, tmp_path: Path) -> None:
+def test_a_full_spool_rejects_new_records_and_retains_waiting_ones(spool: Spool, tmp_path: Path) -> None:
     added = fill(spool)
     size = (tmp_path / "spool.db").stat().st_size
     assert 0.9 * SPOOL_BYTES < size <= SPOOL_BYTES

@@ -61,7 +61,7 @@ def test_writing_twice_changes_nothing(tested: StoreUnderTest) -> None:
     assert len(tested.store.read_assignments(EXPERIMENT, "u1")) == 1
 
 
-def test_every_finite_number_is_kept_exactly(tested: StoreUnderTest) -> None:
+def test_every_finite_number_is_stored_exactly(tested: StoreUnderTest) -> None:
     values = [0.1 + 0.2, -1e300, 5e-324, sys.float_info.max, 1e-140, float(2**53 + 2), 123456789.123456789]
     tested.store.write([outcome(f"r{number}", name="revenue", value=value) for number, value in enumerate(values)])
     found = {each.request_id: each.value for each in tested.store.read_results(EXPERIMENT) if isinstance(each, Outcome)}

@@ -191,7 +191,7 @@ def test_a_challenger_that_does_not_answer_does_not_enter(environment: RolloutEn
     ],
     ids=["no YAML", "invalid", "two of a model"],
 )
-def test_a_broken_file_holds_the_rollout_which_says_so(
+def test_a_broken_file_holds_the_rollout_and_is_reported(
     environment: RolloutEnvironment, remote: GitRemote, text: str, problem: str
 ) -> None:
     controller = environment.controller()
