@@ -1,4 +1,4 @@
-"""How many tests run at once, in which order, what they inherit, and which of them are flaky."""
+"""The number of tests that run at once, their order, what they inherit, and a list of flaky ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage in what is imported, now or later: the SDKs are millions of objects that stay."""
+    """Exclude imported modules from garbage collection: the SDKs consist of millions of lasting objects."""
     gc.disable()
     try:
         return (yield)
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List what passed only when it was run once more: each is a defect, of the test or of what it tests."""
+    """List tests that passed only when run again: each indicates a defect of the test or of the code that it tests."""
 
     def names(outcome: str) -> Sequence[str]:
         return [report.nodeid for report in terminalreporter.getreports(outcome)]

@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 
 from lifecycle.drift.report import DriftReport, Outcome
 
-EVENTS = Counter(
-    "groundwork_drift_collected_events_total", "Events of serving's requests, by what became of them.", ["result"]
-)
+EVENTS = Counter("groundwork_drift_collected_events_total", "Events of serving's requests, by result.", ["result"])
 WAITING_BYTES = Gauge("groundwork_drift_waiting_bytes", "Bytes of events that wait for the artifact store.")
 ROWS = Counter("groundwork_drift_written_rows_total", "Inferences written to the artifact store.")
 REJECTED = Counter("groundwork_drift_rejected_events_total", "Lines that are not inference events.")
-STORE_FAILURES = Counter("groundwork_drift_store_failures_total", "Turns in which the artifact store failed.")
+STORE_FAILURES = Counter(
+    "groundwork_drift_store_failures_total", "Iterations in which a write to the artifact store failed."
+)
 LAST_TURN = Gauge(
     "groundwork_drift_last_turn_timestamp_seconds", "When the collector last found nothing left to write."
 )

@@ -33,11 +33,13 @@ REFUSALS = Counter(
 )
 OUTCOMES = Counter("groundwork_experiment_outcomes_total", "Outcomes received.", ["experiment", "result"])
 DEFINITIONS_VALID = Gauge(
-    "groundwork_experiment_definitions_valid", "1 while the experiments' file, as it is, is in force; else 0."
+    "groundwork_experiment_definitions_valid", "1 if the current experiments' file is in force, 0 if it is invalid."
 )
 
 # Metrics of the router and the writer.
-LOST = Counter("groundwork_experiment_lost_records_total", "Records that no store will have.", ["kind", "reason"])
+LOST = Counter(
+    "groundwork_experiment_lost_records_total", "Records that were lost before they were stored.", ["kind", "reason"]
+)
 
 # Metrics of the writer.
 WRITTEN = Counter(

@@ -12,7 +12,7 @@ REJECTED = Counter(
 )
 FINISHED = Counter("groundwork_retraining_runs_finished_total", "Training runs that ended, by outcome.", ["outcome"])
 FAILURES = Counter(
-    "groundwork_retraining_api_failures_total", "Requests and turns that failed because the API server did."
+    "groundwork_retraining_api_failures_total", "Requests and iterations that failed because of the API server."
 )
 RUNNING = Gauge("groundwork_retraining_runs_active", "Training runs that have not ended.")
 
