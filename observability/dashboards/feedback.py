@@ -171,7 +171,7 @@ DRIFT = Board(
             "The inference log",
             [
                 Graph(
-                    "Events, by what became of them",
+                    "Events by result",
                     "eps",
                     {"{{result}}": "sum by (result) (rate(groundwork_drift_collected_events_total[$__rate_interval]))"},
                 ),
