@@ -26,8 +26,8 @@ from reporting.resources import list_declared
 
 _PURPOSE = "report"
 _SIMULATED = (
-    "The clouds' APIs are simulated. No cluster runs for this report: objects are checked offline, no chart is "
-    "rendered, no pod starts, which is what a rehearsal adds."
+    "The clouds' APIs are simulated. No cluster runs for this report: objects are checked offline, and unlike in "
+    "a rehearsal no chart is rendered and no pod starts."
 )
 
 

@@ -60,7 +60,7 @@ def _describe_comparison(findings: Findings) -> str:
     against = f"{code(findings.base.reference)} ({code(findings.base.commit[:12])})"
     if findings.not_compared:
         return f"{here} as a new stack, not compared with {against}: {escape(findings.not_compared)}"
-    return f"{here} compared with {against}, which stands on simulated clouds: no account, no credentials."
+    return f"{here} compared with {against}, which is deployed on simulated clouds, without an account or credentials."
 
 
 def _render_stops(findings: Findings) -> Iterator[Section]:
@@ -138,10 +138,10 @@ def _render_cost(findings: Findings) -> Iterator[Section]:
     changed = sorted(difference["rows"], key=lambda row: -abs(row["afterUsd"] - row["beforeUsd"]))
     rows = [_render_cost_change(row) for row in changed[:_SHOWN_COST_CHANGES]]
     rows += [_render_missing(row["urn"], f"{row['what']}: {row['reason']}") for row in findings.cost["missing"]]
-    rows += [_render_missing(row["urn"], "nobody knows whether it costs anything") for row in findings.cost["unknown"]]
+    rows += [_render_missing(row["urn"], "unknown whether it costs anything") for row in findings.cost["unknown"]]
     head = "| | before | after | change |\n|---|---|---|---|\n"
     checked = escape(str(findings.cost["pricesChecked"] or "no day"))
-    lead = f"The estimate is {summarize_cost(findings.cost)}, by list prices of {checked} or later."
+    lead = f"The estimate is {summarize_cost(findings.cost)}, at list prices of {checked} or later."
     budget = findings.cost["budget"]
     if budget and budget["isExceeded"]:
         lead += f" **The budget of {budget['usd']:,.0f} USD is exceeded.**"
@@ -158,18 +158,18 @@ def _render_cost_change(row: Mapping[str, Any]) -> str:
 
 
 def _render_duration(findings: Findings) -> Iterator[Section]:
-    """Render the critical path of the change if there is one, otherwise of a deployment from nothing."""
+    """Render the critical path of the change if there is one, otherwise of the deployment of a new stack."""
     duration = findings.change_duration or findings.duration
     if duration is None:
         return
-    of = "what this change creates" if findings.change_duration else "a deployment from nothing"
+    of = "what this change creates" if findings.change_duration else "the deployment of a new stack"
     rows = [
         f"| {format_seconds(step['startSeconds'])} | {format_seconds(step['endSeconds'])} "
         f"| {code(str(step['name']))} | {code(str(step['type']))} |\n"
         for step in duration["path"]
     ]
     takes = format_seconds(duration["criticalPathSeconds"])
-    lead = f"The critical path of {of} takes {takes}, by public logs of deployments."
+    lead = f"The critical path of {of} takes {takes}, according to public logs of deployments."
     yield Section("Critical path", lead, rows, "steps", "| from | to | resource | type |\n|---|---|---|---|\n")
 
 

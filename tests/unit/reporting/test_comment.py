@@ -27,7 +27,7 @@ def test_a_change_that_opens_a_group_and_resizes_a_pool() -> None:
     assert "0 added, 1 changed, 1 replaced, 0 deleted; 407 unchanged" in text
     assert "204 checks passed, 1 failed" in text
     assert "1,014.50 USD a month (+302.00 USD)" in text
-    assert "1 min for what this change creates, 3 min from nothing" in text
+    assert "1 min for what this change creates, 3 min for a new stack" in text
     assert "| ± replaced | <code>cluster-user</code> |" in text
     sizes = "<code>Standard&#95;D4s&#95;v5</code> → <code>Standard&#95;D8s&#95;v5</code>"
     assert f"<code>vmSize</code>: {sizes} (replaces)" in text

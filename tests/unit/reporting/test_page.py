@@ -130,7 +130,7 @@ def test_the_gantt_chart_marks_the_critical_path() -> None:
     text = render()
     assert text.count('<li class="critical">') == 3
     assert 'style="left:33.33%;width:33.33%"' in text
-    assert "of a deployment from nothing" in text
+    assert "of the deployment of a new stack" in text
 
 
 def test_steps_that_are_left_out_are_counted() -> None:
