@@ -1,4 +1,4 @@
-"""Whether this machine can reach the Kubernetes API in the way that the settings declare, judging by addresses.
+"""Whether this machine can reach the Kubernetes API in the way that the settings declare, according to its addresses.
 
 Proves the comparison of addresses. Not proven: that a connection succeeds.
 """
