@@ -18,7 +18,7 @@ from rehearsal.helm.charts import FOLDER_VARIABLE
 from tests.support.project import Stack
 from tests.support.rehearsed_stacks import RehearsedStacks
 from tests.support.stack_contract import (
-    MADE_BY_AZURE,
+    CREATED_BY_AZURE,
     REMAINING_ON_AZURE,
     ServedStackContract,
     assert_destroyed,
@@ -111,4 +111,4 @@ def test_no_operation_has_left_a_secret_in_plain_text(stack: Stack) -> None:
 
 
 def test_destroy_deletes_all_resources(stack: Stack) -> None:
-    assert_destroyed(stack, REMAINING_ON_AZURE, MADE_BY_AZURE)
+    assert_destroyed(stack, REMAINING_ON_AZURE, CREATED_BY_AZURE)

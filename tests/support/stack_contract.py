@@ -28,7 +28,7 @@ from tests.support.rehearsed_stacks import find_obstacle_to_guard
 # Deleted with their vault: only its data plane could delete them, which the deploying machine may not reach.
 REMAINING_ON_AZURE = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
 # Azure creates them with the first network of a region, for the whole subscription.
-MADE_BY_AZURE = {"azure-native:network:NetworkWatcher", "azure-native:resources:ResourceGroup"}
+CREATED_BY_AZURE = {"azure-native:network:NetworkWatcher", "azure-native:resources:ResourceGroup"}
 
 
 class StackContract:
