@@ -35,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["azure-dev", "--format", ""], "FORMAT='' is not a format of reports"),
         (["azure-dev", "--out", "none/such/report.html"], "is in a folder that does not exist"),
         (["azure-dev", "--limit", "many"], "LIMIT='many' is not a valid length"),
-        (["azure-dev", "--limit", "80000"], "Give bytes between 8192 and 65536"),
+        (["azure-dev", "--limit", "80000"], "Set it to 8192 to 65536 bytes"),
         (["azure-dve"], "There is no stack 'azure-dve'"),
     ],
     ids=["format", "no-format", "folder", "limit", "long-limit", "stack"],
