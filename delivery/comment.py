@@ -17,7 +17,7 @@ from deploy.programs import Answer, Programs
 MARKER = "<!-- groundwork: the report of the rehearsals -->"
 # https://docs.github.com/rest/issues/comments: a body has 65536 characters at most.
 _MAX_LENGTH = 65_000
-_OWN = 1_000  # characters beside the reports: the marker, separators, and characters that prevent mentions
+_OWN = 1_000  # characters in addition to the reports: the marker, separators, and characters that prevent mentions
 _LEAST_SHARE = 8_192  # bytes, which `make report` needs at least
 _CUT = "\n\n_The report is longer than a comment may be; the run's summary has all of it._\n"
 _MAX_REPORT = 1 << 20  # bytes of a file that are read

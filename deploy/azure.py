@@ -89,7 +89,7 @@ def check(
 
 
 def _find_caller(settings: Settings, programs: Programs) -> tuple[list[Finding], Caller | None]:
-    """Whom Azure takes us for, and what there is to say of it."""
+    """The identity that Azure recognizes, with the findings on it."""
     method = azure_identity.choose_method(programs.environment)
     if method == AZURE_CLI and not programs.find("az"):
         return [], None

@@ -96,7 +96,7 @@ def _deploy(engine: Engine, stack: Stack, log: Path, approvals: Sequence[Approva
     """
     if code := _run_engine(engine, "preview", stack.name, log):
         return code
-    text, refusal = plan_approval.judge_preview(stack, log, approvals)
+    text, refusal = plan_approval.check_preview(stack, log, approvals)
     _say(text)
     if refusal:
         raise DeployError(f"Nothing has been changed: {refusal}")
@@ -108,7 +108,7 @@ def _deploy(engine: Engine, stack: Stack, log: Path, approvals: Sequence[Approva
 
 def _warn_of_losses(stack: Stack, log: Path, approvals: Sequence[Approval]) -> None:
     """Print what a deployment would report and refuse."""
-    text, refusal = plan_approval.judge_preview(stack, log, approvals)
+    text, refusal = plan_approval.check_preview(stack, log, approvals)
     _say(text)
     _say(refusal and f"`make up` refuses this: {refusal}")
 

@@ -103,7 +103,7 @@ def complete_answers(provided: Answers) -> dict[str, str]:
 
 
 def ask_for_answers(provided: Answers, root: Path, read_line: Callable[[str], str] = input) -> dict[str, str]:
-    """The provided answers and those from the terminal, which is asked again until an answer is valid."""
+    """The provided answers and those from the terminal; a question is repeated until its answer is valid."""
     answers: dict[str, str] = {}
     for question in QUESTIONS:
         suggestion = question.suggest(answers)

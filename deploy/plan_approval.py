@@ -23,7 +23,7 @@ def read_approvals(stack: Stack) -> Sequence[Approval]:
         raise DeployError(str(error)) from None
 
 
-def judge_preview(stack: Stack, log: Path, approvals: Sequence[Approval]) -> tuple[str, str]:
+def check_preview(stack: Stack, log: Path, approvals: Sequence[Approval]) -> tuple[str, str]:
     """The report on a preview, and why it may not be carried out; either may be empty.
 
     `log` has the engine's events of the preview. Raises DeployError if they do not show what it would lose.

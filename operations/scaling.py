@@ -50,12 +50,12 @@ def scale_pool(target: Target, pool: str, minimum: int | None, maximum: int | No
     if pool == "gpu" and minimum is not None:
         raise DeployError("The minimum of the GPU pool is always 0 nodes: omit MINIMUM.")
     section = _POOLS[pool]
-    standing = target.settings.cluster.list_pools().get(section)
-    if standing is None:
+    current = target.settings.cluster.list_pools().get(section)
+    if current is None:
         raise DeployError(f"{target.name} has no GPU pool: set groundwork:cluster.gpuPool.size first.")
     bounds = {"minimum": minimum, "maximum": maximum}
-    lowest = standing.minimum if minimum is None else minimum
-    highest = standing.maximum if maximum is None else maximum
+    lowest = current.minimum if minimum is None else minimum
+    highest = current.maximum if maximum is None else maximum
     if not 0 <= lowest <= highest <= 100:
         raise DeployError(f"{lowest} to {highest} nodes is not a valid range: 0 <= MINIMUM <= MAXIMUM <= 100.")
     for name, value in bounds.items():
@@ -63,7 +63,7 @@ def scale_pool(target: Target, pool: str, minimum: int | None, maximum: int | No
             path = ["--path", f"groundwork:cluster.{section}.{name}", str(value), "--type", "int"]
             target.call("pulumi", "config", "set", *path, "--stack", target.name, "--non-interactive")
     return (
-        f"Pool {pool}: {standing.minimum} to {standing.maximum} -> {lowest} to {highest} nodes in "
+        f"Pool {pool}: {current.minimum} to {current.maximum} -> {lowest} to {highest} nodes in "
         f"stacks/{target.stack.file.name}. `make up STACK={target.name}` applies it."
     )
 

@@ -75,7 +75,7 @@ class ScenarioRun:
         errors = [error for step in ("preview", "up") for error in list_errors(read_events(self._log(step)))]
         if not any(word in error for word in words for error in errors):
             raise UserError(f"It failed at '{title}': the refusal does not mention any of: {', '.join(words)}.")
-        info(f"\nIt was refused, as it should be: '{title}'.")
+        info(f"\nRefused, as expected: '{title}'.")
 
     def start(self, title: str, command: str, *options: str) -> subprocess.Popen[bytes]:
         """Start one of the rehearsal's commands."""
@@ -91,7 +91,7 @@ class ScenarioRun:
 
         Raises UserError if the next deployment would do harm, or if no setting can be adjusted.
         """
-        if _wait(self.start(f"what moves by itself: {actor}", "move", "--actor", actor)) == 0:
+        if _wait(self.start(f"changes in the cloud: {actor}", "move", "--actor", actor)) == 0:
             return
         grown = dict(self._list_grown())
         if not grown:

@@ -76,7 +76,7 @@ def _follow_moves(run: ScenarioRun) -> None:
     run.bring_up("up")
     for actor in ("growth", "failover", "autoscaler"):
         run.move(actor)
-    title = "up after all that"
+    title = "up after all changes"
     run.succeed(title, "up")
     run.require_harmless(title)
 

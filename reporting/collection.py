@@ -26,8 +26,8 @@ from reporting.resources import list_declared
 
 _PURPOSE = "report"
 _SIMULATED = (
-    "The clouds' APIs are simulated. No cluster runs for this report: objects are checked offline, no chart is "
-    "rendered, no pod starts, which is what a rehearsal adds."
+    "The clouds' APIs are simulated. No cluster runs for this report: objects are checked offline, and unlike in "
+    "a rehearsal no chart is rendered and no pod starts."
 )
 
 
@@ -77,7 +77,7 @@ def collect(stack: str, reference: str, canaries: Canaries) -> Findings:
 def _describe_unpreviewed(stack: str, commit: str, base: Base | None, problem: str) -> Findings:
     """The findings on a stack whose settings are invalid: nothing else can be known about it."""
     preview, policies = Preview((), 0), PolicyResults(0, 0, ())
-    reason = "its settings are wrong." if base else ""
+    reason = "its settings are invalid." if base else ""
     return Findings(stack, commit, preview, policies, base, reason, {"settings": problem}, is_previewed=False)
 
 

@@ -158,18 +158,18 @@ def _render_cost_change(row: Mapping[str, Any]) -> str:
 
 
 def _render_duration(findings: Findings) -> Iterator[Section]:
-    """Render the critical path of the change if there is one, otherwise of a deployment from nothing."""
+    """Render the critical path of the change if there is one, otherwise of the deployment of a new stack."""
     duration = findings.change_duration or findings.duration
     if duration is None:
         return
-    of = "what this change creates" if findings.change_duration else "a deployment from nothing"
+    of = "what this change creates" if findings.change_duration else "the deployment of a new stack"
     rows = [
         f"| {format_seconds(step['startSeconds'])} | {format_seconds(step['endSeconds'])} "
         f"| {code(str(step['name']))} | {code(str(step['type']))} |\n"
         for step in duration["path"]
     ]
     takes = format_seconds(duration["criticalPathSeconds"])
-    lead = f"The critical path of {of} takes {takes}, by public logs of deployments."
+    lead = f"The critical path of {of} takes {takes}, according to public logs of deployments."
     yield Section("Critical path", lead, rows, "steps", "| from | to | resource | type |\n|---|---|---|---|\n")
 
 

@@ -26,7 +26,7 @@ class Findings:
     data_losses      changes that lose data, with what is lost
     resources        the resources of the stack, as in the engine's state
     cost             as in `make cost FORMAT=json`; None if it was not estimated
-    duration         as in `make duration FORMAT=json`, for a deployment from nothing; None if it was not estimated
+    duration         as in `make duration FORMAT=json`, for a new stack; None if it was not estimated
     change_duration  the duration of what the change creates; None if it creates nothing
     not_rehearsed    what was not checked, one sentence each
     record           record of the last `make rehearse` of the stack; None without one

@@ -50,7 +50,7 @@ def _count_checks(findings: Findings) -> str:
 
 def _count_data_losses(findings: Findings) -> str:
     count = len(findings.data_losses)
-    return f"warnings of data loss: {count}" if count else "nothing that holds data is replaced or deleted"
+    return f"warnings of data loss: {count}" if count else "no resource that holds data is replaced or deleted"
 
 
 def summarize_cost(cost: Mapping[str, Any] | None) -> str:
@@ -65,7 +65,7 @@ def summarize_cost(cost: Mapping[str, Any] | None) -> str:
 def _summarize_duration(findings: Findings) -> str:
     if findings.duration is None:
         return "not estimated"
-    whole = f"{format_seconds(findings.duration['criticalPathSeconds'])} from nothing"
+    whole = f"{format_seconds(findings.duration['criticalPathSeconds'])} for a new stack"
     if findings.change_duration is None:
         return whole
     return f"{format_seconds(findings.change_duration['criticalPathSeconds'])} for what this change creates, {whole}"

@@ -1,4 +1,4 @@
-"""How many tests run at once, in which order, what they inherit, and which of them are flaky."""
+"""The number of tests that run at once, their order, what they inherit, and a list of flaky ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rehearsal.process_environment import configure_process
 
 configure_process()
 
-# Shells have what they start in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
+# Shells start background processes with Ctrl-C ignored, which the processes that the tests interrupt would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Files that take minutes: a worker that began one of them last would work alone at the end. The first two bring up the
-# stacks that azure and operations get copies of, for which they would wait if they were among the first.
+# Files that take minutes: if a worker began one of them last, the others would be idle at the end. The first two bring
+# up the stacks whose copies azure and operations use, which would have to wait if they were among the first.
 #
-# pytest-xdist gives a worker one more file as soon as two of its tests are left: at the start the fourth to the first
-# worker, where it waits for the longest test of all, so that it is a short one, and the fifth to the third.
+# pytest-xdist assigns one more file to a worker as soon as two of its tests are left. At the start, the first worker
+# gets the fourth file, which is a short one since it waits for the longest test, and the third worker gets the fifth.
 _LONGEST_FIRST = tuple(
     f"engine/test_{name}.py"
     for name in (
@@ -30,13 +30,13 @@ _LONGEST_FIRST = tuple(
 )
 
 
-# An option of pytest-xdist's, which need not be there.
+# A hook of pytest-xdist, which may not be installed.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores: many tests wait, most of their time, for what a control plane does in its own.
+    """One more than there are cores, because many tests wait for a control plane most of the time.
 
-    Two more take as long, since each starts a control plane of its own (measured on two cores). Without tests that
-    start processes none waits, and one more would only import everything once more.
+    Two more would take as long, since each worker starts its own control plane (measured on two cores). If no tests
+    start processes, no test waits, and another worker would only import everything again.
     """
     waits = "not process" not in config.option.markexpr
     return (os.cpu_count() or 1) + waits
@@ -44,7 +44,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage in what is imported, now or later: the SDKs are millions of objects that stay."""
+    """Exclude imported modules from garbage collection: the SDKs consist of millions of lasting objects."""
     gc.disable()
     try:
         return (yield)
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List what passed only when it was run once more: each is a defect, of the test or of what it tests."""
+    """List tests that passed only when run again: each indicates a defect of the test or of the code that it tests."""
 
     def names(outcome: str) -> Sequence[str]:
         return [report.nodeid for report in terminalreporter.getreports(outcome)]

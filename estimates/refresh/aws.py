@@ -15,7 +15,7 @@ from estimates.prices import Price
 from estimates.refresh.http import PriceListError, read_json
 
 ADDRESS = "https://pricing.us-east-1.amazonaws.com"
-# Attributes of a product that a query may have, beside the usage type.
+# Attributes of a product that a query may have in addition to the usage type.
 _ATTRIBUTES = ("operation", "databaseEngine")
 
 

@@ -15,7 +15,7 @@ from estimates.refresh.http import PriceListError, read_json
 ADDRESS = "https://prices.azure.com"
 _PATH = "/api/retail/prices?$filter="
 _MAXIMUM_PAGES = 50
-# The fields of an item that a query may have, beside `excluding` and `anyRegion`.
+# The fields of an item that a query may have in addition to `excluding` and `anyRegion`.
 _FIELDS = ("serviceName", "productName", "skuName", "meterName", "armSkuName")
 
 

@@ -23,7 +23,7 @@ from infra.core.settings.messages import describe_commented, describe_error, des
 from infra.core.settings.rules import find_faults
 from kernel.stack_file import ENCRYPTED, StackFile
 
-# The keys that a stack's file can have beside `config:`.
+# The keys that a stack's file can have next to `config:`.
 _OTHER_KEYS = frozenset({"config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment"})
 
 # Settings whose text may be anything, `#` included.
@@ -155,8 +155,8 @@ def _validate(
     except ValidationError as error:
         cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
         faults = _describe_errors(error, raw, cloud, texts)
-        mended = _leave_out(raw, error, cloud)
-        broken = [fault for fault in find_faults(mended, stack) if not _concern(fault, faults)] if mended else []
+        valid = _leave_out(raw, error, cloud)
+        broken = [fault for fault in find_faults(valid, stack) if not _concern(fault, faults)] if valid else []
         return None, [*faults, *broken]
     return settings, list(find_faults(settings, stack))
 

@@ -171,13 +171,13 @@ DRIFT = Board(
             "The inference log",
             [
                 Graph(
-                    "Events, by what became of them",
+                    "Events by result",
                     "eps",
                     {"{{result}}": "sum by (result) (rate(groundwork_drift_collected_events_total[$__rate_interval]))"},
                 ),
                 Graph("Waiting for the store", "bytes", {"waiting": "sum(groundwork_drift_waiting_bytes)"}),
                 Graph(
-                    "Writes that failed, and lines that are no events",
+                    "Writes that failed, and lines that are not events",
                     "short",
                     {
                         "writes": "sum(increase(groundwork_drift_store_failures_total[30m]))",

@@ -27,7 +27,7 @@ TRAINING = Board(
                     "short",
                     {
                         "calls of the Kubernetes API": "sum(increase(groundwork_retraining_api_failures_total[15m]))",
-                        "messages that are no request": "sum(increase(groundwork_retraining_rejected_total[15m]))",
+                        "invalid messages": "sum(increase(groundwork_retraining_rejected_total[15m]))",
                     },
                     "An alert fires at four failed calls in a quarter of an hour",
                 ),

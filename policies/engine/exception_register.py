@@ -66,7 +66,7 @@ class ExceptionRegister:
                 if find_today() <= exception.expires <= find_today() + _NOTICE:
                     remedy = "fix the resource before then, or renew the exception"
                     yield f"{exception} expires on {exception.expires}: {remedy} ({owner})"
-            elif any(exception.selects(resource) and _is_judged(exception, resource) for resource in resources):
+            elif any(exception.selects(resource) and _is_evaluated(exception, resource) for resource in resources):
                 yield f"{exception} is not used because the resource meets the control: remove it ({owner})"
             elif exception.stack in stacks:
                 yield f"{exception} is not used because {exception.stack} has no such resource: remove it ({owner})"
@@ -75,7 +75,7 @@ class ExceptionRegister:
         return [exception for exception in self._exceptions if exception.concerns(control, subject)]
 
 
-def _is_judged(exception: ReviewedException, resource: Subject) -> bool:
+def _is_evaluated(exception: ReviewedException, resource: Subject) -> bool:
     """Whether the exception's control evaluates the resource: a resource of another cloud may have the same name."""
     control = REGISTRY.get(exception.control)
     return control is not None and control.applies_to(resource.type)

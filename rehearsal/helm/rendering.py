@@ -23,8 +23,8 @@ from rehearsal.helm import charts, cli
 from rehearsal.helm.charts import Chart, ChartUnavailableError
 from rehearsal.kubernetes import schemas
 
-# API versions that the cluster serves beside the built-in ones, and their kinds. Helm lists both, since charts test for
-# one or the other before they add a monitor.
+# API versions that the cluster serves in addition to the built-in ones, and their kinds. Helm lists both, since charts
+# test for one or the other before they add a monitor.
 _MONITORING = "monitoring.coreos.com/v1"
 _API_VERSIONS = (_MONITORING, *(f"{_MONITORING}/{kind}" for kind in ("PodMonitor", "PrometheusRule", "ServiceMonitor")))
 

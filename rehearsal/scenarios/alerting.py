@@ -56,7 +56,7 @@ class Timeline:
     alert: str
     fault: float = field(default_factory=time.time)
     notified: float = 0.0
-    mended: float = 0.0
+    fixed: float = 0.0
     silent: float = 0.0
     followed: Sequence[str] = ()
 
@@ -222,7 +222,7 @@ def _expect(scene: Scene, alert: str, *words: str) -> Iterator[Timeline]:
     timeline.notified = first.at - timeline.fault
     info(f"  {alert}: notified {timeline.notified:.0f} s after the fault")
     yield timeline
-    timeline.mended = time.time() - timeline.fault
+    timeline.fixed = time.time() - timeline.fault
 
 
 def _check(holds: bool, message: str) -> None:

@@ -88,7 +88,7 @@ def run_environment(
     """Run the environment while the context lasts.
 
     folder   must not exist yet
-    rollout  settings of the rollout's controller, beside those of the stack
+    rollout  settings of the rollout's controller, in addition to those of the stack
     """
     folder.mkdir(parents=True)
     mlflow_port, prometheus_port = free_ports(2)

@@ -177,7 +177,7 @@ def test_a_full_disk_is_a_problem_and_the_next_run_recovers(plane: ControlPlane,
         assert restarted.api.get("v1", "ConfigMap", "before", "default")
 
 
-def test_a_port_that_is_no_longer_free_is_one_clear_message(
+def test_a_port_that_is_no_longer_free_has_one_message(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = int(plane.api.config.server.rpartition(":")[2])

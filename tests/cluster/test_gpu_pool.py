@@ -66,7 +66,7 @@ def create_declared(plane: ControlPlane, namespace: str, *kinds: str) -> None:
 @pytest.fixture
 def cluster(plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str) -> NamespacedCluster:
     """Two nodes without GPUs, none yet of the pool with GPUs, and a namespace like a model's."""
-    # Of an earlier test, whose plugin would affect this one.
+    # The plugin of an earlier test would affect this one.
     eventually(lambda: not plane.api.list("apps/v1", "DaemonSet"))
     pool = declare_pool()
     put_aks(state, agent_pool())

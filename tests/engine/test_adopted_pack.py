@@ -94,7 +94,7 @@ def write_exceptions(folder: Path, controls: set[str]) -> None:
     (folder / "policy-exceptions.yaml").write_text(yaml.safe_dump([*entries, unused]))
 
 
-def test_it_is_evaluated_and_passes_with_its_own_exceptions(folder: Path, exports: str, pack: Path) -> None:
+def test_the_project_is_evaluated_and_passes_with_its_own_exceptions(folder: Path, exports: str, pack: Path) -> None:
     refused = preview(folder, exports, pack)
     controls = set(VIOLATION.findall(refused.output))
     assert refused.returncode != 0, refused.output
@@ -118,7 +118,7 @@ def test_a_wrong_path_of_exceptions_stops_the_run_with_one_message(folder: Path,
     assert "Traceback" not in reply.output
 
 
-def test_its_state_is_audited_without_an_update(folder: Path, exports: str) -> None:
+def test_a_state_is_audited_without_an_update(folder: Path, exports: str) -> None:
     export, report = folder / "export.json", folder / "audit.json"
     assert run_in_shell(folder, exports, "pulumi", "stack", "export", "--file", str(export)).returncode == 0
     options = ["--file", str(export), "--format", "json", "--output", str(report)]

@@ -1,4 +1,4 @@
-"""aws-dev, rehearsed: it comes up under its policies, a second preview finds no change, and no secret is in plain text.
+"""aws-dev, rehearsed: it passes its policies, a second preview finds no change, and no secret is in plain text.
 
 Further operations of the engine, such as its destruction, are tested in tests/soak on AWS, and in test_azure with the
 same engine on Azure.

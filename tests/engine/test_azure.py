@@ -1,6 +1,6 @@
 """azure-dev, rehearsed: the real engine runs the real program under the real policies against simulated clouds.
 
-Proves that the stack comes up, that nothing changes without an edit, that an edit changes only what it should, that
+Proves that the stack is deployed, that nothing changes without an edit, that an edit changes only what it should, that
 invalid settings stop the engine, that a policy violation stops a preview, that pods that could not start fail an update
 with the scheduler's or the kubelet's reason, that no secret is in plain text, and that everything can be destroyed,
 even after a failed update. tests/soak has defects that only appear in the cluster.
@@ -18,7 +18,7 @@ from rehearsal.helm.charts import FOLDER_VARIABLE
 from tests.support.project import Stack
 from tests.support.rehearsed_stacks import RehearsedStacks
 from tests.support.stack_contract import (
-    MADE_BY_AZURE,
+    CREATED_BY_AZURE,
     REMAINING_ON_AZURE,
     ServedStackContract,
     assert_destroyed,
@@ -66,10 +66,10 @@ def test_a_change_of_a_fixed_setting_is_rejected_before_anything_starts(stack: S
     """It is compared with the deployed stack: the program exported its settings to the rehearsal's backend."""
     before = stack.journal()
     with stack.project.edited(f"stacks/Pulumi.{AZURE}.yaml", "westeurope", "northeurope"):
-        complaint = stack.project.rehearse("up", AZURE).failure()
-    assert "groundwork:location 'westeurope' -> 'northeurope'" in complaint
-    assert "Remedy: set it back to 'westeurope'" in complaint
-    assert "Rehearsing" not in complaint
+        output = stack.project.rehearse("up", AZURE).failure()
+    assert "groundwork:location 'westeurope' -> 'northeurope'" in output
+    assert "Remedy: set it back to 'westeurope'" in output
+    assert "Rehearsing" not in output
     assert stack.journal() == before
 
 
@@ -87,9 +87,9 @@ def test_invalid_settings_stop_the_engine_before_anything_is_changed(stack: Stac
     before = stack.journal()
     wrong = "groundwork:colud: azure\n  groundwork:costCenter"  # in place of a required setting
     with stack.project.edited(f"stacks/Pulumi.{AZURE}.yaml", "groundwork:owner", wrong):
-        complaint = stack.pulumi("up", "--yes").failure()
+        output = stack.pulumi("up", "--yes").failure()
     words = ["colud is not a setting", "groundwork:owner is not set", "Remedy: "]
-    assert [each for each in words if each not in complaint] == []
+    assert [each for each in words if each not in output] == []
     assert stack.journal() == before
 
 
@@ -101,9 +101,9 @@ def test_pods_that_would_not_start_fail_the_update_and_each_reason_is_named(stac
     with ExitStack() as edits:
         for edit, _ in DEFECTS:
             edits.enter_context(stack.project.edited(*edit))
-        complaint = stack.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policies").failure()
+        output = stack.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policies").failure()
     for _, words in DEFECTS:
-        assert [each for each in words if each not in complaint] == []
+        assert [each for each in words if each not in output] == []
 
 
 def test_no_operation_has_left_a_secret_in_plain_text(stack: Stack) -> None:
@@ -111,4 +111,4 @@ def test_no_operation_has_left_a_secret_in_plain_text(stack: Stack) -> None:
 
 
 def test_destroy_deletes_all_resources(stack: Stack) -> None:
-    assert_destroyed(stack, REMAINING_ON_AZURE, MADE_BY_AZURE)
+    assert_destroyed(stack, REMAINING_ON_AZURE, CREATED_BY_AZURE)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.engine
 STACK = "azure-dev"
 
 
-def test_an_unknown_stack(project: Project) -> None:
+def test_the_error_of_an_unknown_stack_lists_the_existing_ones(project: Project) -> None:
     output = project.rehearse("up", "azure-dve").failure()
     assert "There is no stack 'azure-dve'" in output
     assert "aws-dev, aws-prod" in output
@@ -36,7 +36,7 @@ def test_a_wrong_setting_stops_the_rehearsal_before_anything_is_started(project:
     assert not project.rehearsal(STACK).exists()
 
 
-def test_a_port_that_is_in_use(project: Project) -> None:
+def test_a_port_in_use_is_reported(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         output = project.rehearse("up", STACK, "--port", str(port)).failure()
@@ -62,7 +62,7 @@ def test_the_error_of_an_unusable_state_file_names_the_reset(project: Project, d
     assert not file.exists()
 
 
-def test_two_rehearsals_of_one_stack_at_once(project: Project) -> None:
+def test_a_second_rehearsal_of_a_stack_is_rejected_while_the_first_runs(project: Project) -> None:
     with project.shell(STACK):
         output = project.rehearse("up", STACK).failure()
     assert f"The rehearsal of {STACK} is already running" in output

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cloud_programs import ACCOUNT, AWS
-from tests.support.deployment_road import NEW_AWS_STACK, walk_to_the_deployment
+from tests.support.deployment_steps import NEW_AWS_STACK, prepare_deployment
 from tests.support.deployments import deployment
 from tests.support.project import Project
 
@@ -21,4 +21,4 @@ pytestmark = pytest.mark.engine
 
 def test_a_new_stack_on_aws_can_be_deployed(project: Project, tmp_path: Path) -> None:
     with deployment(project, tmp_path / "machine", {"aws": AWS}) as machine:
-        walk_to_the_deployment(machine, NEW_AWS_STACK, f'  groundwork:account: "{ACCOUNT}"\n')
+        prepare_deployment(machine, NEW_AWS_STACK, f'  groundwork:account: "{ACCOUNT}"\n')

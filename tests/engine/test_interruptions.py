@@ -30,7 +30,7 @@ FILES = {
     "Pulumi.yaml": "name: letters\nruntime: python\nstackConfigDir: stacks\n",
     "rehearsal.yaml": "stacks: stacks\n",
     "stacks/Pulumi.test.yaml": "config:\n  aws:region: eu-west-1\n",
-    # While the file `held` exists, an update has created the first of two log groups, and waits.
+    # As long as the file `held` exists, an update waits after it has created the first of two log groups.
     "__main__.py": (
         "import time\n"
         "from pathlib import Path\n"
@@ -71,11 +71,11 @@ def test_an_ended_run_leaves_no_process_and_the_next_one_continues(
     (folder / "held").touch()
     run = start_up(folder)
     eventually(lambda: created(folder) == ["first"], TIMEOUT)
-    programs_at_work = list_programs(folder)
+    running = list_programs(folder)
     end(run)
     output, _ = run.communicate(timeout=TIMEOUT)
 
-    assert {tool.command for tool in programs.PROCESSES} <= programs_at_work
+    assert {tool.command for tool in programs.PROCESSES} <= running
     assert run.returncode == 130, output
     assert "run the same command again to continue from here" in output
     assert "Traceback" not in output

@@ -4,7 +4,7 @@ Proves that gate, registry, webhook, promotion, git, Argo CD, KServe, serving, r
 its writer, the job that decides, Prometheus and rollout work together: a version that an experiment finds better gets
 all requests step by step, a bad one is rolled back by guardrails, and git, the cluster and the registry agree
 afterwards, which the scenario itself checks after each rollout. tests/soak runs the whole scenario as people do, on
-both clouds: with the pipeline, a version that an experiment stops, drift and retraining. The behaviour of each part is
+both clouds, with the pipeline, a version that an experiment stops, drift, and retraining. The behaviour of each part is
 tested in platform/lifecycle/tests. The clouds, the kubelet, the network and the models' users are simulated.
 """
 

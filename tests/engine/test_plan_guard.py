@@ -27,7 +27,7 @@ PROGRAM = (
     "assets = aws.s3.Bucket('assets', bucket=name)\n"
     "if name == 'shop-assets':\n"
     "    aws.cloudwatch.LogGroup('visits', name='/shop/visits', retention_in_days=30)\n"
-    "if name == 'shop-nowhere':\n"
+    "if name == 'shop-failing':\n"
     "    raise ValueError('there is no such bucket')\n"
 )
 FILES = {
@@ -37,8 +37,8 @@ FILES = {
     "Pulumi.test.yaml": "config:\n  aws:region: eu-west-1\n  shop:bucket: shop-assets\n",
     "__main__.py": PROGRAM,
 }
-BUCKET = "aws:s3/bucket:Bucket assets is replaced because of bucket, and with it its objects"
-LOGS = "aws:cloudwatch/logGroup:LogGroup visits is deleted, and with it its logs"
+BUCKET_LOSS = "aws:s3/bucket:Bucket assets is replaced because of bucket, and with it its objects"
+LOGS_LOSS = "aws:cloudwatch/logGroup:LogGroup visits is deleted, and with it its logs"
 
 
 @pytest.fixture(scope="module")
@@ -53,43 +53,43 @@ def exports(folder: Path) -> Iterator[str]:
         yield text
 
 
-def preview(folder: Path, exports: str, bucket: str) -> None:
+def write_preview(folder: Path, exports: str, bucket: str) -> None:
     """Write a preview with a setting to preview.json and preview.jsonl."""
     command = "pulumi preview --json --show-replacement-steps --event-log {0}/preview.jsonl > {0}/preview.json"
     script = f"pulumi config set shop:bucket {bucket} && {{ rm -f preview.jsonl; {command.format(folder)}; }}"
     run(folder, ["sh", "-c", f"{exports}\n{script}"])
 
 
-def guard(folder: Path, file: str) -> Run:
+def run_guard(folder: Path, file: str) -> Run:
     return run(folder, [sys.executable, "-m", "plan_guard", file])
 
 
 def test_a_loss_stops_the_deployment_until_it_is_approved(folder: Path, exports: str) -> None:
-    preview(folder, exports, "shop-pictures")
+    write_preview(folder, exports, "shop-pictures")
     for file in ("preview.json", "preview.jsonl"):
-        refused = guard(folder, file)
+        refused = run_guard(folder, file)
         assert refused.returncode == 1, refused.output
         assert "test would lose data without approval:" in refused.output
-        assert [loss for loss in (BUCKET, LOGS) if f"  - {loss}\n" not in refused.output] == []
+        assert [loss for loss in (BUCKET_LOSS, LOGS_LOSS) if f"  - {loss}\n" not in refused.output] == []
     entries = refused.output[refused.output.index("- stack:") :]
     (folder / "approvals.yaml").write_text(re.sub(r"(reason|approver):", r"\1: ada", entries))
     for file in ("preview.json", "preview.jsonl"):
-        passed = guard(folder, file)
+        passed = run_guard(folder, file)
         assert passed.returncode == 0, passed.output
         assert passed.output.count("approved by ada") == 2
 
 
 def test_an_approval_of_a_loss_that_is_not_planned_is_a_warning(folder: Path, exports: str) -> None:
-    preview(folder, exports, "shop-assets")
-    passed = guard(folder, "preview.json")
+    write_preview(folder, exports, "shop-assets")
+    passed = run_guard(folder, "preview.json")
     assert passed.returncode == 0, passed.output
     assert passed.output.count("matches no planned loss. Remove it.") == 2
 
 
 def test_a_failed_preview_is_not_a_plan(folder: Path, exports: str) -> None:
-    preview(folder, exports, "shop-nowhere")
+    write_preview(folder, exports, "shop-failing")
     for file in ("preview.json", "preview.jsonl"):
-        refused = guard(folder, file)
+        refused = run_guard(folder, file)
         assert refused.returncode == 1
         assert f"{file} is from a preview that failed" in refused.output
         assert "there is no such bucket" in refused.output

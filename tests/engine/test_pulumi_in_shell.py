@@ -3,7 +3,7 @@
 Proves that such a stack is rehearsed without that backend, its keys or the network; that no command changes a file of
 the project; that other projects have their own state; and that the shell is still useful when the clouds have ended.
 How a shell gets the environment is tested in tests/unit/rehearsal/test_shell.py, what is copied and printed in
-tests/unit/rehearsal/engine, and that the policies are checked in test_azure.
+tests/unit/rehearsal/engine, and the policies' checks in test_azure.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def changed_files(folder: Path) -> list[str]:
     ]
 
 
-def test_it_is_rehearsed_and_its_files_do_not_change(folder: Path, up: Run) -> None:
+def test_the_project_is_rehearsed_and_its_files_do_not_change(folder: Path, up: Run) -> None:
     assert up.returncode == 0, up.output
     assert "0 changes" in up.output
     assert "/letters/alpha" in up.output
@@ -116,9 +116,9 @@ def test_requests_that_would_leave_this_machine_are_counted(tmp_path: Path) -> N
     """The previous test relies on this."""
     if obstacle := loopback_only.find_obstacle():
         pytest.skip(f"no separate network: {obstacle}")
-    ask = "import socket; socket.socket().connect_ex(('{}', 80))"
+    program = "import socket; socket.socket().connect_ex(('{}', 80))"
     for address, attempts in (("169.254.169.254", "1"), ("127.0.0.1", "0")):
-        run(tmp_path, loopback_only.guard([sys.executable, "-c", ask.format(address)], tmp_path / "attempts"))
+        run(tmp_path, loopback_only.guard([sys.executable, "-c", program.format(address)], tmp_path / "attempts"))
         assert (tmp_path / "attempts").read_text() == attempts
 
 
@@ -153,7 +153,7 @@ def test_no_command_changes_a_file_of_the_project(folder: Path, exports: str, co
         assert reply.returncode == 0, reply.output
 
 
-def test_changes_that_people_want_to_keep_can_be_applied(folder: Path, exports: str) -> None:
+def test_changes_of_settings_can_be_applied_to_the_project(folder: Path, exports: str) -> None:
     reply = pulumi(folder, exports, "config", "set", "words", "alpha,beta,delta")
     assert "-  letters:words: 'alpha,beta'  # two\n+  letters:words: alpha,beta,delta  # two\n" in reply.output
     assert "Keep it with `git apply " in reply.output

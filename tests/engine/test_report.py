@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "commit", "--quiet", "--message", "Begin")
     git(folder, "checkout", "--quiet", "-b", "main")
     (folder / "__main__.py").write_text(BEFORE)
-    git(folder, "commit", "--quiet", "--all", "--message", "Mend")
+    git(folder, "commit", "--quiet", "--all", "--message", "Fix the program")
     (folder / "__main__.py").write_text(AFTER)
     (folder / "stacks" / "Pulumi.new.yaml").write_text(FILES["stacks/Pulumi.test.yaml"])
     return folder

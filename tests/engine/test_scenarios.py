@@ -104,7 +104,7 @@ def cellar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create_project(tmp_path_factory.mktemp("cellar"), CELLAR)
 
 
-def take(folder: Path, stack: str, name: str) -> Run:
+def run_scenario(folder: Path, stack: str, name: str) -> Run:
     return rehearse(folder, "scenario", stack, "--name", name)
 
 
@@ -113,62 +113,62 @@ def read_row(folder: Path, name: str) -> str:
 
 
 def test_a_protected_stack_is_destroyed_and_brought_up_again(folder: Path) -> None:
-    taken = take(folder, "a", "destroy then up")
-    assert taken.returncode == 0, taken.output
-    assert list_steps(taken) == ["up without protection", "destroy", "up again, with reserved names"]
+    run = run_scenario(folder, "a", "destroy then up")
+    assert run.returncode == 0, run.output
+    assert list_steps(run) == ["up without protection", "destroy", "up again, with reserved names"]
     assert read_row(folder, "destroy-then-up").endswith(f"| passed {TODAY} | not run | not run | not run |")
     rehearsals = folder / ".groundwork" / "rehearsals"
     assert [path.name for path in rehearsals.iterdir() if path.is_dir()] == ["a-scenario-destroy-then-up"]
 
 
 def test_two_stacks_with_different_names_share_an_account(folder: Path) -> None:
-    taken = take(folder, "a", "two-stacks-in-one-account")
-    assert taken.returncode == 0, taken.output
-    assert "== b: up in the account of a" in taken.output
+    run = run_scenario(folder, "a", "two-stacks-in-one-account")
+    assert run.returncode == 0, run.output
+    assert "== b: up in the account of a" in run.output
 
 
 def test_a_name_that_two_stacks_use_fails_the_scenario(folder: Path) -> None:
-    taken = take(folder, "c", "two-stacks-in-one-account")
-    assert taken.returncode == 1, taken.output
-    assert "FAILED: scenario two-stacks-in-one-account on c." in taken.output
-    assert "already exists" in taken.output
+    run = run_scenario(folder, "c", "two-stacks-in-one-account")
+    assert run.returncode == 1, run.output
+    assert "FAILED: scenario two-stacks-in-one-account on c." in run.output
+    assert "already exists" in run.output
     assert f"passed {TODAY} | not run | **failed** {TODAY} | not run |" in read_row(folder, "two-stacks-in-one-account")
 
 
-def list_steps(taken: Run) -> list[str]:
-    return [line.removeprefix("== a: ") for line in taken.output.splitlines() if line.startswith("== ")]
+def list_steps(run: Run) -> list[str]:
+    return [line.removeprefix("== a: ") for line in run.output.splitlines() if line.startswith("== ")]
 
 
-def test_a_setting_follows_a_disk_that_has_grown(cellar: Path) -> None:
-    taken = take(cellar, "a", "after growth failover and scaling")
-    assert taken.returncode == 0, taken.output
-    assert list_steps(taken) == [
+def test_a_setting_is_adjusted_to_a_disk_that_has_grown(cellar: Path) -> None:
+    run = run_scenario(cellar, "a", "after growth failover and scaling")
+    assert run.returncode == 0, run.output
+    assert list_steps(run) == [
         "up",
-        "what moves by itself: growth",
+        "changes in the cloud: growth",
         "up with settings that follow: database.storage = 30",
-        "what moves by itself: failover",
-        "what moves by itself: autoscaler",
-        "up after all that",
+        "changes in the cloud: failover",
+        "changes in the cloud: autoscaler",
+        "up after all changes",
     ]
-    assert "visits (Instance): allocatedStorage from 20 to 30" in taken.output
-    assert "visits (Instance): availabilityZone from unset to eu-west-1b" in taken.output
+    assert "visits (Instance): allocatedStorage from 20 to 30" in run.output
+    assert "visits (Instance): availabilityZone from unset to eu-west-1b" in run.output
 
 
 def test_an_upgrade_ends_with_the_stacks_own_versions(cellar: Path) -> None:
-    taken = take(cellar, "a", "minor-upgrade")
-    assert taken.returncode == 0, taken.output
-    assert list_steps(taken)[:2] == ["up with database.version = 16.3", "up with the stack's own versions"]
+    run = run_scenario(cellar, "a", "minor-upgrade")
+    assert run.returncode == 0, run.output
+    assert list_steps(run)[:2] == ["up with database.version = 16.3", "up with the stack's own versions"]
 
 
 def test_a_size_that_is_sold_out_is_named_and_another_one_works(cellar: Path) -> None:
-    taken = take(cellar, "a", "region-out-of-stock")
-    assert taken.returncode == 0, taken.output
-    assert "It was refused, as it should be: 'up where eu-west-1a has no db.t4g.medium'." in taken.output
-    assert list_steps(taken)[1:] == ["up there with database.size = db.m6g.large"]
+    run = run_scenario(cellar, "a", "region-out-of-stock")
+    assert run.returncode == 0, run.output
+    assert "Refused, as expected: 'up where eu-west-1a has no db.t4g.medium'." in run.output
+    assert list_steps(run)[1:] == ["up there with database.size = db.m6g.large"]
 
 
 def test_an_unknown_scenario_has_one_message(folder: Path) -> None:
-    taken = take(folder, "a", "destroy-than-up")
-    assert taken.returncode == 1
-    assert taken.output.startswith("error: NAME='destroy-than-up' is not a scenario. Did you mean destroy-then-up?")
-    assert taken.output.count("\n") == 1
+    run = run_scenario(folder, "a", "destroy-than-up")
+    assert run.returncode == 1
+    assert run.output.startswith("error: NAME='destroy-than-up' is not a scenario. Did you mean destroy-then-up?")
+    assert run.output.count("\n") == 1

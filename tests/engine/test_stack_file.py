@@ -40,7 +40,7 @@ def run_engine(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
     }
 
     def run(*arguments: str, file: str | bytes = "") -> subprocess.CompletedProcess[str]:
-        path = folder / "tried.yaml"
+        path = folder / "checked.yaml"
         path.write_bytes(file if isinstance(file, bytes) else file.encode())
         command = [str(engine), *arguments, "--config-file", str(path)]
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -58,7 +58,7 @@ def read_values(run_engine: Engine, file: str | bytes) -> dict[str, str]:
 def test_both_readers_agree_on_every_spelling(run_engine: Engine) -> None:
     file = write(SPELLINGS)
     expected = read_values(run_engine, file)
-    values = stack_file.parse(file.encode(), "shop", "tried.yaml").values
+    values = stack_file.parse(file.encode(), "shop", "checked.yaml").values
     assert {key: _comparable(value) for key, value in values.items()} == {
         key: _comparable(value) for key, value in expected.items()
     }
@@ -66,11 +66,11 @@ def test_both_readers_agree_on_every_spelling(run_engine: Engine) -> None:
 
 def test_a_byte_order_mark_is_ignored(run_engine: Engine) -> None:
     file = "config:\n  shop:a: ü\n".encode("utf-8-sig")
-    assert read_values(run_engine, file) == stack_file.parse(file, "shop", "tried.yaml").values
+    assert read_values(run_engine, file) == stack_file.parse(file, "shop", "checked.yaml").values
 
 
-def test_the_copy_without_encryption_reads_alike(run_engine: Engine) -> None:
-    file = stack_file.parse(write(SPELLINGS).encode(), "shop", "tried.yaml")
+def test_the_copy_without_encryption_has_the_same_values(run_engine: Engine) -> None:
+    file = stack_file.parse(write(SPELLINGS).encode(), "shop", "checked.yaml")
     copy = stack_file.format_content(file.without_encryption(lambda _: "placeholder"))
     values = read_values(run_engine, copy)
     assert {key: _comparable(value) for key, value in values.items()} == {
@@ -83,7 +83,7 @@ def test_the_reader_rejects_what_the_engine_rejects(run_engine: Engine, reason: 
     reply = run_engine("config", "--json", file=REFUSED[reason])
     assert reply.returncode != 0, reply.stdout
     with pytest.raises(DocumentError):
-        stack_file.parse(REFUSED[reason].encode(), "shop", "tried.yaml")
+        stack_file.parse(REFUSED[reason].encode(), "shop", "checked.yaml")
 
 
 def _comparable(value: str) -> Any:

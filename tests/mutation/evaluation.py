@@ -198,7 +198,7 @@ def _evaluate_here(root: Path, mutant: Mutant, stacks: Sequence[str], baseline: 
 
 
 def declare(stack: str) -> Any:
-    """A DeclaredStack, or the finding of what refuses it."""
+    """A DeclaredStack, or the finding of the check that refuses it."""
     declared_stack = import_module("tests.support.declared_stack")
     try:
         return declared_stack.declare_stack(stack)

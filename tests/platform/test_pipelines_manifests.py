@@ -163,7 +163,7 @@ UNSAFE: Mapping[str, Callable[[Manifests], bool]] = {
 
 
 @pytest.mark.parametrize("unsafe", UNSAFE)
-def test_what_is_unsafe_upstream_is_patched(unsafe: str, upstream: Manifests, patched: Manifests) -> None:
+def test_unsafe_parts_of_upstream_are_patched(unsafe: str, upstream: Manifests, patched: Manifests) -> None:
     assert UNSAFE[unsafe](upstream), "upstream has become safe: remove the patch"
     assert not UNSAFE[unsafe](patched)
 

@@ -55,6 +55,6 @@ def test_three_faults_cause_notifications_and_their_runbooks_fix_them(
     for timeline in found["timelines"]:
         assert timeline["notified"] <= LONGEST_FOR + 120, timeline
         assert timeline["followed"], timeline
-        assert timeline["silent"] > timeline["mended"] > timeline["notified"], timeline
+        assert timeline["silent"] > timeline["fixed"] > timeline["notified"], timeline
     assert found["problems"] == []
     assert list_leftover_processes(tmp_path) == []

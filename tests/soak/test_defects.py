@@ -29,7 +29,7 @@ AZURE = "azure-dev"
 MLFLOW = "infra/cluster/mlflow.py"
 
 
-# Edits of the program, and parts of the message about each.
+# Each edit of the program, and parts of its message.
 NO_IDENTITY = (
     (MLFLOW, '"extraPodLabels": dict(identity.pod_labels)', '"extraPodLabels": {}'),
     ["mlflow/mlflow", "azure.workload.identity/use"],
@@ -69,10 +69,10 @@ def test_defects_that_only_appear_in_the_cluster_fail_the_rehearsal(
     with ExitStack() as edits:
         for edit, _ in defects:
             edits.enter_context(stack.project.edited(*edit))
-        complaint = stack.rehearse("up").failure()
+        output = stack.rehearse("up").failure()
     for _, words in defects:
-        assert [each for each in words if each not in complaint] == []
-    assert f"The rehearsal of {AZURE} failed at its charts and its cluster" in complaint
+        assert [each for each in words if each not in output] == []
+    assert f"The rehearsal of {AZURE} failed at its charts and its cluster" in output
 
 
 @pytest.mark.usefixtures("control_plane")
@@ -80,6 +80,6 @@ def test_a_stack_passes_once_a_defect_is_fixed(project: Project) -> None:
     old = '"existingDatabaseSecret": {"name": _DATABASE_SECRET}'
     with project.edited(MLFLOW, old, old.replace("_DATABASE_SECRET", '"mlflow-db"')):
         assert 'secret "mlflow-db" not found' in project.rehearse("up", AZURE).failure()
-    mended = project.rehearse("up", AZURE)
-    assert mended.returncode == 0, mended.output
-    assert "Pending" not in mended.output
+    run = project.rehearse("up", AZURE)
+    assert run.returncode == 0, run.output
+    assert "Pending" not in run.output

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.soak
 
 @pytest.mark.usefixtures("control_plane")
 @pytest.mark.parametrize("stack", ["aws-dev", "azure-dev"])
-def test_a_stack_comes_up_in_spite_of_interruptions(project: Project, stack: str) -> None:
+def test_a_stack_is_deployed_despite_interruptions(project: Project, stack: str) -> None:
     killed = kill_in_preview(project, stack)
     assert killed.run.returncode == -signal.SIGKILL
     assert {tool.command for tool in programs.PROCESSES} <= set(killed.processes)
@@ -34,10 +34,10 @@ def test_a_stack_comes_up_in_spite_of_interruptions(project: Project, stack: str
         assert set(interrupted.changed.values()) <= {"create"}
         created = interrupted.created
 
-    deprived = kill_api_server(project, stack)
-    assert "kube-apiserver ended unexpectedly (signal 9)" in deprived.run.failure()
-    assert deprived.leftover == {}
-    assert deprived.created > created
+    failed = kill_api_server(project, stack)
+    assert "kube-apiserver ended unexpectedly (signal 9)" in failed.run.failure()
+    assert failed.leftover == {}
+    assert failed.created > created
 
     run = project.rehearse("up", stack)
     assert run.returncode == 0, run.output

@@ -3,8 +3,8 @@
 Uses two rehearsed stacks in different regions; PostgreSQL, MLflow, the engine, kubectl and git are real. Proves that
 the registry has the same rows and its champion the same files, that a lost state of the engine is restored to one with
 an empty preview, and how much time and data is lost: measured for real parts, as published for simulated ones. Does not
-prove how long a real cloud takes, nor that models answer: the processes in their pods, the object stores and whatever
-writes to them are simulated.
+prove how long a real cloud takes, nor that models answer: the processes in their pods, the object stores and their
+clients are simulated.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def test_a_region_is_lost_and_returns(drill: Drill) -> None:
     with run_server(standby_data) as other:
         with served(drill.project, STANDBY) as exports:
             standby_root = drill.reach(STANDBY, exports, other)
-            operator.succeed("backup", STANDBY)  # above all for its own state
+            operator.succeed("backup", STANDBY)  # mainly for the state of its own engine
         with run_server(primary_data) as database, served(drill.project, PRIMARY) as exports:
             root = drill.reach(PRIMARY, exports, database)
             with drill.serve_registry(exports, database, root):

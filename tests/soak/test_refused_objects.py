@@ -43,6 +43,6 @@ def test_a_preview_with_values_that_a_chart_rejects_fails(stack: Stack) -> None:
 @pytest.mark.usefixtures("control_plane")
 def test_a_manifest_that_the_api_server_rejects_fails(stack: Stack) -> None:
     with stack.project.edited("infra/cluster/namespaces.py", '"pods": str(profile.pods)', '"pods": "many"'):
-        complaint = stack.pulumi("up", "--yes", "--skip-preview").failure()
-    assert "-quota" in complaint
-    assert "quantities must match the regular expression" in complaint
+        output = stack.pulumi("up", "--yes", "--skip-preview").failure()
+    assert "-quota" in output
+    assert "quantities must match the regular expression" in output

@@ -16,13 +16,13 @@ from tests.support.project import Project
 pytestmark = pytest.mark.soak
 
 STACKS = projects.find(ROOT).stack_names
-FEW_HOURS = 4 * 3600.0  # seconds
+_TIMEOUT = 4 * 3600.0  # seconds
 
 
 @pytest.mark.usefixtures("control_plane")
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_stack_passes_all_scenarios(project: Project, stack: str) -> None:
-    run = project.wait(project.start("scenario", stack, "--name", "all"), FEW_HOURS)
+    run = project.wait(project.start("scenario", stack, "--name", "all"), _TIMEOUT)
     assert run.returncode == 0, run.output
     ends = [line for line in run.output.splitlines() if line.startswith("PASSED: scenario")]
     assert len(set(ends)) == len(SCENARIOS) - (not stack.endswith("-prod"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cloud_programs import ACCOUNT, AWS
-from tests.support.deployment_road import NEW_AWS_STACK
+from tests.support.deployment_steps import NEW_AWS_STACK
 from tests.support.deployments import Deployment, deployment
 from tests.support.project import Project, Run
 from tests.support.workflow_steps import find_step

@@ -57,13 +57,13 @@ def lose_zone(api: ApiClient, zone: str) -> None:
     loss = ZoneLoss(api, zone)
     with loss.drained(_TIMEOUT):
         eventually(lambda: list_waiting(api) <= list_bound(loss), _TIMEOUT)
-        # A pod that waits for its volume is one of several replicas, which take over its work.
-        alone = [
+        # If a pod waits for its volume, another replica must run.
+        single = [
             pod["metadata"]["name"]
             for pod in loss.list_bound_pods()
             if not any(is_running(sibling) for sibling in find_stateful_siblings(api, pod))
         ]
-        assert alone == [], f"single replicas whose volume is in {zone}"
+        assert single == [], f"single replicas whose volume is in {zone}"
     eventually(lambda: all_run(api), _TIMEOUT)
 
 

@@ -28,30 +28,30 @@ class PlanningRecorder(Recorder):
     @contextmanager
     def moving(self) -> Iterator[StateStore]:
         """The state, which an actor may change; it is restored afterwards."""
-        records, standing = list(self.state.all()), dict(self._standing)
+        records, deployed = list(self.state.all()), dict(self._deployed)
         try:
             yield self.state
         finally:
             for record in records:
                 self.state.put(record)
-            self._standing, self._is_planning = standing, False
+            self._deployed, self._is_planning = deployed, False
 
     def refresh(self) -> None:
         """Read the existing resources, as `pulumi refresh` does."""
-        for urn, (id_, inputs, outputs) in list(self._standing.items()):
+        for urn, (id_, inputs, outputs) in list(self._deployed.items()):
             type_ = urn.split("::")[2]
             found = self.simulations[type_.split(":", 1)[0]].read(type_, id_, inputs, outputs)
             if found is not None:
-                self._standing[urn] = id_, *found
+                self._deployed[urn] = id_, *found
         self.steps.clear()
         self.refusals.clear()
         self._is_planning = True
 
     def _apply(self, urn: str, type_: str, values: Values) -> tuple[str, Values]:
-        if not self._is_planning or urn not in self._standing:
+        if not self._is_planning or urn not in self._deployed:
             return super()._apply(urn, type_, values)
         simulation = self.simulations[type_.split(":", 1)[0]]
-        id_, old, outputs = self._standing[urn]
+        id_, old, outputs = self._deployed[urn]
         difference = simulation.diff(urn, type_, id_, old, values)
         if difference.changed:
             operation = "replace" if difference.replaces else "update"

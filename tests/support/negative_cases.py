@@ -11,7 +11,7 @@ from kernel.values import ABSENT, UNKNOWN
 from rehearsal.simulator.core.constraints import Constraint, Kind, compile_pattern
 
 # Each API's set of characters excludes at least one of these; an empty optional text is not sent.
-_STRANGE = ("\0", "\n", " ", "é", "☃", "-", "_", "a", "A", "0", "/", "*", "")
+_UNUSUAL_CHARACTERS = ("\0", "\n", " ", "é", "☃", "-", "_", "a", "A", "0", "/", "*", "")
 
 
 def break_constraint(constraint: Constraint, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ def _choose_text(constraint: Constraint, text: str) -> str:
         _require_sent(constraint, limit - 1)
         return (text * int(limit))[: int(limit) - 1]
     pattern = compile_pattern(limit)
-    candidates = (each for strange in _STRANGE for each in (text + strange, strange + text, strange))
+    candidates = (each for character in _UNUSUAL_CHARACTERS for each in (text + character, character + text, character))
     found = next((each for each in candidates if each and pattern.fullmatch(each) is None), "")
     _require_sent(constraint, len(found))
     return found

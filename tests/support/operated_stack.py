@@ -80,7 +80,7 @@ class ObjectStore:
 
 
 class Operator:
-    """Somebody at a terminal of this machine, in the project's folder."""
+    """An operator at a terminal of this machine, in the project's folder."""
 
     def __init__(self, project: Project, programs: Path) -> None:
         self._project = project

@@ -62,7 +62,7 @@ class Recorder(pulumi.runtime.Mocks):
         self.state = state or StateStore(":memory:")
         self.requests: dict[tuple[str, str], Any] = {}
         self.circumstances = circumstances
-        self._standing: dict[str, tuple[str, Values, Values]] = {}
+        self._deployed: dict[str, tuple[str, Values, Values]] = {}
         self.simulations = create_simulations(self.state, circumstances=circumstances)
 
     def of_type(self, type_: str) -> list[RecordedResource]:
@@ -94,14 +94,14 @@ class Recorder(pulumi.runtime.Mocks):
             self.resources.append(RecordedResource(args.typ, args.name, inputs, inputs))
             return f"{args.name}-id", inputs
         simulation = self.simulations[args.typ.split(":", 1)[0]]
-        if urn in self._standing:
-            _reset_ignored(values, self._standing[urn][1], self.requests[args.typ, args.name].ignoreChanges)
-        standing = self._standing[urn][1] if urn in self._standing else None
-        complete, problems = simulation.check(urn, args.typ, values, standing)
+        if urn in self._deployed:
+            _reset_ignored(values, self._deployed[urn][1], self.requests[args.typ, args.name].ignoreChanges)
+        former = self._deployed[urn][1] if urn in self._deployed else None
+        complete, problems = simulation.check(urn, args.typ, values, former)
         if problems:
             raise CloudError(f"{args.typ} {args.name}: {'; '.join(problems)}")
         id_, outputs = self._apply(urn, args.typ, complete)
-        self._standing[urn] = id_, complete, outputs
+        self._deployed[urn] = id_, complete, outputs
         self.resources.append(RecordedResource(args.typ, args.name, inputs, outputs.plain, id_))
         return id_, json_format.MessageToDict(outputs.to_wire())
 
@@ -111,9 +111,9 @@ class Recorder(pulumi.runtime.Mocks):
 
     def _apply(self, urn: str, type_: str, values: Values) -> tuple[str, Values]:
         simulation = self.simulations[type_.split(":", 1)[0]]
-        if urn not in self._standing:
+        if urn not in self._deployed:
             return simulation.create(urn, type_, values, preview=False)
-        id_, old, outputs = self._standing[urn]
+        id_, old, outputs = self._deployed[urn]
         difference = simulation.diff(urn, type_, id_, old, values)
         if difference.replaces:
             raise CloudError(f"{urn} would be replaced: {', '.join(difference.replaces)} changed")

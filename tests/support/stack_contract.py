@@ -28,7 +28,7 @@ from tests.support.rehearsed_stacks import find_obstacle_to_guard
 # Deleted with their vault: only its data plane could delete them, which the deploying machine may not reach.
 REMAINING_ON_AZURE = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
 # Azure creates them with the first network of a region, for the whole subscription.
-MADE_BY_AZURE = {"azure-native:network:NetworkWatcher", "azure-native:resources:ResourceGroup"}
+CREATED_BY_AZURE = {"azure-native:network:NetworkWatcher", "azure-native:resources:ResourceGroup"}
 
 
 class StackContract:
@@ -47,7 +47,7 @@ class StackContract:
         assert results.undecided == 0
         assert results.passed > 50
 
-    def test_nothing_beyond_this_machine_was_asked(self, stack: Stack) -> None:
+    def test_no_request_left_this_machine(self, stack: Stack) -> None:
         if stack.attempts is None:
             pytest.skip(find_obstacle_to_guard())
         assert stack.attempts == 0
@@ -55,7 +55,7 @@ class StackContract:
     def test_a_preview_without_an_edit_changes_nothing(self, stack: Stack) -> None:
         assert changes(stack.events("second-preview")) == {}
 
-    def test_no_secret_is_anywhere_in_plain_text(self, stack: Stack) -> None:
+    def test_no_secret_is_in_plain_text(self, stack: Stack) -> None:
         assert_no_secret_in_plain_text(stack)
 
 

@@ -14,7 +14,7 @@ from tests.support.moto_server import empty_account, moto
 __all__ = ["empty_account", "moto"]
 
 
-# By module, and so ahead of fixtures that record a whole program, and gone when tests of tests/engine follow.
+# Its scope is the module, so it precedes fixtures that record a whole program and ends before tests of tests/engine.
 @pytest.fixture(scope="module", autouse=True)
 def _no_rendering() -> Iterator[None]:
     def refuse(release: rendering.Release) -> str:
@@ -27,10 +27,10 @@ def _no_rendering() -> Iterator[None]:
 
 @pytest.fixture
 def without_collector() -> Iterator[None]:
-    """Collect no garbage meanwhile, of which other tests leave much.
+    """Collect no garbage during the test; other tests leave a lot.
 
-    Python 3.11 refuses to build a syntax tree (SystemError: AST constructor recursion depth mismatch) where a finalizer
-    builds another meanwhile, as those that show a traceback do.
+    Python 3.11 fails to build a syntax tree (SystemError: AST constructor recursion depth mismatch) if a finalizer
+    builds another at the same time, as finalizers that print a traceback do.
     """
     gc.disable()
     yield

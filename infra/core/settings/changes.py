@@ -91,7 +91,7 @@ def _pin(what: str) -> Transitions:
     )
 
 
-def _judge_version(old: str, new: str) -> Change | None:
+def _evaluate_version(old: str, new: str) -> Change | None:
     """Both services upgrade one minor version at a time, and never back."""
     (old_major, old_minor), (major, minor) = (tuple(map(int, version.split("."))) for version in (old, new))
     if (major, minor) < (old_major, old_minor):
@@ -104,15 +104,15 @@ def _judge_version(old: str, new: str) -> Change | None:
     return None
 
 
-def _judge_gpu_size(old: str, new: str) -> Change | None:
+def _evaluate_gpu_size(old: str, new: str) -> Change | None:
     """Evaluate a change of the size; an empty size means that there is no pool."""
     if not old:
         return Change(Effect.FREE)
     return None if new else _NO_GPUS
 
 
-def _judge_disk(least_growth: float) -> Callable[[int, int], Change | None]:
-    def judge(old: int, new: int) -> Change | None:
+def _evaluate_disk(least_growth: float) -> Callable[[int, int], Change | None]:
+    def evaluate(old: int, new: int) -> Change | None:
         if new < old:
             return Change(Effect.FIXED, "the disk of a database only grows", "a smaller disk needs another database")
         if new < old * least_growth:
@@ -120,7 +120,7 @@ def _judge_disk(least_growth: float) -> Callable[[int, int], Change | None]:
             return Change(Effect.FIXED, f"a disk grows by {least_growth - 1:.0%} or more", f"or use {least} or more")
         return None
 
-    return judge
+    return evaluate
 
 
 _UNUSED = Transitions(Change(Effect.NONE))
@@ -150,7 +150,7 @@ _CREATED_WITH = "every resource would have to be created again"
 # https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
 _VERSION = Transitions(
     Change(Effect.ROLLS_NODES, "the control plane first, then all nodes"),
-    _judge_version,
+    _evaluate_version,
     "fixed for an older version and for more than one minor version at once",
 )
 
@@ -237,12 +237,12 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "cluster.gpuPool.size": _per_cloud(
         Transitions(
             Change(Effect.INTERRUPTS, "the pool is replaced; its pods wait for the new nodes"),
-            _judge_gpu_size,
+            _evaluate_gpu_size,
             _WITHOUT_POOL,
         ),
         Transitions(
             Change(Effect.ROLLS_NODES, "Karpenter replaces the nodes one after another"),
-            _judge_gpu_size,
+            _evaluate_gpu_size,
             _WITHOUT_POOL,
         ),
     ),
@@ -267,8 +267,8 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html: RDS rounds an increase of
     # less than 10 % up, so the next deployment would request a smaller disk.
     "database.storageGb": _per_cloud(
-        Transitions(Change(Effect.FREE), _judge_disk(1), "a lower value is fixed: disks only grow"),
-        Transitions(Change(Effect.FREE), _judge_disk(1.1), "fixed for a lower value and for less than 10 % more"),
+        Transitions(Change(Effect.FREE), _evaluate_disk(1), "a lower value is fixed: disks only grow"),
+        Transitions(Change(Effect.FREE), _evaluate_disk(1.1), "fixed for a lower value and for less than 10 % more"),
     ),
     "database.backupDays": _both(_shorter("older backups")),
     # The provider replaces the machines; there are none while no job runs.

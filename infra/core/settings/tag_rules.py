@@ -35,7 +35,7 @@ def _check_keys(settings: Settings) -> Iterator[Fault]:
     limits, own = TAG_LIMITS[settings.cloud], {key.lower() for key in OWN_TAGS}
     if len(settings.tags) > limits.number:
         problem = (
-            f"has {len(settings.tags)} tags, but {settings.cloud} has room for {limits.number} beside the project's"
+            f"has {len(settings.tags)} tags, but {settings.cloud} allows {limits.number} in addition to the project's"
         )
         yield Fault("tags", problem, f"remove {len(settings.tags) - limits.number}")
     known: dict[str, str] = {}

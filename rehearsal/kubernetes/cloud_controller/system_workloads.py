@@ -22,7 +22,7 @@ NAMESPACE = "kube-system"
 METRICS_SERVER = "metrics-server"
 WORKLOAD_IDENTITY_WEBHOOK = "azure-wi-webhook-webhook-service"
 _EVERY_NODE = 0
-# Labels by which network policies select the pods of a workload, beside `k8s-app`.
+# Labels by which network policies select the pods of a workload, in addition to `k8s-app`.
 _LABELS: Mapping[str, Mapping[str, str]] = {
     "konnectivity-agent": {"app": "konnectivity-agent"},  # https://github.com/tigera/operator/pull/5212
 }

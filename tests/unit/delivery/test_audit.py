@@ -1,7 +1,7 @@
 """The audit of a state, of a log and of manifests, in each format, with valid and invalid input.
 
-The engine is a script here, which records its arguments and answers with prepared events: that the real one answers so
-is proven by tests/engine/test_adopted_pack.py. That SARIF is valid against its schema is proven by test_sarif.
+The engine is a script here that records its arguments and prints prepared events. tests/engine/test_adopted_pack.py
+proves that the real one prints such events, test_sarif.py that SARIF is valid against its schema.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def audit(*options: object, stack: str = "azure-dev") -> int:
     return command.main(["audit", stack, *map(str, options)])
 
 
-def test_an_export_is_analyzed_as_the_stack_that_it_is_of(
+def test_an_export_is_analyzed_as_the_stack_that_it_belongs_to(
     engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = export(tmp_path)
@@ -102,13 +102,13 @@ def test_a_stack_is_analyzed_with_its_settings(engine: Path) -> None:
     assert "docker.io/*" in call["configuration"]["k8s-pod-image-registry"]["allowed"]
 
 
-def test_the_registries_of_a_stack_reach_the_pack() -> None:
+def test_the_pack_is_configured_with_the_stacks_registries() -> None:
     configured = policies.configure_pack({"groundwork:images": '{"registries": ["registry.example.com/*"]}'})
     assert configured["k8s-pod-image-registry"]["allowed"][-1] == "registry.example.com/*"
 
 
 @pytest.mark.parametrize("level", ["", *SEVERITIES])
-def test_the_exit_status_is_by_level(engine: Path, tmp_path: Path, level: str) -> None:
+def test_the_exit_status_depends_on_the_level(engine: Path, tmp_path: Path, level: str) -> None:
     answer(engine, event(control("medium")), SUMMARY)
     expected = 0 if level in ("critical", "high") else 1
     assert audit("--file", export(tmp_path), *(["--level", level] if level else [])) == expected
@@ -149,7 +149,7 @@ def test_manifests_are_evaluated_together_and_named_by_file_and_line(
     host = by_control["k8s-pod-host-namespaces"]
     assert (host["resource"], host["line"], host["level"]) == ("Deployment/web/shop", 6, "error")
     assert host["file"].endswith("charts/all.yaml")
-    # This one needs all objects: a policy in the namespace satisfies it.
+    # This control evaluates all objects: a policy in the namespace satisfies it.
     assert by_control["k8s-namespace-network-policy"]["resource"] == "Namespace/web"
     policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"namespace": "web"}}
     listed = {"apiVersion": "v1", "kind": "List", "items": [{**policy, "spec": {"podSelector": {}}}]}
@@ -159,7 +159,7 @@ def test_manifests_are_evaluated_together_and_named_by_file_and_line(
     assert "k8s-namespace-network-policy" not in {each["policy"] for each in findings}
 
 
-def test_a_log_is_still_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log, output = tmp_path / "events.jsonl", tmp_path / "policies.sarif"
     log.write_text(json.dumps(event(control("high"))) + "\n")
     assert audit("--log", log, "--format", "sarif", "--output", output, stack="team") == 1
@@ -167,8 +167,8 @@ def test_a_log_is_still_read(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert json.loads(output.read_text())["version"] == "2.1.0"
 
 
-def complaint(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one message of a command that could not do its work."""
+def read_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one message of a failed command."""
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "Traceback" not in printed.err
@@ -179,12 +179,12 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("content", "message"), [("", "There are no events in"), ("not json\n", "is not a log of the engine's events")]
 )
-def test_a_log_that_is_none_is_named(
+def test_an_invalid_log_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
 ) -> None:
     (tmp_path / "events").write_text(content)
     assert audit("--log", tmp_path / "events") == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_log_that_is_none_is_named(
         ('{"version": 3, "deployment": {"resources": [1, {"urn": null}]}}', "has resources without a stack"),
     ],
 )
-def test_what_is_no_export_is_one_message(
+def test_an_invalid_export_has_one_message(
     engine: Path,  # noqa: ARG001 is on PATH
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -212,32 +212,34 @@ def test_what_is_no_export_is_one_message(
     if content is not None:
         file.write_text(content, encoding="latin-1")
     assert audit("--file", file) == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
-def test_an_export_of_two_stacks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_export_of_two_stacks_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit("--file", export(tmp_path, 3, "one", "two")) == 1
-    assert "has resources of 2 stacks" in complaint(capsys)
+    assert "has resources of 2 stacks" in read_error(capsys)
 
 
-def test_an_engine_that_fails_is_quoted(engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_a_failed_engine_is_quoted(
+    engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     answer(engine)
     assert audit("--file", export(tmp_path)) == 1
-    assert "The state could not be analyzed: passphrase must be set." in complaint(capsys)
+    assert "The state could not be analyzed: passphrase must be set." in read_error(capsys)
 
 
 def test_a_stack_that_is_not_in_the_backend_is_named(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (engine / "pulumi").write_text("#!/bin/sh\necho \"error: no stack named 'azure-dev' found\" >&2\nexit 255\n")
     assert audit() == 1
-    assert "The state of azure-dev cannot be read: no stack named 'azure-dev' found." in complaint(capsys)
+    assert "The state of azure-dev cannot be read: no stack named 'azure-dev' found." in read_error(capsys)
 
 
-def test_without_an_engine_that_is_said(
+def test_a_missing_engine_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert audit("--file", export(tmp_path)) == 1
-    assert "`pulumi` is not on PATH" in complaint(capsys)
+    assert "`pulumi` is not on PATH" in read_error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -248,9 +250,11 @@ def test_without_an_engine_that_is_said(
         (["--manifests", "/nowhere"], "/nowhere is not a folder"),
     ],
 )
-def test_what_is_not_known_is_named(capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:
+def test_an_unknown_option_value_is_reported(
+    capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
     assert audit(*options) == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -265,26 +269,26 @@ def test_what_is_not_known_is_named(capsys: pytest.CaptureFixture[str], options:
         ("a.yaml", "replicas: 2\n", "has no manifests"),
     ],
 )
-def test_a_folder_without_manifests_that_can_be_read_is_one_message(
+def test_a_folder_without_readable_manifests_has_one_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, message: str
 ) -> None:
     (tmp_path / name).write_text(content, encoding="latin-1")
     assert audit("--manifests", tmp_path) == 1
-    assert message in complaint(capsys)
+    assert message in read_error(capsys)
 
 
-def test_an_unknown_stack_and_an_output_that_cannot_be_written_are_named(
+def test_an_unknown_stack_and_an_unwritable_output_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audit(stack="azure-dve") == 1
-    assert "Did you mean 'azure-dev'?" in complaint(capsys)
+    assert "Did you mean 'azure-dev'?" in read_error(capsys)
     (tmp_path / "n.yaml").write_text(NAMESPACE)
     assert audit("--manifests", tmp_path, "--output", tmp_path / "no" / "x") == 1
-    assert "cannot be written: No such file or directory" in complaint(capsys)
+    assert "cannot be written: No such file or directory" in read_error(capsys)
 
 
-@pytest.mark.parametrize("odd", ["[]", "null", "{}", "{metadata: []}", "{metadata: null, spec: 3}", "{kind: []}"])
-def test_odd_manifests_raise_nothing(tmp_path: Path, odd: str) -> None:
+@pytest.mark.parametrize("manifest", ["[]", "null", "{}", "{metadata: []}", "{metadata: null, spec: 3}", "{kind: []}"])
+def test_malformed_manifests_raise_no_error(tmp_path: Path, manifest: str) -> None:
     content = {"apiVersion": "v1", "kind": "Pod", "metadata": 1, "spec": [1]}
-    (tmp_path / "a.yaml").write_text(f"{odd}\n---\n{json.dumps(content)}\n---\napiVersion: 3\nkind: {{a: b}}\n")
+    (tmp_path / "a.yaml").write_text(f"{manifest}\n---\n{json.dumps(content)}\n---\napiVersion: 3\nkind: {{a: b}}\n")
     assert audit("--manifests", tmp_path) in (0, 1)

@@ -1,6 +1,6 @@
 """Which stacks a change concerns, according to its files, and in a real git repository.
 
-Proves the rules. Not proven: that a rehearsal reads none of the files that the list calls unread.
+Proves the rules. Not proven: that a rehearsal does not read the files that the rules ignore.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ ALL = ["aws-dev", "azure-dev", "odd"]
         ("delivery/stacks.py", []),
     ],
 )
-def test_a_file_concerns_the_stacks_that_are_made_of_it(file: str, stacks: list[str]) -> None:
+def test_a_file_concerns_the_stacks_that_use_it(file: str, stacks: list[str]) -> None:
     changed = classify([file], STACKS)
     assert (changed.stacks, changed.removed) == (stacks, [])
 
 
-def test_a_stack_whose_file_is_gone_is_not_rehearsed_and_is_named() -> None:
+def test_a_stack_whose_file_was_removed_is_reported_and_not_rehearsed() -> None:
     changed = classify(["stacks/Pulumi.gone.yaml", "stacks/Pulumi.aws-dev.yaml"], STACKS)
     assert (changed.stacks, changed.removed) == (["aws-dev"], ["gone"])
     assert "no longer exists" in describe_removed("gone")
@@ -56,7 +56,7 @@ def test_a_stack_whose_file_is_gone_is_not_rehearsed_and_is_named() -> None:
 
 
 @pytest.mark.parametrize("base", ["", "0" * 40])
-def test_without_a_base_nothing_is_compared(base: str) -> None:
+def test_a_comparison_requires_a_base(base: str) -> None:
     with pytest.raises(DeliveryError, match="BASE=<commit or branch>"):
         require_base(base)
 
@@ -81,7 +81,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.mark.process
-def test_a_change_is_compared_with_where_it_began(repository: Path) -> None:
+def test_a_change_is_compared_with_the_common_commit(repository: Path) -> None:
     git(repository, "switch", "--quiet", "--create", "change")
     (repository / "stacks" / "Pulumi.aws-dev.yaml").unlink()
     (repository / "stacks" / "Pulumi.aws-qa.yaml").write_text("config: {groundwork:cloud: aws}\n")
@@ -92,16 +92,16 @@ def test_a_change_is_compared_with_where_it_began(repository: Path) -> None:
     git(repository, "commit", "--quiet", "--all", "--message", "meanwhile on main")
     git(repository, "switch", "--quiet", "change")
     changed = find_changed_stacks(repository, "main")
-    assert (changed.stacks, changed.removed) == (["aws-qa"], ["aws-dev"]), "what main has changed meanwhile is not it"
+    assert (changed.stacks, changed.removed) == (["aws-qa"], ["aws-dev"]), "changes on main do not count"
 
 
 @pytest.mark.process
-def test_a_base_that_is_not_there_is_named_with_the_remedy(repository: Path) -> None:
+def test_the_error_of_a_missing_base_has_a_remedy(repository: Path) -> None:
     with pytest.raises(DeliveryError, match="`fetch-depth: 0` of actions/checkout"):
         find_changed_stacks(repository, "absent")
 
 
-def test_a_name_that_would_be_an_option_is_no_stack(tmp_path: Path) -> None:
+def test_a_name_that_would_be_an_option_is_not_a_stack(tmp_path: Path) -> None:
     for name in ("-x", "a b", "good"):
         (tmp_path / f"Pulumi.{name}.yaml").write_text("config: [broken\n")
     assert [stack.name for stack in read_stacks(tmp_path)] == ["good"]

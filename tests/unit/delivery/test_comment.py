@@ -1,4 +1,4 @@
-"""The comment on a pull request: a single one, replaced, bounded, and harmless even if a fork's report is hostile.
+"""The comment on a pull request: there is one, which is replaced and bounded, and a fork's hostile report is harmless.
 
 `gh` is simulated, with the answers of GitHub's REST API; the tests prove which arguments it gets.
 """
@@ -28,7 +28,7 @@ def github(comments: list[dict[str, Any]], commit: str = COMMIT) -> FakePrograms
     return FakePrograms({PULLS: pulls, COMMENTS: [comments], POST: "", PATCH: ""})
 
 
-def written(programs: FakePrograms) -> list[str]:
+def list_writes(programs: FakePrograms) -> list[str]:
     return [line for line in programs.commands if "--method" in line]
 
 
@@ -42,35 +42,35 @@ def test_a_first_report_is_a_new_comment_and_a_later_one_replaces_it(tmp_path: P
     path = report(tmp_path, "3 added")
     programs = github([{"id": 2, "user": {"type": "User"}, "body": f"{comment.MARKER} by a person"}])
     assert "pull request 7 has been written" in comment.post(programs, PROJECT, COMMIT, [path])
-    assert written(programs) == [f"{POST} --raw-field body={comment.MARKER}\n3 added\n --silent"]
+    assert list_writes(programs) == [f"{POST} --raw-field body={comment.MARKER}\n3 added\n --silent"]
     programs = github([{"id": 3, "user": {"type": "Bot"}, "body": f"{comment.MARKER}\nolder"}])
     assert "has been replaced" in comment.post(programs, PROJECT, COMMIT, [path])
-    assert written(programs) == [f"{PATCH} --raw-field body={comment.MARKER}\n3 added\n --silent"]
+    assert list_writes(programs) == [f"{PATCH} --raw-field body={comment.MARKER}\n3 added\n --silent"]
 
 
-def test_a_commit_that_is_no_head_any_more_is_not_commented_on(tmp_path: Path) -> None:
+def test_a_commit_that_is_no_longer_the_head_gets_no_comment(tmp_path: Path) -> None:
     programs = github([], commit="c" * 40)
     assert "No open pull request" in comment.post(programs, PROJECT, COMMIT, [report(tmp_path, "x")])
-    assert written(programs) == []
+    assert list_writes(programs) == []
 
 
 @pytest.mark.parametrize("number", range(1, 8))
-def test_reports_of_the_share_that_each_has_are_all_in_the_comment(number: int) -> None:
+def test_reports_that_keep_to_their_share_are_all_in_the_comment(number: int) -> None:
     reports = [f"{index}" * comment.find_share(number) for index in range(number)]
     text = comment.compose(reports)
     assert all(report in text for report in reports)
 
 
-def test_more_reports_than_a_comment_has_room_for_are_cut_and_it_says_so() -> None:
+def test_reports_that_do_not_fit_are_cut_and_the_comment_says_so() -> None:
     text = comment.compose(["x" * comment.find_share(9)] * 9)
     assert text.endswith("the run's summary has all of it._\n")
 
 
-def test_a_share_is_a_length_that_reports_take() -> None:
+def test_a_share_is_a_valid_length_of_a_report() -> None:
     assert {LEAST_LIMIT <= comment.find_share(number) <= LIMIT for number in range(20)} == {True}
 
 
-def test_a_text_of_any_length_fits_and_says_that_it_was_cut() -> None:
+def test_a_text_of_any_length_is_cut_to_fit_and_says_so() -> None:
     text = comment.compose(["é" * 100_000, "second"])
     assert len(text) <= 65_536
     assert text.endswith("the run's summary has all of it._\n")
@@ -83,11 +83,11 @@ def test_nobody_is_mentioned_and_no_marker_is_forged() -> None:
     assert text.count("<!--") == 1
 
 
-def test_without_reports_it_is_said_that_no_stack_is_concerned() -> None:
+def test_a_comment_without_reports_says_that_no_stack_is_concerned() -> None:
     assert "No stack is concerned" in comment.compose([])
 
 
-def test_a_report_that_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_a_report_that_is_not_a_file_is_rejected(tmp_path: Path) -> None:
     link = tmp_path / "link.md"
     link.symlink_to("/etc/passwd")
     with pytest.raises(DeliveryError, match=r"link\.md is not a file"):
@@ -95,14 +95,14 @@ def test_a_report_that_is_no_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("project", "commit"), [("acme", COMMIT), (PROJECT, "main"), (PROJECT, f"{COMMIT}/../x")])
-def test_what_is_no_repository_or_commit_is_refused(project: str, commit: str) -> None:
+def test_an_invalid_repository_or_commit_is_rejected(project: str, commit: str) -> None:
     programs = github([])
     with pytest.raises(DeliveryError):
         comment.post(programs, project, commit, [])
     assert programs.commands == []
 
 
-def test_githubs_own_reason_is_said(tmp_path: Path) -> None:
+def test_githubs_own_reason_is_reported(tmp_path: Path) -> None:
     programs = FakePrograms({PULLS: refuse("HTTP 403: Resource not accessible by integration")})
     with pytest.raises(DeliveryError, match="GitHub does not accept the request: HTTP 403"):
         comment.post(programs, PROJECT, COMMIT, [report(tmp_path, "x")])

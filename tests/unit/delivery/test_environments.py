@@ -1,4 +1,4 @@
-"""The order of deployments: by environment, and refused if a stack has no place in it."""
+"""The order of deployments by environment, and the stacks that are rejected because they cannot be ordered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_shipped_stacks_are_ordered_by_their_environments() -> None:
     assert ordered == {"dev": ["azure-dev", "aws-dev"], "staging": ["azure-staging"], "prod": ["aws-prod"]}
 
 
-def test_no_stacks_are_no_deployments() -> None:
+def test_without_stacks_there_are_no_deployments() -> None:
     assert order_stacks(ROOT / "stacks", []) == {"dev": [], "staging": [], "prod": []}
 
 
@@ -27,12 +27,12 @@ def test_no_stacks_are_no_deployments() -> None:
         (["aws-dev", "aws-dev"], "listed twice: aws-dev"),
     ],
 )
-def test_a_stack_that_cannot_be_deployed_is_refused(names: list[str], message: str) -> None:
+def test_a_stack_that_cannot_be_deployed_is_rejected(names: list[str], message: str) -> None:
     with pytest.raises(DeliveryError, match=message):
         order_stacks(ROOT / "stacks", names)
 
 
-def test_a_stack_without_an_environment_has_no_place_in_the_order(tmp_path: Path) -> None:
+def test_a_stack_without_an_environment_cannot_be_ordered(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.a.yaml").write_text("config:\n  groundwork:environment: test\n")
     with pytest.raises(DeliveryError, match=r"Pulumi\.a\.yaml has the environment 'test'.*one of dev, staging, prod"):
         order_stacks(tmp_path, ["a"])
@@ -49,6 +49,6 @@ def test_a_stack_without_an_environment_has_no_place_in_the_order(tmp_path: Path
         ("groundwork:location: eu-central-1", False),
     ],
 )
-def test_a_stack_with_a_place_for_backups_is_backed_up(tmp_path: Path, setting: str, *, is_backed_up: bool) -> None:
+def test_a_stack_with_a_backup_store_is_backed_up(tmp_path: Path, setting: str, *, is_backed_up: bool) -> None:
     (tmp_path / "Pulumi.a.yaml").write_text(f"config:\n  groundwork:environment: dev\n  {setting}\n")
     assert list_backed_up(tmp_path, ["a"]) == (["a"] if is_backed_up else [])

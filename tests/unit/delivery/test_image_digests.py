@@ -1,4 +1,4 @@
-"""Digests in a stack's file: the settings change, and every other line stays as people wrote it."""
+"""Digests in a stack's file: the settings change, and no other line does."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_only_the_digests_of_a_shipped_stack_change(tmp_path: Path, file: Path) 
     write_digests(copy, dict.fromkeys(IMAGES, NEW))
     images = stack_file.read(copy, stack_config.NAMESPACE).config["groundwork:images"]
     assert {name: images[name] for name in IMAGES} == dict.fromkeys(IMAGES, NEW)
-    kept = [line for line in file.read_text().splitlines() if "sha256:" not in line]
-    assert [line for line in copy.read_text().splitlines() if "sha256:" not in line] == kept
+    expected = [line for line in file.read_text().splitlines() if "sha256:" not in line]
+    assert [line for line in copy.read_text().splitlines() if "sha256:" not in line] == expected
 
 
 def test_an_image_without_a_line_gets_one_at_the_sections_end(tmp_path: Path) -> None:
@@ -49,7 +49,9 @@ def test_an_image_without_a_line_gets_one_at_the_sections_end(tmp_path: Path) ->
         ("config:\n  groundwork:images:\n    drift: x\n", {"serving": NEW}, "no setting for an image 'serving'"),
     ],
 )
-def test_what_cannot_be_written_is_refused(tmp_path: Path, text: str, digests: dict[str, str], message: str) -> None:
+def test_a_file_that_cannot_be_changed_is_rejected(
+    tmp_path: Path, text: str, digests: dict[str, str], message: str
+) -> None:
     file = tmp_path / "Pulumi.a.yaml"
     file.write_text(text)
     with pytest.raises(DeliveryError, match=message):

@@ -1,7 +1,7 @@
-"""The stages of a model's pipeline: which command runs in which pod of the cluster, and how its answer is read.
+"""The stages of a model's pipeline: which command runs in which pod of the cluster, and how its output is read.
 
-kubectl is simulated. That the commands work is proven in platform/lifecycle; a test compares the names of modules and
-arguments here with those there, and the names of pods with the program's.
+kubectl is simulated. platform/lifecycle proves that the commands work; a test here compares the names of modules and
+arguments with the source code there, and the names of pods with the program's.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def test_each_type_of_pipeline_has_its_stages() -> None:
         (["deploy", "--model", "churn", "--version", "latest"], "version is 'latest'"),
     ],
 )
-def test_bad_input_has_one_clear_message(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
+def test_invalid_input_has_one_message(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert command.main(["plan", *arguments]) == 1
     output = capsys.readouterr()
     assert output.out == ""
@@ -84,19 +82,19 @@ def test_a_run_that_kubernetes_ended_has_no_version() -> None:
     assert (result.version, result.reasons) == ("", ["OOMKilled"])
 
 
-def test_a_run_that_is_refused_says_why() -> None:
+def test_a_refused_run_reports_the_reason() -> None:
     refused = Answer(1, "churn: cooling-down: the run retrain-churn-3 was started at 02:00 UTC\n", "exit code 1")
     with pytest.raises(DeliveryError, match="No training run of churn has been started: churn: cooling-down"):
         model_pipeline.train(cluster({START: refused}), "churn", 10)
 
 
-def test_a_run_that_takes_too_long_goes_on() -> None:
+def test_a_run_that_exceeds_the_timeout_continues() -> None:
     answers = {START: "churn: started: the run retrain-churn-4 has been started\n", PODS: {"items": []}}
     with pytest.raises(DeliveryError, match=r"has not ended within 0 s, and continues"):
         model_pipeline.train(cluster(answers), "churn", 0)
 
 
-def test_an_event_promotes_only_what_is_the_challenger_still() -> None:
+def test_an_event_promotes_a_version_only_while_it_is_the_challenger() -> None:
     promoting = cluster({PROMOTE: "churn version 3: promoted c0ffee\n"})
     assert model_pipeline.promote(promoting, "churn", "3", "e1") == "churn version 3: promoted c0ffee\n"
     model_pipeline.promote(promoting, "churn", "3")
@@ -131,12 +129,12 @@ def test_a_version_serves_when_its_service_is_ready() -> None:
         ([service("True", "2")], "not applied"),
     ],
 )
-def test_a_version_that_does_not_serve_in_time_says_how_far_it_came(items: list[Any], message: str) -> None:
+def test_the_error_of_a_version_that_does_not_serve_in_time_names_its_state(items: list[Any], message: str) -> None:
     with pytest.raises(DeliveryError, match=message):
         model_pipeline.wait_until_served(cluster({SERVICES: {"items": items}}), "churn", "3", 0)
 
 
-def test_an_analysis_is_a_job_of_the_stacks_own_schedule() -> None:
+def test_an_analysis_is_a_job_from_the_stacks_cron_job() -> None:
     created = f"{KUBECTL} create job experiments-decide-9 --from=cronjob/experiments-decide --namespace serving"
     logs = f"{KUBECTL} logs job/experiments-decide-9 --namespace serving"
     waiting = f"{KUBECTL} wait --for=condition=complete job/experiments-decide-9"
@@ -146,7 +144,7 @@ def test_an_analysis_is_a_job_of_the_stacks_own_schedule() -> None:
         model_pipeline.analyse(cluster({**answers, waiting: refuse("timed out")}), "9", 60)
 
 
-def test_the_kubeconfig_is_a_private_file_for_as_long_as_it_is_used() -> None:
+def test_the_kubeconfig_is_a_private_file_that_is_deleted_after_use() -> None:
     programs = FakePrograms({"pulumi stack output kubeconfig": "kind: Config\n"})
     with connect("team", programs) as connected:
         assert connected.kubeconfig.read_text() == "kind: Config\n"
@@ -154,7 +152,7 @@ def test_the_kubeconfig_is_a_private_file_for_as_long_as_it_is_used() -> None:
     assert not connected.kubeconfig.exists()
 
 
-def test_a_stack_that_is_not_deployed_is_named_with_the_remedy() -> None:
+def test_the_error_of_a_stack_that_is_not_deployed_has_a_remedy() -> None:
     programs = FakePrograms({"pulumi stack output": refuse("error: no stack named 'team' found")})
     with (
         pytest.raises(DeliveryError, match=r"no stack named 'team' found.*`make up STACK=team`"),

@@ -24,7 +24,7 @@ def test_outputs_are_written_for_both_pipelines(
     assert "##vso[task.setvariable variable=version;isOutput=true]3\n" in capsys.readouterr().out
 
 
-def test_a_value_of_two_lines_is_refused() -> None:
+def test_a_value_of_two_lines_is_rejected() -> None:
     with pytest.raises(DeliveryError, match="more than one line"):
         write_outputs(version="3\nadmin=true")
 

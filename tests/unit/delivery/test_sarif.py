@@ -50,7 +50,7 @@ def validate(log: dict[str, Any]) -> None:
     Draft4Validator(json.loads(content)).validate(log)
 
 
-def test_results_are_valid_and_each_is_there_once() -> None:
+def test_results_are_valid_and_unique() -> None:
     high, low = control("high"), control("low")
     violation = event(high, "mandatory")
     undecided = event("undecided", "advisory", "20 checks depend on values that are not known yet", "")
@@ -73,7 +73,7 @@ def test_results_are_valid_and_each_is_there_once() -> None:
 
 
 @pytest.mark.parametrize(("level", "count"), [("", 2), ("critical", 1), ("high", 2), ("medium", 2), ("low", 3)])
-def test_findings_fail_from_a_severity_on_and_notes_never(level: str, count: int) -> None:
+def test_findings_at_or_above_the_level_fail_and_notes_do_not(level: str, count: int) -> None:
     events = [event("undecided", "advisory"), event(control("low"), "advisory"), event("exceptions", "mandatory")]
     undecided = Finding(control("critical"), "critical", "note", "not known", URN, "")
     findings = [undecided, *read_findings([*events, event(control("high"), "mandatory")], "")]
@@ -93,7 +93,7 @@ def test_a_run_without_findings_is_valid() -> None:
     assert log["runs"][0]["results"] == []
 
 
-def test_a_manifest_is_where_it_is_written() -> None:
+def test_a_finding_in_a_manifest_has_its_file_and_line() -> None:
     found = Finding(control("high"), "high", "error", "open", "Namespace/web", "my manifests/all.yaml", 12)
     log = sarif.render("manifests", [found])
     validate(log)

@@ -1,4 +1,4 @@
-"""Messages to a Slack-compatible webhook: sent as text; no part of the address is ever printed."""
+"""Messages to a Slack-compatible webhook are sent as text, and no part of its address is printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from delivery import slack
 
 
 class Webhook(HTTPServer):
-    """Keeps what it receives, and answers with `status`."""
+    """Records what it receives, and responds with `status`."""
 
     status = 200
 
@@ -50,16 +50,16 @@ def test_a_message_is_sent_as_text(webhook: Webhook) -> None:
     assert webhook.received == [{"text": "train of &lt;churn&gt; &amp; co: failed", "mrkdwn": False}]
 
 
-def test_a_rejection_fails_nothing_and_shows_no_address(webhook: Webhook) -> None:
+def test_a_rejected_message_is_not_an_error_and_the_address_is_hidden(webhook: Webhook) -> None:
     webhook.status = 404
     assert slack.notify("x") == "The message was rejected: status 404."
 
 
-def test_an_address_that_does_not_answer_fails_nothing_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_address_is_not_an_error_and_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(slack.VARIABLE, "http://127.0.0.1:9/services/secret-part")
     assert slack.notify("x") == "The message could not be sent: ConnectionError."
 
 
-def test_without_an_address_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_address_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(slack.VARIABLE, raising=False)
     assert slack.notify("x") == "SLACK_WEBHOOK_URL is not set, so no notification is sent."

@@ -1,7 +1,7 @@
-"""What a preflight finds out about AWS: whose credentials are used, the account, node sizes and quota.
+"""The findings of a preflight on AWS: credentials, account, node sizes and quotas.
 
-Proves how the AWS CLI's answers are read, in the form of version 1.45 (`--generate-cli-skeleton output`). The CLI
-itself does not run.
+Proves how the AWS CLI's output is read, in the form of version 1.45 (`--generate-cli-skeleton output`). The CLI itself
+does not run.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SIZES = {
 }
 
 
-def test_aws_is_asked_who_we_are_in_the_stacks_region() -> None:
+def test_the_caller_is_requested_in_the_stacks_region() -> None:
     programs = FakePrograms({"aws sts": CALLER})
     found = list(aws.check(settings(), programs, stack="aws-qa", is_interactive=False, for_deployment=False))
     assert [finding.status for finding in found] == [Status.OK, Status.OK]
@@ -64,7 +64,7 @@ def test_aws_is_asked_who_we_are_in_the_stacks_region() -> None:
     assert programs.commands == ["aws sts get-caller-identity --region eu-west-1 --output json"]
 
 
-def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
+def test_a_missing_cli_is_reported_and_nothing_is_requested() -> None:
     (finding,) = aws.check_programs(FakePrograms({}))
     assert finding.status is Status.MISSING
     assert "kubeconfig" in finding.text
@@ -83,14 +83,14 @@ def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
         "Error loading SSO Token: Token for https://acme.awsapps.com/start does not exist",
     ],
 )
-def test_credentials_that_aws_refuses_are_reported_in_its_words(message: str) -> None:
+def test_rejected_credentials_are_reported_in_the_words_of_aws(message: str) -> None:
     (finding,) = check({"aws sts": refuse(f"\n{message}\n", 255)})
     assert finding.status is Status.MISSING
     assert message.rstrip(".") in finding.text
     assert "aws sso login" in finding.remedy
 
 
-def test_another_account_than_the_pinned_one_is_refused() -> None:
+def test_an_account_that_differs_from_the_pinned_one_is_rejected() -> None:
     assert [finding.status for finding in check({"aws sts": CALLER}, account=ACCOUNT)] == [Status.OK, Status.OK]
     finding = check({"aws sts": CALLER}, account="999988887777")[-1]
     assert finding.status is Status.MISSING
@@ -111,7 +111,7 @@ def test_quota_is_compared_with_the_cores_of_all_pools(limit: float, status: Sta
         assert f"--quota-code {STANDARD} --desired-value 52 --region eu-west-1" in finding.remedy
 
 
-def test_each_family_counts_towards_its_own_quota_and_rare_ones_towards_none() -> None:
+def test_each_family_counts_towards_its_own_quota_and_rare_families_towards_none() -> None:
     pools = {"systemPool": {"size": "inf2.xlarge"}, "userPool": {"size": "p5.48xlarge", "minimum": 1, "maximum": 1}}
     programs = FakePrograms({"aws sts": CALLER, **SIZES, "aws service-quotas": quota(200)})
     found = aws.check(settings(cluster=pools), programs, stack="aws-qa", is_interactive=False, for_deployment=True)
@@ -120,7 +120,7 @@ def test_each_family_counts_towards_its_own_quota_and_rare_ones_towards_none() -
     assert any("--quota-code L-417A185B" in command for command in programs.commands)
 
 
-def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first() -> None:
+def test_a_gpu_pool_needs_a_quota_but_no_initial_node() -> None:
     *_, found = check_nodes(
         {**SIZES, "aws service-quotas": quota(0)}, cluster={"gpuPool": {"size": "g5.xlarge", "maximum": 3}}
     )
@@ -129,7 +129,7 @@ def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first() -> None:
     assert "0 to 12" in found.text
 
 
-def test_a_size_that_the_region_does_not_offer_is_refused_with_its_setting() -> None:
+def test_a_size_that_the_region_does_not_offer_is_rejected_with_its_setting() -> None:
     message = "An error occurred (InvalidInstanceType) when calling the DescribeInstanceTypes operation: m6i.xlarge"
     (finding,) = check_nodes({"aws ec2": refuse(message, 254)})
     assert finding.status is Status.MISSING
@@ -166,10 +166,8 @@ def check_network(addresses: int, vpcs: int, *own: Any, limit: float = 5.0, **ch
         (4, 0, False, Status.MISSING),
     ],
 )
-def test_addresses_are_counted_beside_those_of_the_stack_itself(
-    others: int, own: int, status: Status, *, per_zone: bool
-) -> None:
-    """One address has no tags. Those of the stack itself are neither lacking nor in its way."""
+def test_addresses_of_others_count_towards_the_quota(others: int, own: int, status: Status, *, per_zone: bool) -> None:
+    """One address has no tags. The stack needs only the addresses that it does not have yet."""
     resilience = {"natGatewayPerZone": per_zone}
     found, _ = check_network(others, 0, *[tagged("aws-qa")] * own, resilience=resilience)
     assert (found.status, found.subject) == (status, "quota")
@@ -180,8 +178,8 @@ def test_addresses_are_counted_beside_those_of_the_stack_itself(
 
 
 @pytest.mark.parametrize(("others", "own", "status"), [(3, 0, Status.OK), (4, 0, Status.MISSING), (3, 1, Status.OK)])
-def test_a_network_is_left_or_the_stacks_own(others: int, own: int, status: Status) -> None:
-    """The default network counts."""
+def test_the_stack_needs_a_free_network_unless_it_has_one(others: int, own: int, status: Status) -> None:
+    """The region's default network counts as well."""
     _, found = check_network(0, others, *[tagged("aws-qa")] * own)
     assert found.status is status
     assert f"VPCs of a region: the stack needs 1, others in eu-west-1 have {others + 1}" in found.text
@@ -189,7 +187,7 @@ def test_a_network_is_left_or_the_stacks_own(others: int, own: int, status: Stat
         assert "--service-code vpc --quota-code L-F678F1CE --desired-value 6 --region eu-west-1" in found.remedy
 
 
-def test_addresses_that_may_not_be_listed_are_noted() -> None:
+def test_a_denied_list_of_addresses_is_a_note() -> None:
     denied = "An error occurred (UnauthorizedOperation) when calling the DescribeAddresses operation: not authorized"
     answers = {
         "aws sts": CALLER,
@@ -201,7 +199,7 @@ def test_addresses_that_may_not_be_listed_are_noted() -> None:
     assert (found.status, "not authorized" in found.text) == (Status.NOTE, True)
 
 
-def test_what_may_not_be_asked_is_noted_and_stops_nothing() -> None:
+def test_a_denied_request_is_a_note_and_does_not_stop_the_command() -> None:
     denied = "An error occurred (AccessDeniedException) when calling the GetServiceQuota operation: not authorized"
     (finding,) = check_nodes({**SIZES, "aws service-quotas": refuse(denied, 254)})
     assert finding.status is Status.NOTE

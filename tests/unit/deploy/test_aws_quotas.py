@@ -1,7 +1,7 @@
 """Quotas of the network on AWS, as the real AWS CLI reports them from moto's server.
 
-Proves that preflight's requests are answered in the form that it reads, including tags. moto knows the quotas of VPCs
-but none of EC2, so the quota of addresses is not read here: tests/unit/deploy/test_aws.py has it.
+Proves that responses to preflight's requests have the form that it reads, including tags. moto has quotas of VPCs but
+not of EC2, so the quota of addresses is tested in tests/unit/deploy/test_aws.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.moto_server import run_aws
 
 REGION, STACK = "eu-west-1", "aws-qa"
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("empty_account")]
-ask = partial(run_aws, REGION)
+aws_cli = partial(run_aws, REGION)
 SETTINGS = Settings.model_validate(
     {
         "cloud": "aws",
@@ -35,7 +35,7 @@ SETTINGS = Settings.model_validate(
 
 def create(resource: str, command: str, *options: str, stack: str) -> None:
     tags = ",".join(f"{{Key={key},Value={value}}}" for key, value in Naming(SETTINGS, stack).owner_tags.items())
-    ask("ec2", command, *options, "--tag-specifications", f"ResourceType={resource},Tags=[{tags}]")
+    aws_cli("ec2", command, *options, "--tag-specifications", f"ResourceType={resource},Tags=[{tags}]")
 
 
 def find_quotas() -> list[Finding]:
@@ -56,6 +56,6 @@ def test_the_stacks_own_network_is_not_counted_against_it() -> None:
 
 def test_addresses_are_listed_with_their_tags_and_an_unknown_quota_is_noted() -> None:
     create("elastic-ip", "allocate-address", "--domain", "vpc", stack=STACK)
-    (address,) = ask("ec2", "describe-addresses")["Addresses"]
+    (address,) = aws_cli("ec2", "describe-addresses")["Addresses"]
     assert {each["Key"] for each in address["Tags"]} == set(Naming(SETTINGS, STACK).owner_tags)
     assert find_quotas()[0].status is Status.NOTE

@@ -1,7 +1,7 @@
-"""What a preflight finds out about Azure: the identity, the subscription, kubelogin, and what a fresh one lacks.
+"""The findings of a preflight on Azure: identity, subscription, kubelogin, and what a new subscription lacks.
 
-Proves how the answers of Azure Resource Manager, from a local server, and of `az` and `kubelogin`, which do not run,
-are read. tests/unit/deploy/test_azure_identity.py proves the other ways to sign in.
+Proves how responses of Azure Resource Manager are read, which a local server sends, and the output of `az` and
+`kubelogin`, which do not run. tests/unit/deploy/test_azure_identity.py proves the other ways to sign in.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def programs(answers: Mapping[str, Any]) -> Iterator[FakePrograms]:
 
 
 def check(programs: FakePrograms, *, is_interactive: bool = False, **changed: Any) -> dict[str, Finding]:
-    """What is found for a deployment, by subject; of several findings on a subject, the last."""
+    """The findings before a deployment, keyed by subject; of several findings on a subject, the last."""
     found = azure.check(
         settings(**changed), programs, stack="azure-qa", is_interactive=is_interactive, for_deployment=True
     )
@@ -85,25 +85,25 @@ def test_a_laptop_with_everything_is_ready(programs: FakePrograms) -> None:
     assert found["subscription"].text == f"Machine learning ({SUBSCRIPTION}), which no setting requires"
 
 
-def test_without_programs_all_that_are_missing_are_named() -> None:
+def test_all_missing_programs_are_reported() -> None:
     found = list(azure.check_programs(FakePrograms({})))
     assert [finding.subject for finding in found] == ["az", "kubelogin"]
     in_ci = FakePrograms({}, {"ARM_USE_OIDC": "true"})
     assert [finding.subject for finding in azure.check_programs(in_ci)] == ["kubelogin"]
 
 
-def test_the_pinned_subscription_and_tenant_are_asked_for(programs: FakePrograms) -> None:
+def test_the_pinned_subscription_and_tenant_are_requested(programs: FakePrograms) -> None:
     found = check(programs, subscription=SUBSCRIPTION, tenant=TENANT)
     assert {finding.status for finding in found.values()} == {Status.OK}
     assert f"az account show --subscription {SUBSCRIPTION} --output json" in programs.commands
 
 
-def test_another_tenant_than_the_pinned_one_is_refused(programs: FakePrograms) -> None:
+def test_a_tenant_that_differs_from_the_pinned_one_is_rejected(programs: FakePrograms) -> None:
     found = check(programs, tenant=OTHER)["tenant"]
     assert (found.status, TENANT in found.text, OTHER in found.text) == (Status.MISSING, True, True)
 
 
-def test_a_variable_that_contradicts_the_pinned_subscription_is_refused(programs: FakePrograms) -> None:
+def test_a_variable_that_contradicts_the_pinned_subscription_is_rejected(programs: FakePrograms) -> None:
     found = check(with_environment(programs, ARM_SUBSCRIPTION_ID=OTHER), subscription=SUBSCRIPTION)["subscription"]
     assert found.status is Status.MISSING
     assert f"ARM_SUBSCRIPTION_ID is {OTHER}, but groundwork:subscription is {SUBSCRIPTION}" in found.text
@@ -116,7 +116,7 @@ def test_a_variable_that_contradicts_the_pinned_subscription_is_refused(programs
         ({"displayName": "Old", "state": "Disabled", "tenantId": TENANT}, "is Disabled"),
     ],
 )
-def test_a_subscription_that_cannot_be_used_is_refused(
+def test_an_unusable_subscription_is_rejected(
     programs: FakePrograms, answers: dict[str, Any], answer: Any, words: str
 ) -> None:
     answers[""] = answer
@@ -124,7 +124,7 @@ def test_a_subscription_that_cannot_be_used_is_refused(
     assert (found.status, words in found.text) == (Status.MISSING, True)
 
 
-def test_a_login_that_has_expired_is_reported_in_the_clis_words(programs: FakePrograms) -> None:
+def test_an_expired_login_is_reported_in_the_clis_words(programs: FakePrograms) -> None:
     message = "ERROR: AADSTS700082: The refresh token has expired due to inactivity."
     expired = FakePrograms({**programs.answers, "az account get-access-token": refuse(message)})
     found = check(expired)["credentials"]
@@ -140,19 +140,19 @@ def test_a_login_that_has_expired_is_reported_in_the_clis_words(programs: FakePr
         ("workloadidentity", "--login workloadidentity --server-id 6dae42f8-4368-4678-94ff-3960e28e3630 --tenant-id"),
     ],
 )
-def test_kubelogin_signs_in_as_the_kubeconfig_lets_it(programs: FakePrograms, login: str, arguments: str) -> None:
+def test_kubelogin_signs_in_by_the_method_of_the_kubeconfig(programs: FakePrograms, login: str, arguments: str) -> None:
     assert check(programs, cluster={"login": login}, tenant=TENANT)["kubelogin"].status is Status.OK
     assert f"kubelogin get-token {arguments}" in programs.commands[-1]
 
 
-def test_a_login_that_fails_is_refused_before_the_cluster_is_made(programs: FakePrograms) -> None:
+def test_a_failed_login_is_reported_before_the_cluster_is_created(programs: FakePrograms) -> None:
     message = "Error: federated token file cannot be empty"
     found = check(FakePrograms({**programs.answers, "kubelogin get-token": refuse(message)}))["kubelogin"]
     assert found.status is Status.MISSING
     assert "by azurecli fails: federated token file cannot be empty" in found.text
 
 
-def test_a_device_code_needs_somebody_who_types_it(programs: FakePrograms) -> None:
+def test_a_device_code_needs_a_terminal(programs: FakePrograms) -> None:
     assert check(programs, cluster={"login": "devicecode"})["kubelogin"].status is Status.MISSING
     by_variable = with_environment(programs, AAD_LOGIN_METHOD="devicecode")
     assert check(by_variable)["kubelogin"].status is Status.MISSING
@@ -187,8 +187,8 @@ def test_encryption_on_hosts_has_to_be_registered(programs: FakePrograms, answer
     assert (found.status, "az feature register" in found.remedy) == (Status.MISSING, True)
 
 
-def test_a_preview_that_is_still_one_is_noted(programs: FakePrograms, answers: dict[str, Any]) -> None:
-    """The subscription of these tests does not know it, as after the end of the preview."""
+def test_an_unregistered_preview_feature_is_a_note(programs: FakePrograms, answers: dict[str, Any]) -> None:
+    """A subscription does not list a feature whose preview has ended, like the one of these tests."""
     answers[f"{FEATURES}/Microsoft.ContainerService/features/DisableSSHPreview"] = UNREGISTERED
     found = check(programs)["features"]
     assert (found.status, "DisableSSHPreview is NotRegistered" in found.text) == (Status.NOTE, True)
@@ -258,7 +258,7 @@ def test_quota_is_compared_with_the_cores_of_all_pools(
     assert "need 16 to 52" in found.text
 
 
-def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first(programs: FakePrograms, answers: dict[str, Any]) -> None:
+def test_a_gpu_pool_needs_a_quota_but_no_initial_node(programs: FakePrograms, answers: dict[str, Any]) -> None:
     answers[f"{COMPUTE}/skus"]["value"].append(offer("Standard_NC4as_T4_v3", "standardNCASv3_T4Family", 4))
     answers[f"{COMPUTE}/locations/westeurope/usages"] = {"value": [usage("standardNCASv3_T4Family", 0, 0)]}
     found = check(programs, cluster={"gpuPool": {"size": "Standard_NC4as_T4_v3", "maximum": 3}})["quota"]
@@ -272,7 +272,7 @@ def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first(programs: FakeProgr
     [(0, 9, Status.OK), (0, 10, Status.MISSING), (1, 10, Status.OK), (1, 11, Status.MISSING)],
     ids=["one is left", "none is left", "the last is its own", "others have all"],
 )
-def test_a_public_address_is_left_or_the_stacks_own(
+def test_the_stack_needs_a_free_public_address_unless_it_has_one(
     programs: FakePrograms, answers: dict[str, Any], name: str, own: int, current: int, status: Status
 ) -> None:
     tags = {"project": "groundwork", "stack": "azure-qa", "organization": "acme", "owner": "ml"}
@@ -290,7 +290,9 @@ def test_a_public_address_is_left_or_the_stacks_own(
     assert bool(found.remedy) is (status is Status.MISSING)
 
 
-def test_what_may_not_be_asked_is_noted_and_stops_nothing(programs: FakePrograms, answers: dict[str, Any]) -> None:
+def test_a_denied_request_is_a_note_and_does_not_stop_the_command(
+    programs: FakePrograms, answers: dict[str, Any]
+) -> None:
     answers[f"{COMPUTE}/skus"] = error("AuthorizationFailed", "no authorization")
     found = check(programs)
     assert found["quota"].status is Status.NOTE

@@ -39,7 +39,7 @@ ENTRA = "login.microsoftonline.com"
 
 
 def encode(claims: Mapping[str, Any]) -> str:
-    """A token with these claims, signed by nobody."""
+    """A token with these claims and an invalid signature."""
     text = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"header.{text}.signature"
 
@@ -48,7 +48,7 @@ TOKEN = encode({"appid": "the-client", "tid": TENANT})
 
 
 class Internet:
-    """Answers every request of this process; `requests` has those that asked for a token."""
+    """Responds to every request of this process; `token_requests` has the requests for a token."""
 
     def __init__(self) -> None:
         self.token_requests: list[dict[str, str]] = []
@@ -88,7 +88,7 @@ class Internet:
 
 
 class _Stream:
-    """The body of an answer, as urllib3 gives it."""
+    """The body of a response, as urllib3 returns it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -97,7 +97,7 @@ class _Stream:
         return [self._content]
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
     release_conn = close
 
@@ -126,11 +126,11 @@ def sign_in_with(environment: Mapping[str, str]) -> Caller:
         ({"ARM_USE_OIDC": "false"}, AZURE_CLI),
     ],
 )
-def test_the_way_is_the_one_that_the_provider_takes(environment: dict[str, str], method: str) -> None:
+def test_the_sign_in_method_is_the_one_that_the_provider_chooses(environment: dict[str, str], method: str) -> None:
     assert choose_method(environment) == method
 
 
-def test_half_of_a_way_is_named_in_full() -> None:
+def test_missing_variables_of_a_sign_in_method_are_listed() -> None:
     assert list_absent_variables("OIDC", {**OIDC, **GITHUB}) == []
     assert list_absent_variables("OIDC", {"ARM_TENANT_ID": TENANT, **GITHUB}) == ["ARM_CLIENT_ID"]
     (without_token,) = list_absent_variables("OIDC", OIDC)
@@ -152,8 +152,8 @@ def test_githubs_token_is_exchanged(internet: Internet) -> None:
 def test_a_token_of_another_ci_system_is_exchanged(internet: Internet, tmp_path: Path, source: str) -> None:
     file = tmp_path / "token"
     file.write_text("token-of-ci\n")
-    given = {"ARM_OIDC_TOKEN": "token-of-ci"} if source == "variable" else {"ARM_OIDC_TOKEN_FILE_PATH": str(file)}
-    sign_in_with({**OIDC, **given})
+    variables = {"ARM_OIDC_TOKEN": "token-of-ci"} if source == "variable" else {"ARM_OIDC_TOKEN_FILE_PATH": str(file)}
+    sign_in_with({**OIDC, **variables})
     assert internet.token_requests[0]["client_assertion"] == "token-of-ci"
 
 
@@ -164,14 +164,14 @@ def test_a_secret_is_sent_to_the_authority_of_the_cloud(internet: Internet) -> N
     assert (request["host"], request["client_secret"]) == ("login.microsoftonline.us", "hush")
 
 
-def test_a_managed_identity_asks_its_machine(internet: Internet) -> None:
+def test_a_managed_identity_requests_its_token_from_its_machine(internet: Internet) -> None:
     caller = sign_in_with({"ARM_USE_MSI": "true", "ARM_CLIENT_ID": "the-client", "ARM_SUBSCRIPTION_ID": SUBSCRIPTION})
     assert caller.method == "managed identity"
     assert internet.token_requests[-1]["host"] == "169.254.169.254"
     assert internet.token_requests[-1]["client_id"] == "the-client"
 
 
-def test_a_refusal_is_told_without_traces_and_secrets(internet: Internet) -> None:
+def test_a_refusal_is_reported_without_trace_ids_and_secrets(internet: Internet) -> None:
     internet.refusal = {
         "error": "invalid_client",
         "error_description": "AADSTS7000215: Invalid client secret provided. Trace ID: 1 Correlation ID: 2\r\nTime: 3",
@@ -181,7 +181,7 @@ def test_a_refusal_is_told_without_traces_and_secrets(internet: Internet) -> Non
     assert "hush" not in str(caught.value)
 
 
-def test_an_entra_that_cannot_be_reached_is_a_refusal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_entra_is_reported_like_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise requests.ConnectionError("no route")
 
@@ -196,5 +196,5 @@ def test_a_caller_is_printed_without_its_token(internet: Internet) -> None:  # n
 
 
 @pytest.mark.parametrize("text", ["", "opaque", "a.b"])
-def test_what_is_no_token_of_entra_has_no_claims(text: str) -> None:
+def test_text_that_is_not_a_token_has_no_claims(text: str) -> None:
     assert read_claims(text) == {}

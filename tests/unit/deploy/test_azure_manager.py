@@ -1,4 +1,4 @@
-"""Requests to Azure Resource Manager: pages, and refusals with its messages; the server is local."""
+"""Requests to Azure Resource Manager, with a local server: pages, and its messages when it refuses a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_refusal_has_its_code_and_words() -> None:
         ResourceManager(url, SUBSCRIPTION, "token").get("/sizes", "1")
 
 
-def test_a_manager_that_cannot_be_reached_is_named() -> None:
+def test_an_unreachable_manager_is_named() -> None:
     with serve_manager({}) as url:
         pass
     with pytest.raises(ManagerError, match=f"^Unreachable: {url}/subscriptions/{SUBSCRIPTION}/sizes: ConnectionError"):

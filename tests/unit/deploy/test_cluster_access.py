@@ -1,6 +1,6 @@
-"""Whether this machine can reach the Kubernetes API in the way that the settings declare, judging by addresses.
+"""Whether this machine can reach the Kubernetes API in the way that the settings declare, according to its addresses.
 
-Proves the comparison of addresses. Not proven: that packets arrive.
+Proves the comparison of addresses. Not proven: that a connection succeeds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def settings(**cluster: Any) -> Settings:
 
 
 @pytest.mark.parametrize("block", ["192.0.2.0/24", "198.51.100.7/32", "203.0.113.0/25"])
-def test_addresses_of_examples_lead_nowhere(block: str) -> None:
+def test_example_addresses_do_not_allow_access(block: str) -> None:
     found = check_way_in(settings(authorizedRanges=["192.88.99.0/24", block]), "10.0.0.1")
     assert found.status is Status.MISSING
     assert f"has {block}, an example address" in found.text
@@ -37,7 +37,9 @@ def test_addresses_of_examples_lead_nowhere(block: str) -> None:
     ],
     ids=["public", "from a hub", "from inside the network", "from elsewhere", "without a route"],
 )
-def test_a_private_api_is_for_its_networks(cluster: dict[str, Any], source: str, status: Status) -> None:
+def test_a_private_api_is_reachable_from_its_networks_only(
+    cluster: dict[str, Any], source: str, status: Status
+) -> None:
     assert check_way_in(settings(**cluster), source).status is status
 
 

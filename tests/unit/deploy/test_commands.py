@@ -1,7 +1,7 @@
 """What the commands do with a preflight: report all findings, start nothing that cannot succeed, and run Pulumi.
 
-Proves which command lines Pulumi gets, with a program of that name which records them.
-tests/engine/test_deployment.py proves that the real one does what they say.
+Proves which command lines Pulumi gets, with a program of that name that records them. tests/engine/test_deployment.py
+proves what the real Pulumi does with them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ config:
   groundwork:cluster: {authorizedRanges: [192.88.99.0/24]}
 """
 
-# What each program answers; `pulumi` knows a stack once it has been created, and writes down what it runs.
+# What each program prints. `pulumi` knows a stack once it has been created, and logs the commands that it runs.
 PROGRAMS = {
     "pulumi": f"""
 case "$1 $2" in
@@ -97,7 +97,7 @@ def test_the_stack_is_created_and_pulumi_runs_in_it_under_the_policies(
     assert "Selected stack 'team'." in capsys.readouterr().err
 
 
-def test_only_what_is_there_is_destroyed(folder: Path) -> None:
+def test_only_an_existing_stack_is_destroyed(folder: Path) -> None:
     with pytest.raises(DeployError, match="no stack named 'team' found"):
         commands.run("destroy", "team", is_confirmed=True)
     assert log(folder) == []
@@ -106,7 +106,7 @@ def test_only_what_is_there_is_destroyed(folder: Path) -> None:
     assert log(folder) == [f"destroy --stack team --yes {QUIET}"]
 
 
-def test_drift_is_a_preview_that_asks_the_cloud_and_expects_no_changes(folder: Path) -> None:
+def test_drift_is_a_preview_with_a_refresh_that_expects_no_changes(folder: Path) -> None:
     with pytest.raises(DeployError, match="no stack named 'team' found"):
         commands.run("drift", "team")
     (folder / "pulumi.stack").touch()
@@ -114,11 +114,11 @@ def test_drift_is_a_preview_that_asks_the_cloud_and_expects_no_changes(folder: P
     assert log(folder) == [f"preview --refresh --expect-no-changes --stack team {POLICIES} {QUIET}"]
 
 
-def test_the_engines_events_are_kept_where_somebody_wants_them(folder: Path) -> None:
-    kept = folder / "kept.jsonl"
-    kept.write_text("of another run")
-    commands.run("preview", "team", event_log=kept)
-    assert kept.read_text() == events()
+def test_the_engines_events_are_written_to_the_requested_file(folder: Path) -> None:
+    log_file = folder / "requested.jsonl"
+    log_file.write_text("of another run")
+    commands.run("preview", "team", event_log=log_file)
+    assert log_file.read_text() == events()
 
 
 def test_expired_credentials_are_explained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +129,7 @@ def test_expired_credentials_are_explained(folder: Path, capsys: pytest.CaptureF
     assert "The credentials expired while team was changed." in capsys.readouterr().err
 
 
-def test_what_keeps_a_stack_from_being_destroyed_is_named_with_the_setting(
+def test_protection_that_prevents_a_destroy_is_named_with_its_setting(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "pulumi.stack").touch()
@@ -147,7 +147,7 @@ def test_what_keeps_a_stack_from_being_destroyed_is_named_with_the_setting(
         assert ("protects" in report) is protect
 
 
-def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preflight_reports_and_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.run("preflight", "team") == 0
     assert log(folder) == []
     report = capsys.readouterr().err
@@ -158,14 +158,14 @@ def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.Ca
     assert "Everything that team needs is present." in report
 
 
-def test_a_preflight_that_misses_something_does_not_call_for_itself(folder: Path) -> None:
+def test_a_failed_preflight_does_not_recommend_a_preflight(folder: Path) -> None:
     (folder / "aws").unlink()
     with pytest.raises(DeployError, match="team is not ready to be deployed: see `missing` above"):
         commands.run("preflight", "team")
 
 
 @pytest.mark.parametrize("action", commands.ACTIONS)
-def test_a_shell_of_a_rehearsal_is_not_for_real_clouds(
+def test_commands_for_real_clouds_are_rejected_in_the_shell_of_a_rehearsal(
     folder: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     monkeypatch.setenv("GROUNDWORK_REHEARSAL", "aws-dev")
@@ -184,7 +184,7 @@ def test_a_change_without_a_terminal_has_to_be_confirmed(
     assert log(folder) == []
 
 
-def test_an_examples_way_into_the_cluster_is_enough_for_a_preview(folder: Path) -> None:
+def test_an_example_address_range_is_enough_for_a_preview(folder: Path) -> None:
     file = folder / "stacks" / "Pulumi.team.yaml"
     file.write_text(SETTINGS.replace("192.88.99.0", "203.0.113.0"))
     assert commands.run("preview", "team") == 0
@@ -226,14 +226,14 @@ def test_an_unknown_stack_is_an_error_that_suggests_the_nearest(folder: Path) ->
 
 
 def test_a_key_service_that_the_file_names_encrypts_the_new_stack(folder: Path) -> None:
-    """By default the engine would replace it by a passphrase, and write that into the file."""
+    """By default the engine would use a passphrase instead, and write that to the file."""
     file = folder / "stacks" / "Pulumi.team.yaml"
     file.write_text(f"secretsprovider: awskms://alias/state\n{SETTINGS}")
     commands.run("preview", "team")
     assert log(folder)[0] == "stack init team --secrets-provider awskms://alias/state --non-interactive"
 
 
-def test_what_the_engine_writes_into_the_file_is_to_be_committed(
+def test_changes_of_the_file_by_the_engine_are_to_be_committed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = folder / "stacks" / "Pulumi.team.yaml"
@@ -266,19 +266,17 @@ def test_only_yes_means_yes(make: Callable[..., str], variable: str, option: str
 
 
 def deployed(folder: Path, outputs: dict[str, object]) -> None:
-    """Let Pulumi export the state of a deployment with these outputs."""
+    """Have Pulumi export the state of a deployment with these outputs."""
     resources = [{"type": "groundwork:core:DeployedSettings", "urn": "urn", "outputs": outputs}]
     (folder / "pulumi.state").write_text(json.dumps({"version": 3, "deployment": {"resources": resources}}))
 
 
-def standing_settings(**changed: object) -> dict[str, object]:
+def deployed_settings(**changed: object) -> dict[str, object]:
     return {**check(stack_file.parse(SETTINGS.encode(), "groundwork", "team"), "team").dump(), **changed}
 
 
-def test_what_a_deployment_would_change_in_the_settings_is_said_first(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    deployed(folder, {"settings": standing_settings(owner="others")})
+def test_changes_of_settings_are_reported_before_a_deployment(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deployed(folder, {"settings": deployed_settings(owner="others")})
     commands.run("up", "team", is_confirmed=True)
     message = "team is already deployed, and its settings change:\n  - groundwork:owner 'others' -> 'ml'"
     assert message in capsys.readouterr().err
@@ -299,8 +297,8 @@ def test_the_settings_behind_a_refusal_are_named(folder: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("action", ["preview", "up"])
-def test_a_setting_that_is_fixed_stops_everything(folder: Path, action: str) -> None:
-    deployed(folder, {"settings": standing_settings(organization="other")})
+def test_a_change_of_a_fixed_setting_stops_the_command(folder: Path, action: str) -> None:
+    deployed(folder, {"settings": deployed_settings(organization="other")})
     with pytest.raises(DeployError, match=r"organization 'other' -> 'acme'.* fixed: "):
         commands.run(action, "team", is_confirmed=True, confirmed_losses=["organization"])
     assert log(folder) == []
@@ -309,7 +307,7 @@ def test_a_setting_that_is_fixed_stops_everything(folder: Path, action: str) -> 
 def test_a_loss_of_data_is_shown_by_a_preview_and_confirmed_for_a_deployment(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployed(folder, {"settings": standing_settings(telemetry={"retentionDays": 90, "alertEmail": ""})})
+    deployed(folder, {"settings": deployed_settings(telemetry={"retentionDays": 90, "alertEmail": ""})})
     commands.run("preview", "team")
     assert "telemetry.retentionDays 90 -> 30: loses data" in capsys.readouterr().err
     with pytest.raises(DeployError, match=r"CONFIRM=telemetry\.retentionDays"):
@@ -318,7 +316,7 @@ def test_a_loss_of_data_is_shown_by_a_preview_and_confirmed_for_a_deployment(
     assert [line.split()[0] for line in log(folder)] == ["stack", "preview", "preview", "up"]
 
 
-def test_a_deployment_that_does_not_know_its_settings_is_not_compared(
+def test_a_deployment_without_recorded_settings_is_not_compared(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployed(folder, {})
@@ -326,7 +324,7 @@ def test_a_deployment_that_does_not_know_its_settings_is_not_compared(
     assert "so they are not compared" in capsys.readouterr().err
 
 
-def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
+def test_a_loss_of_data_stops_a_deployment_until_it_is_approved(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "pulumi.events").write_text(events(step("replace", causes=["storageEncrypted"])))
@@ -343,7 +341,7 @@ def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
     assert "approved by ada" in capsys.readouterr().err
 
 
-def test_a_preview_that_does_not_say_what_it_would_lose_stops_a_deployment(folder: Path) -> None:
+def test_a_preview_whose_losses_are_unknown_stops_a_deployment(folder: Path) -> None:
     for text in ("", events(step("vanish"))):
         (folder / "pulumi.events").write_text(text)
         with pytest.raises(
@@ -354,7 +352,7 @@ def test_a_preview_that_does_not_say_what_it_would_lose_stops_a_deployment(folde
 
 
 @pytest.mark.parametrize("action", ["preflight", "preview", "up"])
-def test_approvals_that_cannot_be_read_are_said_before_anything_starts(folder: Path, action: str) -> None:
+def test_invalid_approvals_are_reported_before_anything_starts(folder: Path, action: str) -> None:
     (folder / "stacks" / "approvals.yaml").write_text("- stack: taem")
     with pytest.raises(DeployError, match=r"stacks/approvals.yaml: the approval for None None in taem needs 'operat"):
         commands.run(action, "team", is_confirmed=True)
@@ -362,7 +360,7 @@ def test_approvals_that_cannot_be_read_are_said_before_anything_starts(folder: P
 
 
 @pytest.mark.parametrize(("answer", "runs"), [("y", ["preview", "up"]), ("", ["preview"]), ("no", ["preview"])])
-def test_a_person_is_asked_after_the_preview(
+def test_a_person_is_prompted_after_the_preview(
     folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, runs: list[str]
 ) -> None:
     monkeypatch.setattr(commands, "Engine", lambda programs, **_: Engine(programs, is_interactive=True))

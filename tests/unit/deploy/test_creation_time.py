@@ -1,6 +1,6 @@
 """The line about what a preview would create.
 
-Proves it on events and a plan in the engine's form. That a preview writes both is proven in tests/engine.
+Proves it for events and a plan in the engine's format. tests/engine proves that a preview writes both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def write(folder: Path, *events: Mapping[str, Any]) -> tuple[Path, Path]:
     return log, plan
 
 
-def test_the_critical_path_is_that_of_what_is_created(tmp_path: Path) -> None:
+def test_the_critical_path_consists_of_new_resources(tmp_path: Path) -> None:
     files = write(tmp_path, event(CLUSTER, "create"), event(NODES, "create"), event(DATABASE, "create"))
     line = describe_creation(*files)
     assert line.startswith(
@@ -39,12 +39,12 @@ def test_the_critical_path_is_that_of_what_is_created(tmp_path: Path) -> None:
     )
 
 
-def test_what_stands_already_takes_no_time(tmp_path: Path) -> None:
+def test_existing_resources_take_no_time(tmp_path: Path) -> None:
     files = write(tmp_path, event(CLUSTER, "same"), event(NODES, "create"), event(DATABASE, "update"))
     assert describe_creation(*files).startswith("Creating these resources takes about 2 min")
 
 
-def test_nothing_is_said_where_nothing_is_created_or_the_engine_wrote_no_plan(tmp_path: Path) -> None:
+def test_no_line_is_printed_if_nothing_is_created_or_there_is_no_plan(tmp_path: Path) -> None:
     log, plan = write(tmp_path, event(CLUSTER, "same"))
     assert describe_creation(log, plan) == ""
     assert describe_creation(log, tmp_path / "none") == ""

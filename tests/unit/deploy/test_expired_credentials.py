@@ -1,7 +1,7 @@
 """Credentials that expire in the middle of a run: the message says what was done, what is left, and how to continue.
 
 Proves how events of engine 3.255.0 are read, with the messages of each cloud. Not proven: that the clouds have no other
-messages; these are quoted from their documentation.
+messages than these, which are quoted from their documentation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def error(message: str) -> dict[str, Any]:
     return {"diagnosticEvent": {"severity": "error", "message": message, "urn": "urn"}}
 
 
-def test_it_is_said_what_was_done_what_is_under_way_and_how_to_go_on(tmp_path: Path) -> None:
+def test_the_message_says_what_was_done_what_is_in_progress_and_how_to_continue(tmp_path: Path) -> None:
     log = write(
         tmp_path / "log",
         *(step(kind, "a", planning=True) for kind in ("resourcePreEvent", "resOutputsEvent")),
@@ -60,12 +60,12 @@ def test_it_is_said_what_was_done_what_is_under_way_and_how_to_go_on(tmp_path: P
         "error: You must be logged in to the server (Unauthorized)",
     ],
 )
-def test_each_clouds_words_are_known(tmp_path: Path, message: str) -> None:
+def test_each_clouds_messages_are_recognized(tmp_path: Path, message: str) -> None:
     assert "nothing was changed" in explain("up", "team", write(tmp_path / "log", error(message)))
 
 
 @pytest.mark.parametrize("action", ["preview", "drift"])
-def test_a_run_that_changes_nothing_is_repeated(tmp_path: Path, action: str) -> None:
+def test_a_run_that_changes_nothing_can_be_repeated(tmp_path: Path, action: str) -> None:
     assert explain(action, "team", write(tmp_path / "log", error(AWS))).endswith(f"`make {action} STACK=team`.")
 
 

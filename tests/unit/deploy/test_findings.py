@@ -1,4 +1,4 @@
-"""How a preflight's findings are shown, and which part of a program's output is its reason."""
+"""How a preflight's findings are printed, and which part of a program's output is the reason of a failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_findings_are_a_table_with_remedies_below() -> None:
     ]
 
 
-def test_long_texts_are_wrapped_and_their_words_kept_whole() -> None:
+def test_long_texts_are_wrapped_between_words() -> None:
     command = "aws-service-quotas-request-service-quota-increase"
     lines = render([missing("quota", "word " * 40 + command, "ask for more")]).splitlines()
     assert max(len(line) for line in lines) <= 120
@@ -37,5 +37,5 @@ def test_long_texts_are_wrapped_and_their_words_kept_whole() -> None:
     ],
     ids=["pulumi", "az", "kubelogin", "aws", "silent"],
 )
-def test_the_reason_of_a_failure_is_what_the_program_calls_an_error(printed: str, reason: str) -> None:
+def test_the_reason_of_a_failure_is_the_programs_error_line(printed: str, reason: str) -> None:
     assert Answer(3, "", printed).reason == reason

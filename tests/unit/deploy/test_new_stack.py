@@ -1,6 +1,6 @@
 """What `make new-stack` asks, writes and refuses.
 
-Proves the questions, the file and its settings. That a stack with an arbitrary name comes up is proven in tests/engine.
+Proves the questions, the file and its settings. tests/engine proves that a stack with any name is deployed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deploy.new_stack import ask_for_answers, check_answers, complete_answers, p
 from infra.core.stack_config import check
 from kernel import stack_file
 
-GIVEN = {
+ANSWERS = {
     "STACK": "azure-qa",
     "CLOUD": "azure",
     "ENVIRONMENT": "staging",
@@ -36,7 +36,7 @@ KUSTOMIZATION = Path("platform/gitops/stacks/azure-qa/kustomization.yaml")
 
 
 def write(root: Path, **changed: str) -> str:
-    answers = {**GIVEN, **changed}
+    answers = {**ANSWERS, **changed}
     return write_files(answers, check_answers(answers, root), root)
 
 
@@ -62,14 +62,14 @@ def test_the_file_has_the_answers_and_is_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("owner", ["NO", "12:30:45", "0042", "null", "a: b", "- a", "Ünï", "[x]", "{x: y}", "'", '"'])
-def test_an_answer_is_text_whatever_it_looks_like(tmp_path: Path, owner: str) -> None:
+def test_an_answer_that_looks_like_another_type_is_text(tmp_path: Path, owner: str) -> None:
     write(tmp_path, OWNER=owner)
     file = stack_file.read(tmp_path / SETTINGS, "groundwork")
     assert check(file, "azure-qa").owner == owner
 
 
 @pytest.mark.parametrize("example", ["203.0.113.0/24", "198.51.100.7/32", "192.0.2.128/25"])
-def test_an_example_of_addresses_is_named_as_one(tmp_path: Path, example: str) -> None:
+def test_an_example_address_range_is_marked_as_an_example(tmp_path: Path, example: str) -> None:
     output = write(tmp_path, AUTHORIZED_RANGES=example)
     assert f"replace {example}" in output
     text = (tmp_path / SETTINGS).read_text()
@@ -78,8 +78,8 @@ def test_an_example_of_addresses_is_named_as_one(tmp_path: Path, example: str) -
 
 
 @pytest.mark.parametrize("existing", [SETTINGS, KUSTOMIZATION])
-def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path) -> None:
-    settings = check_answers(GIVEN, tmp_path)
+def test_an_existing_stack_is_not_overwritten(tmp_path: Path, existing: Path) -> None:
+    settings = check_answers(ANSWERS, tmp_path)
     (tmp_path / existing).parent.mkdir(parents=True)
     (tmp_path / existing).write_text("config: {}\n")
     with pytest.raises(
@@ -87,13 +87,13 @@ def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path)
     ):
         write(tmp_path)
     with pytest.raises(DeployError, match=f"{existing} cannot be written: File exists"):
-        write_files(GIVEN, settings, tmp_path)  # made by somebody else meanwhile
+        write_files(ANSWERS, settings, tmp_path)  # somebody has created it since the check
     assert (tmp_path / existing).read_text() == "config: {}\n"
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")] == [existing]
 
 
 @pytest.mark.parametrize(
-    ("stack", "cloud", "location", "noted"),
+    ("stack", "cloud", "location", "note"),
     [
         ("research-azure", "aws", "eu-west-1", "its name says azure, but it is staging on aws"),
         ("aws.prod.eu", "azure", "westeurope", "its name says aws and prod, but it is staging on azure"),
@@ -101,13 +101,13 @@ def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path)
         ("reproduction-awsome", "azure", "westeurope", ""),
     ],
 )
-def test_a_name_that_says_something_else_is_noted(
-    tmp_path: Path, stack: str, cloud: str, location: str, noted: str
+def test_a_name_that_contradicts_the_settings_is_noted(
+    tmp_path: Path, stack: str, cloud: str, location: str, note: str
 ) -> None:
     output = write(tmp_path, STACK=stack, CLOUD=cloud, LOCATION=location)
-    assert noted in output
-    assert ("Note: " in output) is bool(noted)
-    assert not noted or f"delete stacks/Pulumi.{stack}.yaml and platform/gitops/stacks/{stack}" in output
+    assert note in output
+    assert ("Note: " in output) is bool(note)
+    assert not note or f"delete stacks/Pulumi.{stack}.yaml and platform/gitops/stacks/{stack}" in output
 
 
 @pytest.mark.parametrize(("stack", "cloud"), [("research-azure", "azure"), ("AWS-eu", "aws"), ("awsome", "")])
@@ -118,11 +118,11 @@ def test_a_cloud_in_the_name_is_suggested(tmp_path: Path, stack: str, cloud: str
         questions.append(question)
         return "azure"
 
-    ask_for_answers({**GIVEN, "STACK": stack, "CLOUD": ""}, tmp_path, answer)
+    ask_for_answers({**ANSWERS, "STACK": stack, "CLOUD": ""}, tmp_path, answer)
     assert questions == [f"Cloud: azure or aws{cloud and f' [{cloud}]'}: "]
 
 
-def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
+def test_all_invalid_answers_are_reported_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(DeployError) as raised:
         write(tmp_path, STACK="azure qa", CLOUD="azur", ORGANIZATION="Acme Inc", AUTHORIZED_RANGES="192.88.99.1/24")
     for part in (
@@ -135,26 +135,26 @@ def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_region_of_the_other_cloud_is_refused(tmp_path: Path) -> None:
+def test_a_region_of_the_other_cloud_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="is a region of aws, but cloud is azure"):
         write(tmp_path, LOCATION="eu-west-1")
 
 
 def test_arguments_are_what_make_passes() -> None:
-    arguments = [f"{name}={value}" for name, value in GIVEN.items()]
-    assert complete_answers(parse_arguments(arguments)) == GIVEN
+    arguments = [f"{name}={value}" for name, value in ANSWERS.items()]
+    assert complete_answers(parse_arguments(arguments)) == ANSWERS
     with pytest.raises(DeployError, match="'OWNR=ml' is not an argument of `make new-stack`: use STACK=, CLOUD="):
         parse_arguments(["OWNR=ml"])
 
 
-def test_without_a_terminal_all_missing_arguments_are_named() -> None:
+def test_all_missing_arguments_are_reported_if_there_is_no_terminal() -> None:
     with pytest.raises(DeployError) as raised:
         complete_answers(parse_arguments(["STACK=aws-qa", "CLOUD=aws", "OWNER="]))
     named = [line.split("=")[0].strip() for line in str(raised.value).splitlines()[1:]]
     assert named == ["ENVIRONMENT", "LOCATION", "ORGANIZATION", "OWNER"]
 
 
-def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
+def test_missing_answers_are_prompted_for_until_they_are_valid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "stacks").mkdir()
@@ -185,10 +185,10 @@ def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
         assert part in printed
 
 
-def test_what_is_given_is_not_asked_and_a_bad_one_is_asked_again(tmp_path: Path) -> None:
+def test_valid_arguments_are_not_prompted_for_and_invalid_ones_are(tmp_path: Path) -> None:
     replies = iter(["aws"])
-    answers = ask_for_answers({**GIVEN, "CLOUD": "gcp", "LOCATION": "eu-west-1"}, tmp_path, lambda _: next(replies))
-    assert answers == {**GIVEN, "CLOUD": "aws", "LOCATION": "eu-west-1"}
+    answers = ask_for_answers({**ANSWERS, "CLOUD": "gcp", "LOCATION": "eu-west-1"}, tmp_path, lambda _: next(replies))
+    assert answers == {**ANSWERS, "CLOUD": "aws", "LOCATION": "eu-west-1"}
 
 
 def test_the_command_writes_once(
@@ -196,7 +196,7 @@ def test_the_command_writes_once(
 ) -> None:
     monkeypatch.setattr(new_stack, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "stdin", StringIO())
-    monkeypatch.setattr(sys, "argv", ["new_stack", *(f"{name}={value}" for name, value in GIVEN.items())])
+    monkeypatch.setattr(sys, "argv", ["new_stack", *(f"{name}={value}" for name, value in ANSWERS.items())])
     assert new_stack.main() == 0
     assert new_stack.main() == 1
     assert "error: There is already a stack 'azure-qa'" in capsys.readouterr().err
@@ -205,14 +205,14 @@ def test_the_command_writes_once(
     assert written == {SETTINGS, KUSTOMIZATION, *experiments}
 
 
-def test_the_shipped_stacks_have_no_experiment_and_what_makes_one_a_commit() -> None:
+def test_shipped_stacks_have_the_experiments_folder_of_new_stacks() -> None:
     folders = [file.parent for file in Path("platform/gitops/stacks").glob("*/kustomization.yaml")]
     assert folders
     for folder in folders:
         assert {file.name: file.read_text() for file in (folder / "experiments").iterdir()} == EXPERIMENT_FILES
 
 
-def test_make_passes_what_is_on_its_command_line_only() -> None:
+def test_make_passes_only_variables_of_its_command_line() -> None:
     command = ["make", "--dry-run", "--silent", "new-stack", "STACK=aws-qa", "OWNER=a 'b' team"]
     run = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""A preflight refuses the placeholder that rehearsals run with. test_commands proves what follows from that."""
+"""A preflight rejects the placeholder digest of rehearsals. test_commands proves the consequences."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class _Stack:
 
 
 @pytest.mark.parametrize("name", ["promotion", "experiment", "drift", "training"])
-def test_a_placeholder_is_not_deployed(name: str) -> None:
+def test_a_placeholder_is_rejected(name: str) -> None:
     text = render(list(check_images(cast("Stack", _Stack(PLACEHOLDER_DIGEST, name)))))
     assert f"groundwork:images.{name} is a placeholder, which no registry has" in text
     assert "Remedy: set the digest of your image, or remove the setting" in text
 
 
 @pytest.mark.parametrize("digest", ["", f"sha256:{'a' * 64}"])
-def test_a_digest_or_none_is(digest: str) -> None:
+def test_a_real_or_missing_digest_is_accepted(digest: str) -> None:
     assert list(check_images(cast("Stack", _Stack(digest)))) == []
 
 
-def test_it_is_the_shipped_stacks_digest() -> None:
+def test_the_placeholder_is_the_shipped_stacks_digest() -> None:
     for file in Path("stacks").glob("Pulumi.*.yaml"):
         for name in ("promotion", "experiment", "drift", "training"):
             assert f"{name}: {PLACEHOLDER_DIGEST}" in file.read_text()

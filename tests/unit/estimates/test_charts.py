@@ -46,7 +46,7 @@ def test_shares_are_the_mean_of_cpu_and_memory() -> None:
         ({"nodeSelector": {"groundwork/pool": "system"}}, "system"),
     ],
 )
-def test_pods_are_counted_on_the_pool_that_they_may_run_on(pod: dict[str, Any], pool: str) -> None:
+def test_pods_are_counted_on_the_pool_that_they_can_run_on(pod: dict[str, Any], pool: str) -> None:
     (cost,), _ = share_pools([SYSTEM, USER], {"app": [workload("Deployment", "1", "1Gi", **pod)]}, SIZES)
     assert cost.pool == pool
 
@@ -56,7 +56,7 @@ def test_a_daemon_set_has_a_pod_on_every_node() -> None:
     assert {(cost.pool, cost.cpu) for cost in costs} == {("system", 2), ("user", 2)}
 
 
-def test_a_prometheus_requests_what_its_operator_gives_its_pods() -> None:
+def test_a_prometheus_requests_the_resources_of_its_pods() -> None:
     manifest = {"kind": "Prometheus", "spec": {"replicas": 2, "resources": {"requests": {"cpu": "500m"}}}}
     (cost,), _ = share_pools([USER], {"monitoring": [manifest]}, SIZES)
     assert cost.cpu == 1
@@ -67,7 +67,7 @@ def test_jobs_and_stopped_workloads_request_nothing() -> None:
     assert share_pools([USER], {"app": manifests}, SIZES)[0] == []
 
 
-def test_pools_are_those_that_a_stack_declares_at_their_smallest() -> None:
+def test_pools_are_read_from_the_stack_with_their_minimum_size() -> None:
     stack = [
         provider("aws"),
         resource(
@@ -90,7 +90,7 @@ def test_workloads_of_the_program_are_listed_by_component_and_those_of_charts_by
     assert {name: len(manifests) for name, manifests in found.items()} == {"other": 1, "mlflow": 1}
 
 
-def test_savings_are_computed_each_by_itself() -> None:
+def test_savings_are_computed_independently() -> None:
     logs = resource("aws:cloudwatch/logGroup:LogGroup", retentionInDays=90)
     pools = [
         resource(NODES, "user", instanceTypes=["m6i.xlarge"], scalingConfig={"minSize": 2}),

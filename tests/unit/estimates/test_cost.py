@@ -1,6 +1,6 @@
 """What an estimate says about resources without a price, free and unknown ones, volumes, and two versions.
 
-Proves the rules on single resources. Amounts are proven in test_hand_computed.py, whole stacks in test_stacks.py.
+Proves the rules for single resources. test_hand_computed.py proves amounts, and test_stacks.py whole stacks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def test_a_part_without_a_price_is_named_and_the_rest_is_counted() -> None:
     assert [row.type for row in estimate.rows] == [NAT]
 
 
-def test_another_regions_price_does_not_stand_in() -> None:
+def test_a_price_of_another_region_is_not_used() -> None:
     elsewhere = Resource("urn::provider", "pulumi:providers:aws", {"region": "eu-central-1"})
     estimate = monthly_cost([elsewhere, resource(NAT)], PRICES, USAGE)
     assert estimate.total_usd == 0
@@ -41,7 +41,7 @@ def test_another_regions_price_does_not_stand_in() -> None:
     }
 
 
-def test_what_costs_nothing_has_a_source_and_what_nobody_knows_is_unknown() -> None:
+def test_free_types_have_a_source_and_unlisted_types_are_unknown() -> None:
     stack = [provider("aws"), resource("aws:iam/role:Role"), resource("aws:quantum/computer:Computer")]
     estimate = monthly_cost(stack, PRICES, USAGE)
     sources = {free.type: free.source for free in estimate.free}
@@ -50,12 +50,12 @@ def test_what_costs_nothing_has_a_source_and_what_nobody_knows_is_unknown() -> N
     assert not estimate.is_complete
 
 
-def test_an_assumption_that_is_not_made_is_an_error_and_not_a_zero() -> None:
+def test_a_missing_assumption_is_an_error() -> None:
     with pytest.raises(UsageError, match="networkGb"):
         monthly_cost([provider("aws"), resource(NAT)], PRICES, {})
 
 
-def test_values_that_a_preview_does_not_know_count_as_not_set() -> None:
+def test_unknown_values_count_as_not_set() -> None:
     unknown = resource("aws:rds/instance:Instance", multiAz="04da6b54-80e4-46f7-96ec-b56ff0331ba9")
     assert unknown.get("multiAz") is None
 
@@ -93,15 +93,15 @@ def test_volumes_of_charts_are_charged(manifest: dict[str, Any], gigabytes: floa
     assert estimate.total_usd == pytest.approx(gigabytes * 0.088)
 
 
-def test_volumes_on_azure_are_sold_by_size_in_the_class_of_the_stack() -> None:
+def test_volumes_on_azure_are_charged_by_disk_size_and_storage_class() -> None:
     release = resource("kubernetes:helm.sh/v3:Release", "chart")
     storage = resource("kubernetes:storage.k8s.io/v1:StorageClass", parameters={"skuName": "StandardSSD_ZRS"})
     claim = {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": "50Gi"}}}}
     estimate = monthly_cost([provider("azure-native"), storage, release], PRICES, USAGE, {release.urn: [claim]})
-    assert estimate.total_usd == pytest.approx(7.20)  # of 64 GiB
+    assert estimate.total_usd == pytest.approx(7.20)  # the price of 64 GiB
 
 
-def test_a_difference_has_what_came_went_and_changed() -> None:
+def test_a_difference_lists_added_removed_and_changed_costs() -> None:
     before = monthly_cost([provider("aws"), resource(NAT, "a"), resource("aws:kms/key:Key")], PRICES, USAGE)
     after = monthly_cost([provider("aws"), resource(NAT, "a"), resource(NAT, "b")], PRICES, USAGE)
     difference = compare(before, after)
@@ -109,7 +109,7 @@ def test_a_difference_has_what_came_went_and_changed() -> None:
         change.name: (round(change.before_usd, 2), round(change.after_usd, 2)) for change in difference.changes
     } == {
         "b": (0, 37.44),
-        "a": (39.84, 37.44),  # the traffic is shared
+        "a": (39.84, 37.44),  # the two share the traffic
         "one": (4.00, 0),
     }
     assert difference.total_usd == pytest.approx(after.total_usd - before.total_usd)

@@ -45,7 +45,7 @@ def compute(size: str, idle: int = 0) -> dict[str, Any]:
     return {"properties": {"properties": {"vmSize": size, "scaleSettings": {"minNodeCount": idle}}}}
 
 
-# Type, inputs, assumptions that differ, and the sum as one would write it on paper.
+# Name, type, inputs, assumptions that differ, and the sum as it would be computed on paper.
 CASES: list[tuple[str, str, Mapping[str, Any], Mapping[str, float], float]] = [
     ("eks", EKS, {}, {}, 730 * 0.10),
     ("two nodes", NODES, group("m6i.xlarge", 2), {}, 2 * 730 * 0.214),
@@ -161,7 +161,7 @@ CASES: list[tuple[str, str, Mapping[str, Any], Mapping[str, float], float]] = [
 @pytest.mark.parametrize(
     ("type_", "inputs", "usage", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_cost_is_that_of_the_hand(
+def test_costs_equal_those_computed_by_hand(
     type_: str, inputs: Mapping[str, Any], usage: Mapping[str, float], expected: float
 ) -> None:
     stack = [provider(type_.partition(":")[0]), resource(type_, **inputs)]
@@ -176,7 +176,7 @@ def test_there_are_at_least_fifty_cases_of_both_clouds() -> None:
     assert {case[1].partition(":")[0] for case in CASES} == {"aws", "azure-native"}
 
 
-def test_the_disks_of_a_node_group_are_those_of_its_launch_template() -> None:
+def test_the_disks_of_a_node_group_are_read_from_its_launch_template() -> None:
     disk = [{"ebs": {"volumeType": "gp3", "volumeSize": 100}}]
     stack = [
         provider("aws"),
@@ -196,7 +196,7 @@ def test_traffic_of_the_stack_is_shared_by_its_gateways() -> None:
     [
         ("aws", EKS, 73.00 + 18.396),
         ("azure-native", AKS, 18.25),
-    ],  # 730 hours of 0.0252, and of 0.025 beside a free cluster
+    ],  # 730 hours at 0.0252, and at 0.025 with a free cluster
 )
 def test_a_gateway_has_a_load_balancer_of_the_clusters_cloud(cloud: str, cluster: str, expected: float) -> None:
     stack = [provider(cloud), resource(cluster), resource("kubernetes:gateway.networking.k8s.io/v1:Gateway")]

@@ -1,6 +1,6 @@
-"""Reading the clouds' public price lists again, against a local server with answers in the lists' recorded form.
+"""The refresh of prices from the clouds' public lists, with a local server that responds in their recorded formats.
 
-The forms are those of the Retail Prices API, and of an offer file of the AWS bulk price list. Proves which item is
+The formats are those of the Retail Prices API, and of an offer file of the AWS bulk price list. Proves which item is
 chosen, what is written, and that nothing is written if a list cannot be read. Not proven: that the lists still have the
 items that the tables query.
 """
@@ -23,7 +23,7 @@ from estimates.prices import PRICES, read_prices
 from estimates.refresh import PriceListError, aws, lists, refresh
 
 DAY = datetime.date(2027, 1, 15)
-HEAD = "# A comment that stays.\ncurrency: USD\nprices:\n"
+HEAD = "# A comment that is not changed.\ncurrency: USD\nprices:\n"
 ROW = """\
   - item: {item}
     region: {region}
@@ -37,7 +37,7 @@ ROW = """\
 
 
 class PriceLists:
-    """Answers, keyed by path, and the queries that were received."""
+    """A server of price lists: `answers`, keyed by path, and `filters`, the queries that it received."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -59,7 +59,7 @@ class PriceLists:
                 self.wfile.write(answer.encode() if isinstance(answer, str) else json.dumps(answer).encode())
 
             def log_message(self, *_: object) -> None:
-                """Tests print nothing."""
+                """Keep the output of tests free of requests."""
 
         return Handler
 
@@ -146,11 +146,11 @@ def test_a_price_of_azure_is_read_by_region_and_meter(tmp_path: Path, price_list
         "serviceName eq 'Virtual Machines' and armSkuName eq 'Standard_D4s_v5' and armRegionName eq 'westeurope' "
         "and priceType eq 'Consumption'"
     )
-    assert path.read_text().startswith("# A comment that stays.")
+    assert path.read_text().startswith("# A comment that is not changed.")
     assert found.describe() == "azure: 1 prices read; changed: node/Standard_D4s_v5 0.5 -> 0.23"
 
 
-def test_a_paid_tier_is_taken_where_the_table_asks_for_it(tmp_path: Path, price_lists: PriceLists) -> None:
+def test_a_paid_tier_is_used_if_the_table_requests_it(tmp_path: Path, price_lists: PriceLists) -> None:
     query = "{productName: Log Analytics, meterName: Analytics Logs Data Ingestion, tierMinimumUnits: 5}"
     path = write_table(tmp_path, "azure", ("logs-ingestion", "westeurope", query))
     tiers = [item(0.0), item(2.99, tierMinimumUnits=5)]
@@ -159,7 +159,7 @@ def test_a_paid_tier_is_taken_where_the_table_asks_for_it(tmp_path: Path, price_
     assert read_prices(path)[0].usd == 2.99
 
 
-def test_an_ambiguous_meter_leaves_its_price(tmp_path: Path, price_lists: PriceLists) -> None:
+def test_the_price_of_an_ambiguous_meter_does_not_change(tmp_path: Path, price_lists: PriceLists) -> None:
     path = write_table(tmp_path, "azure", ("a", "westeurope", "{serviceName: S}"))
     price_lists.answers["/api/retail/prices"] = {"Items": [item(1.0), item(2.0)], "NextPageLink": None}
     found = refresh("azure", tmp_path, price_lists.address, DAY)
@@ -216,10 +216,10 @@ def test_an_offer_of_another_form_changes_nothing(tmp_path: Path, price_lists: P
     assert path.read_text() == before
 
 
-def test_the_command_says_in_one_line_what_could_not_be_reached(
+def test_an_unreachable_list_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nowhere = "http://127.0.0.1:9"  # discard: nothing listens
+    nowhere = "http://127.0.0.1:9"  # the discard port, on which nothing listens
     for cloud, query in (("azure", "{serviceName: S}"), ("aws", "{service: AmazonEC2, usageType: U}")):
         write_table(tmp_path, cloud, ("a", "here", query))
     monkeypatch.setattr(command, "refresh", lambda cloud: lists.refresh(cloud, tmp_path, nowhere))

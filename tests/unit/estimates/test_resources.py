@@ -1,6 +1,6 @@
-"""Resources as the engine's state and a preview have them.
+"""Resources, read from the engine's state and from a preview.
 
-The forms are the engine's own, recorded from a preview of azure-dev and shortened.
+The formats are the engine's own, recorded from a preview of azure-dev and shortened.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ def test_a_preview_has_inputs_in_its_log_and_dependencies_in_its_plan() -> None:
     assert (pool.get("minCount"), pool.get("resourceName"), pool.get("absent", 7)) == (2, None, 7)
 
 
-def test_what_a_preview_would_delete_is_not_there_afterwards() -> None:
+def test_resources_that_a_preview_would_delete_are_left_out() -> None:
     log = [event(POOL, POOL_TYPE, "same"), event(CLUSTER, "x", "delete"), event(PROVIDER, "y", "delete-replaced")]
     assert [each.urn for each in read_preview(log)] == [POOL]
 
 
-def test_the_last_word_on_a_resource_counts() -> None:
+def test_the_last_event_of_a_resource_counts() -> None:
     log = [event(POOL, POOL_TYPE, inputs={"minCount": 2}), event(POOL, POOL_TYPE, inputs={"minCount": 5})]
     assert [each.get("minCount") for each in read_preview(log)] == [5]
 
 
-def test_the_state_has_inputs_and_dependencies_and_what_is_pending_deletion_is_left_out() -> None:
+def test_the_state_has_inputs_and_dependencies_without_resources_pending_deletion() -> None:
     resources = read_state(
         [
             state(POOL, POOL_TYPE, inputs={"minCount": 3}, dependencies=[CLUSTER]),

@@ -1,6 +1,6 @@
 """The schedule of a deployment: starts, the critical path, limits of parallelism, and impossible graphs.
 
-Proves the arithmetic on small graphs. The stacks' own graphs are in test_stacks.py.
+Proves the arithmetic on small graphs; test_stacks.py has the graphs of the stacks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _count_test_types_as_resources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Resource, "is_component", property(lambda each: each.type.startswith("groundwork:")))
 
 
-def test_each_resource_begins_when_all_that_it_needs_is_there() -> None:
+def test_each_resource_begins_when_its_dependencies_exist() -> None:
     first, other = slow("first"), quick("other")
     last = quick("last", first, other)
     schedule = critical_path([last, other, first], TABLE)
@@ -75,7 +75,7 @@ def test_resources_that_wait_for_one_another_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("10m", 600), ("1h30m", 5400), ("45s", 45), ("500ms", 0.5)])
-def test_a_sleep_takes_as_long_as_it_says(text: str, seconds: float) -> None:
+def test_a_sleep_takes_its_declared_duration(text: str, seconds: float) -> None:
     sleep = resource("time:index/sleep:Sleep", createDuration=text)
     assert load_durations().estimate(sleep) == seconds
 

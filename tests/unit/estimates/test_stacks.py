@@ -1,7 +1,7 @@
 """The project's six stacks, declared without an engine: how much of them is priced, and how long they take.
 
-Proves coverage, and that the dependencies allow what the critical path says. Charts are left out, which a preview
-renders. Not proven: that a cloud bills what an estimate says, or creates a resource as fast as its duration.
+Proves coverage, and that a deployment can be as fast as its critical path. Charts, which a preview renders, are left
+out. Not proven: that a cloud bills what an estimate says, or creates a resource as fast as its duration.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.stack_resources import STACKS, read_cost_settings, record_sta
 pytestmark = pytest.mark.slow
 
 _UNLIMITED = 100_000
-# Of an engine by itself: four for each processor of a runner of GitHub's, which has four.
+# The engine's default parallelism on a runner of GitHub, with four processors: four times their number.
 # Source: pkg/cmd/pulumi/operations/up.go of https://github.com/pulumi/pulumi/tree/v3.255.0
 _RUNNER = 16
 
@@ -45,12 +45,12 @@ def test_at_least_95_percent_of_chargeable_resources_are_priced(estimate: Estima
     assert len(complete) / len(complete | incomplete) >= 0.95, sorted(incomplete)
 
 
-def test_of_every_type_it_is_known_whether_it_costs_anything(estimate: Estimate) -> None:
+def test_every_type_is_charged_or_free(estimate: Estimate) -> None:
     assert estimate.unknown == ()
     assert all(free.source for free in estimate.free)
 
 
-def test_what_is_missing_is_named_with_item_and_region(stack: str, estimate: Estimate) -> None:
+def test_a_missing_price_is_named_with_item_and_region(stack: str, estimate: Estimate) -> None:
     region = {"azure": "westeurope", "aws": "eu-west-1"}[stack.partition("-")[0]]
     assert estimate.region == region
     assert all(f" in {region}" in missing.reason for missing in estimate.missing)
@@ -75,8 +75,8 @@ def test_a_deployment_takes_at_most_50_minutes(resources: Sequence[Resource]) ->
     assert 15 * 60 < critical_path(resources, load_durations()).critical_path_s < 50 * 60
 
 
-def test_serving_outlives_nothing_that_it_uses(resources: Sequence[Resource]) -> None:
-    """KServe waits for the gateway that it names, so that it is deleted before it: what is in use cannot be deleted."""
+def test_serving_is_deleted_before_its_dependencies(resources: Sequence[Resource]) -> None:
+    """KServe depends on the gateway that it names, so it is deleted first: a resource in use cannot be deleted."""
     by_urn = {resource.urn: resource for resource in resources}
     (controller,) = [urn for urn in by_urn if urn.endswith("Release::kserve-resources")]
     needed: set[str] = set()
@@ -89,5 +89,5 @@ def test_serving_outlives_nothing_that_it_uses(resources: Sequence[Resource]) ->
     assert any(urn.endswith("Gateway::platform-gateway") for urn in needed)
 
 
-def test_the_figures_of_the_page_are_those_of_the_stacks() -> None:
+def test_the_figures_of_the_page_match_the_stacks() -> None:
     assert split_page(PAGE.read_text())[1] == render_figures(), "run `make docs-cost`"

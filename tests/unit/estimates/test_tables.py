@@ -42,7 +42,7 @@ def test_the_head_of_a_table_explains_how_each_price_was_obtained() -> None:
         assert missing == set(), path.name
 
 
-def test_no_price_is_there_twice() -> None:
+def test_prices_are_unique() -> None:
     rows = [(price.item, price.region) for path in PRICES.glob("*.yaml") for price in read_prices(path)]
     assert len(rows) == len(set(rows))
 
@@ -57,7 +57,7 @@ def test_no_price_is_there_twice() -> None:
         ({"source": None}, "`source` a URL"),
     ],
 )
-def test_a_row_that_is_not_a_sourced_price_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_a_row_that_is_not_a_sourced_price_is_rejected(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(yaml.safe_dump({"currency": "USD", "prices": [{**ROW, **change}]}))
     with pytest.raises(PriceTableError, match=message):
@@ -65,20 +65,20 @@ def test_a_row_that_is_not_a_sourced_price_is_refused(tmp_path: Path, change: di
 
 
 @pytest.mark.parametrize("missing", ["source", "checked", "unit"])
-def test_a_row_without_source_day_or_unit_is_refused(tmp_path: Path, missing: str) -> None:
+def test_a_row_without_source_day_or_unit_is_rejected(tmp_path: Path, missing: str) -> None:
     row = {key: value for key, value in ROW.items() if key != missing}
     (tmp_path / "x.yaml").write_text(yaml.safe_dump({"currency": "USD", "prices": [row]}))
     with pytest.raises(PriceTableError, match=f"{missing} missing"):
         load_prices(tmp_path)
 
 
-def test_a_table_in_another_currency_is_refused(tmp_path: Path) -> None:
+def test_a_table_in_another_currency_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("currency: EUR\nprices: []\n")
     with pytest.raises(PriceTableError, match="currency: USD"):
         load_prices(tmp_path)
 
 
-def test_every_duration_has_a_source_and_says_what_it_rests_on() -> None:
+def test_every_duration_has_a_source_and_its_basis() -> None:
     for duration in load_durations().durations:
         assert duration.source.startswith("https://")
         assert duration.how in {"logs", "like", "api", "declared"}
@@ -86,10 +86,10 @@ def test_every_duration_has_a_source_and_says_what_it_rests_on() -> None:
         assert duration.checked == datetime.date(2026, 11, 30)
 
 
-def test_medians_are_those_of_the_logs_that_a_row_lists() -> None:
+def test_medians_match_the_logs_that_a_row_lists() -> None:
     nat = load_durations().find("aws:ec2/natGateway:NatGateway")
     assert nat is not None
-    assert nat.seconds == (105 + 107) / 2  # of 85 88 94 105 107 114 124 125
+    assert nat.seconds == (105 + 107) / 2  # the median of 85 88 94 105 107 114 124 125
     cluster = load_durations().find("azure-native:containerservice:ManagedCluster")
     assert cluster is not None
-    assert cluster.seconds == pytest.approx((285 + 450) / 2, abs=1)  # of 219 229 258 285 450 504 900 923
+    assert cluster.seconds == pytest.approx((285 + 450) / 2, abs=1)  # the median of 219 229 258 285 450 504 900 923

@@ -46,9 +46,9 @@ def test_resources_of_the_first_stack_are_not_mistaken_for_the_seconds(cloud: st
     beside, alone = (
         Recorder(describe_circumstances(read_settings(stack)), account, stack) for account in (state, None)
     )
-    assert judge(declare_stack(stack, beside)) == judge(declare_stack(stack, alone))
+    assert find_problems(declare_stack(stack, beside)) == find_problems(declare_stack(stack, alone))
 
 
-def judge(stack: DeclaredStack) -> dict[str, list[str]]:
+def find_problems(stack: DeclaredStack) -> dict[str, list[str]]:
     """The findings of a rehearsal about the cluster and its connections; charts are not rendered and so not covered."""
     return {name: sorted(CHECKS[name](stack)) for name in ("cluster", "access", "wiring")}

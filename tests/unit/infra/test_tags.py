@@ -49,7 +49,7 @@ def test_tags_within_the_limits_are_accepted(cloud: Cloud, tags: dict[str, str])
         (AZURE, {"1st": "x"}, "it must start with a letter", "rename it"),
         (AZURE, {"k" * 129: "x"}, "at most 128 letters", "rename it"),
         (AZURE, {"Microsoft-team": "x"}, "has a prefix that Azure reserves", "another key"),
-        (AZURE, number_tags(9), "has 9 tags, but azure has room for 8 beside the project's", "remove 1"),
+        (AZURE, number_tags(9), "has 9 tags, but azure allows 8 in addition to the project's", "remove 1"),
         (
             AZURE,
             {"Owner": "x"},
@@ -81,7 +81,7 @@ def test_tags_within_the_limits_are_accepted(cloud: Cloud, tags: dict[str, str])
         (AWS, {"AWS:team": "x"}, "has a prefix that AWS and Kubernetes reserve", "another key"),
         (AWS, {"kubernetes.io/role/elb": "1"}, "has a prefix that AWS and Kubernetes reserve", "another key"),
         (AWS, {"karpenter.k8s.io/discovery": "x"}, "has a prefix that AWS and Kubernetes reserve", "another key"),
-        (AWS, number_tags(42), "has 42 tags, but aws has room for 41 beside the project's", "remove 1"),
+        (AWS, number_tags(42), "has 42 tags, but aws allows 41 in addition to the project's", "remove 1"),
     ],
 )
 def test_a_tag_that_the_cloud_would_refuse_is_reported(cloud: Cloud, tags: Any, problem: str, remedy: str) -> None:

@@ -52,7 +52,7 @@ def prod() -> Recorder:
     return record_platform("prod")
 
 
-def test_logs_and_traces_are_kept_in_buckets(dev: Recorder) -> None:
+def test_logs_and_traces_are_stored_in_buckets(dev: Recorder) -> None:
     storage = values(dev, "loki")["loki"]["storage"]
     assert storage == {
         "type": "s3",
@@ -63,7 +63,7 @@ def test_logs_and_traces_are_kept_in_buckets(dev: Recorder) -> None:
     assert (trace["backend"], trace["s3"]) == ("s3", {"bucket": "traces", "endpoint": "s3.example", "region": "here"})
 
 
-def test_logs_and_traces_are_kept_in_blob_containers_with_federated_tokens() -> None:
+def test_logs_and_traces_are_stored_in_blob_containers_with_federated_tokens() -> None:
     context = stack_context("azure")
 
     def create(foundation: Foundation, options: pulumi.ResourceOptions) -> None:
@@ -84,7 +84,7 @@ def test_logs_and_traces_are_kept_in_blob_containers_with_federated_tokens() -> 
     assert not any("key" in name for name in blob)
 
 
-def test_logs_and_traces_are_kept_as_long_as_the_setting_says(dev: Recorder, prod: Recorder) -> None:
+def test_logs_and_traces_are_retained_as_long_as_the_setting_says(dev: Recorder, prod: Recorder) -> None:
     for recorder, hours in ((dev, "720h"), (prod, "2160h")):
         loki = values(recorder, "loki")["loki"]
         assert loki["limits_config"]["retention_period"] == hours

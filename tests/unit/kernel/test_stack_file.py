@@ -40,7 +40,7 @@ def _comparable(value: str) -> object:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "config:\n", "config: {}\n", "~\n"])
-def test_a_file_without_settings_has_none(text: str) -> None:
+def test_a_file_without_settings_is_empty(text: str) -> None:
     assert parse(text).values == {}
 
 

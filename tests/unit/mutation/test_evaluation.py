@@ -29,12 +29,12 @@ def test_a_child_computes_a_value() -> None:
     assert Child(lambda: ["a", 1]).finish() == ["a", 1]
 
 
-def test_a_child_that_ends_by_itself_has_none() -> None:
+def test_a_child_that_ends_unexpectedly_has_no_result() -> None:
     """As if a mutated program ended the process."""
     assert Child(lambda: os._exit(3)).finish() is None
 
 
-def test_a_child_that_takes_too_long_has_none() -> None:
+def test_a_child_that_exceeds_the_timeout_has_no_result() -> None:
     def loop() -> None:
         while True:
             pass

@@ -1,4 +1,4 @@
-"""`make bootstrap`: forms of backends, and Azure with a stand-in for its command line.
+"""`make bootstrap`: forms of backends, and Azure with a stand-in for its CLI.
 
 Proves the messages, the order of the commands and their options. Not proven: what `az` does with them, since no
 emulator of Azure Resource Manager is known. AWS is in test_bootstrap_aws.py.
@@ -28,23 +28,25 @@ VAULT = {"location": "northeurope", "properties": {"enablePurgeProtection": True
 
 
 class FakeAzure(Programs):
-    """Answers `show` with what it has; `calls` has all other requests."""
+    """Responds to `show` with the resources that exist; `calls` has all other commands."""
 
-    def __init__(self, **things: object) -> None:
+    def __init__(self, **resources: object) -> None:
         super().__init__({})
-        self.things, self.calls = things, list[str]()
+        self.resources, self.calls = resources, list[str]()
 
     def find(self, name: str) -> str:
         return name
 
-    def ask(self, name: str, *arguments: str, timeout: float = 60.0) -> Answer:  # noqa: ARG002 it answers at once
+    def ask(self, name: str, *arguments: str, timeout: float = 60.0) -> Answer:  # noqa: ARG002 it returns at once
         assert name == "az"
         words = list(takewhile(lambda each: not each.startswith("--"), arguments))
         subject = words[-2]
         if words[-1] == "show":
-            thing = self.things.get(subject)
+            resource = self.resources.get(subject)
             return (
-                Answer(0, json.dumps(thing), "") if thing else Answer(3, "", "ERROR: (ResourceNotFound) was not found")
+                Answer(0, json.dumps(resource), "")
+                if resource
+                else Answer(3, "", "ERROR: (ResourceNotFound) was not found")
             )
         self.calls.append(" ".join(words))
         return Answer(0, "{}", "")
@@ -58,7 +60,7 @@ class FakeAzure(Programs):
         ("s3://acme-state", "westeurope", "LOCATION=westeurope is not a region of aws"),
     ],
 )
-def test_what_it_cannot_create_is_refused(backend: str, location: str, problem: str) -> None:
+def test_an_unsupported_backend_is_rejected(backend: str, location: str, problem: str) -> None:
     with pytest.raises(DeployError, match=problem):
         bootstrap.run(backend, location, is_confirmed=True)
 
@@ -73,7 +75,7 @@ def run(monkeypatch: pytest.MonkeyPatch, azure: FakeAzure) -> int:
     return bootstrap.run(BACKEND, "northeurope", is_confirmed=True)
 
 
-def test_azure_gets_all_in_the_order_of_need(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_azure_resources_are_created_in_the_order_of_their_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = FakeAzure()
     assert run(monkeypatch, azure) == 0
     assert azure.calls == [
@@ -86,24 +88,24 @@ def test_azure_gets_all_in_the_order_of_need(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_azure_gets_what_is_missing_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_missing_azure_resources_are_created(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = FakeAzure(group=ACCOUNT, account=ACCOUNT, keyvault=VAULT)
     assert run(monkeypatch, azure) == 0
     assert "storage account create" not in azure.calls
     assert azure.calls[0] == "storage account blob-service-properties update"
 
 
-def test_an_account_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_with_other_settings_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = FakeAzure(group=ACCOUNT, account={**ACCOUNT, "allowSharedKeyAccess": True})
     with pytest.raises(DeployError, match="account: allowSharedKeyAccess is True"):
         run(monkeypatch, azure)
     assert azure.calls == []
 
 
-def test_names_of_vaults_fit() -> None:
+def test_names_of_vaults_are_short_enough() -> None:
     assert len(bootstrap_azure.vault_name("a" * 24)) == 24
 
 
-def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="`az` is not on PATH"):
         CloudCli(Programs({"PATH": str(tmp_path)})).call("az", "group", "list")

@@ -1,6 +1,6 @@
 """`make bootstrap` on AWS, with the real AWS CLI and moto's server in place of AWS.
 
-Proves what is announced, created, left alone and refused. Not proven: that AWS itself answers as moto does.
+Proves what is announced, created, left unchanged and refused. Not proven: that AWS responds as moto does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.process, pytest.mark.usefixtures("empty_account")]
 aws = partial(run_aws, REGION)
 
 
-def test_it_says_what_it_will_create_and_creates_nothing_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_is_printed_and_nothing_is_created_without_confirmation(capsys: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.run(BACKEND, REGION, is_confirmed=False) == 0
     text = capsys.readouterr().out
     assert text.count("will be created: ") == 5
@@ -27,7 +27,7 @@ def test_it_says_what_it_will_create_and_creates_nothing_unasked(capsys: pytest.
     assert aws("s3api", "list-buckets")["Buckets"] == []
 
 
-def test_it_creates_a_private_encrypted_versioned_bucket_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_private_encrypted_versioned_bucket_is_created_once(capsys: pytest.CaptureFixture[str]) -> None:
     bootstrap.run(BACKEND, REGION, is_confirmed=True)
     assert "secretsprovider: awskms://alias/acme-state?region=eu-central-1" in capsys.readouterr().out
     assert aws("s3api", "get-bucket-versioning", "--bucket", "acme-state")["Status"] == "Enabled"
@@ -40,7 +40,7 @@ def test_it_creates_a_private_encrypted_versioned_bucket_once(capsys: pytest.Cap
     assert json.dumps(aws("kms", "list-aliases")).count('"alias/acme-state"') == 1
 
 
-def test_what_is_there_and_differs_is_refused_and_left_alone() -> None:
+def test_an_existing_resource_that_differs_is_reported_and_not_changed() -> None:
     aws(
         "s3api", "create-bucket", "--bucket=acme-state", "--create-bucket-configuration=LocationConstraint=eu-central-1"
     )

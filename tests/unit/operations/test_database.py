@@ -68,7 +68,7 @@ def database(server: PostgresServer) -> Database:
     return scratch
 
 
-def test_a_dump_restores_to_its_rows_whatever_was_written_since(database: Database, tmp_path: Path) -> None:
+def test_a_dump_restores_its_rows_regardless_of_later_writes(database: Database, tmp_path: Path) -> None:
     rows = database.dump(tmp_path / "dump")
     assert (rows["runs"].count, "webhooks" in rows) == (2, False)
     database._ask_psql("UPDATE runs SET note = 'other'; DELETE FROM runs WHERE id = 2;")
@@ -77,7 +77,7 @@ def test_a_dump_restores_to_its_rows_whatever_was_written_since(database: Databa
     assert list_differences(rows, database.read_rows()) == []
 
 
-def test_a_moved_database_has_the_same_rows_and_leads_elsewhere(database: Database, tmp_path: Path) -> None:
+def test_a_moved_database_has_the_same_rows_and_other_artifact_locations(database: Database, tmp_path: Path) -> None:
     rows = database.dump(tmp_path / "dump")
     moved = dataclasses.replace(database, root=TWO)
     moved.move(ONE)
@@ -86,7 +86,7 @@ def test_a_moved_database_has_the_same_rows_and_leads_elsewhere(database: Databa
     assert moved._ask_psql("SELECT count(*) FROM webhooks") == "0"
 
 
-def test_a_dump_that_is_none_changes_nothing(database: Database, tmp_path: Path) -> None:
+def test_an_invalid_dump_changes_nothing(database: Database, tmp_path: Path) -> None:
     rows = database.read_rows()
     (tmp_path / "dump").write_text("not a dump")
     with pytest.raises(DeployError, match="pg_restore"):
@@ -94,6 +94,6 @@ def test_a_dump_that_is_none_changes_nothing(database: Database, tmp_path: Path)
     assert list_differences(rows, database.read_rows()) == []
 
 
-def test_a_login_that_is_refused_is_named(database: Database) -> None:
+def test_a_rejected_login_is_reported(database: Database) -> None:
     assert database.find_fault() == ""
     assert "password authentication failed" in database.find_fault(password="another")

@@ -17,7 +17,7 @@ SERVED = {"observedGeneration": 1, "availableReplicas": 2}
 
 
 def answers(**objects: Any) -> dict[str, Any]:
-    """kubectl's answers for a cluster that has these objects, keyed by the first word of their kind."""
+    """kubectl's output for a cluster that has these objects, keyed by the first word of their kind."""
     kinds = {
         "nodes": "nodes",
         "certificates": "certificates.cert-manager.io",
@@ -37,7 +37,7 @@ def check(**objects: Any) -> str:
     return render(health.check(fake_target(answers(**objects))))
 
 
-def test_a_stack_whose_objects_are_well() -> None:
+def test_a_stack_with_healthy_objects() -> None:
     text = check(
         nodes=[kubernetes_object("Node", "one", status=READY)],
         deployments=[kubernetes_object("Deployment", "mlflow/mlflow", spec={"replicas": 2}, status=SERVED)],
@@ -79,20 +79,20 @@ def test_a_stack_whose_objects_are_well() -> None:
         ("certificates", kubernetes_object("Certificate", "gateway/tls", status={}), "CertificateNotReady.md"),
     ],
 )
-def test_what_is_ill_is_named_with_its_runbook(word: str, item: Any, shown: str) -> None:
+def test_an_unhealthy_object_is_reported_with_its_runbook(word: str, item: Any, shown: str) -> None:
     text = check(**{word: [item]})
     assert text.count("missing") == 1
     assert shown in text
 
 
-def test_a_cluster_that_does_not_answer_is_all_that_is_said() -> None:
+def test_only_the_cluster_is_reported_if_it_does_not_answer() -> None:
     target = fake_target({"kubectl get --raw /readyz": Answer(1, "", "connection refused")})
     (finding,) = health.check(target)
     assert "does not answer: connection refused" in finding.text
     assert "failover.md" in finding.remedy
 
 
-def test_a_kind_that_the_cluster_does_not_have_is_no_fault() -> None:
+def test_a_kind_that_the_cluster_does_not_have_is_not_a_problem() -> None:
     known = answers()
     known[GET.format("inferenceservices.serving.kserve.io")] = Answer(
         1, "", 'error: the server doesn\'t have a resource type "inferenceservices"'
@@ -120,7 +120,7 @@ def test_a_stack_that_passes_the_smoke_test() -> None:
     text = smoke()
     assert "missing" not in text
     assert "a privileged pod is refused: admission webhook denied it" in text
-    assert "note     mlflow" in text, "a rehearsal's pods answer nothing"
+    assert "note     mlflow" in text, "pods of a rehearsal do not respond"
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_a_stack_that_passes_the_smoke_test() -> None:
         ("kubectl auth can-i", "yes", "may read Argo CD's secrets"),
     ],
 )
-def test_what_the_smoke_test_finds(command: str, answer: Any, shown: str) -> None:
+def test_the_smoke_test_reports_a_failure(command: str, answer: Any, shown: str) -> None:
     text = smoke(**{command: answer})
     assert text.count("missing") == 1
     assert shown in text
 
 
-def test_the_pod_of_the_smoke_test_is_removed_when_it_does_not_run() -> None:
+def test_the_pod_of_the_smoke_test_is_deleted_if_it_does_not_run() -> None:
     target = fake_target({**SMOKE, "kubectl wait pod/smoke-test": Answer(1, "", "timed out")}, PATH="/nowhere")
     smoke_test.run(target)
     words = [" ".join(line.split()[:2]) for line in target.commands]

@@ -30,7 +30,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bare repository to which the URL of the shipped stacks leads."""
+    """A bare repository in place of the one of the shipped stacks."""
     for name in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{name}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{name}_EMAIL", "ada@example.com")
@@ -57,7 +57,7 @@ def find_target(name: str, bare: Path) -> Target:
     return Target(dataclasses.replace(stack, settings=settings), dict(os.environ), is_rehearsed=True)
 
 
-def test_models_move_and_images_stay(repository: Path) -> None:
+def test_models_are_moved_and_images_are_not(repository: Path) -> None:
     source, destination = find_target("aws-dev", repository), find_target("aws-prod", repository)
     assert publish_models(source, destination) == "declared for aws-prod: churn"
     declared = yaml.safe_load(git(repository, "show", "main:stacks/aws-prod/kustomization.yaml"))

@@ -1,7 +1,7 @@
 """Failover, failback and what they refuse, between two stacks whose clusters and engines are stand-ins.
 
 PostgreSQL and its programs are real, and so are the files of backups and artifacts. Proves that the standby gets the
-same rows and files, what is refused and with which remedy, and that nothing is lost without being saved.
+same rows and files, what is refused and with which remedy, and that data is saved before it is replaced.
 tests/soak/test_recovery.py has real clusters, an engine and MLflow.
 """
 
@@ -45,7 +45,7 @@ CREATE TABLE logged_models (model_id text, artifact_location text);
 
 @dataclasses.dataclass(frozen=True)
 class StandIn(Target):
-    """A stack whose cluster and engine answer from `facts`, and record their commands in `log`."""
+    """A stack whose cluster and engine return values of `facts`, and record their commands in `log`."""
 
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     log: list[str] = dataclasses.field(default_factory=list)
@@ -117,23 +117,23 @@ def regions(
 ) -> tuple[Region, Region]:
     """The primary with a model, and an empty standby; both have been backed up."""
     settings = {"backup_store": (tmp_path / "backups").as_uri()}
-    made = []
+    regions = []
     for name, server, more in ((PRIMARY, servers[0], {"standby": STANDBY}), (STANDBY, servers[1], {})):
-        region = make_region(name, server, tmp_path / name, settings | more)
+        region = create_region(name, server, tmp_path / name, settings | more)
         find_database(region.target)._ask_psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
         find_database(region.target)._ask_psql(SCHEMA)
-        made.append(region)
-    primary, standby = made
-    targets = {region.target.name: region.target for region in made}
+        regions.append(region)
+    primary, standby = regions
+    targets = {region.target.name: region.target for region in regions}
     monkeypatch.setattr(pair, "read_target", targets.__getitem__)
     monkeypatch.setattr("deploy.engine.Engine.select_stack", lambda *_, **__: "")
     primary.write("churn")
-    for region in made:
+    for region in regions:
         backup.create(region.target)
     return primary, standby
 
 
-def make_region(name: str, server: PostgresServer, artifacts: Path, resilience: dict[str, str]) -> Region:
+def create_region(name: str, server: PostgresServer, artifacts: Path, resilience: dict[str, str]) -> Region:
     stack = read_stack(name, STACKS)
     assert stack.settings
     location = {PRIMARY: "eu-west-1", STANDBY: "eu-central-1"}[name]
@@ -166,19 +166,21 @@ def test_the_standby_gets_rows_and_files(regions: tuple[Region, Region], capsys:
     assert "writes of the last 0 min are lost" in text
     assert "within the 15 min of the RTO" in text
     scaled = [line for line in standby.target.log if line.startswith("scale")]
-    assert [line.rpartition("=")[2] for line in scaled] == ["0", "2"], "stopped, and started as the settings say"
+    assert [line.rpartition("=")[2] for line in scaled] == ["0", "2"], (
+        "stopped, then started with the replicas of the settings"
+    )
     with pytest.raises(DeployError, match=f"{STANDBY} already serves, since .*`make failback STACK={PRIMARY}`"):
         recovery.fail_over(PRIMARY, is_planned=False)
 
 
-def test_a_primary_that_answers_is_left_alone_unless_it_is_planned(regions: tuple[Region, Region]) -> None:
+def test_failover_from_a_healthy_primary_has_to_be_planned(regions: tuple[Region, Region]) -> None:
     primary, standby = regions
     with pytest.raises(DeployError, match=r"its Kubernetes API is ready; its database accepts logins.*PLANNED=1"):
         recovery.fail_over(PRIMARY, is_planned=False)
     assert standby.list_locations() == {}
     primary.write("late")
     recovery.fail_over(PRIMARY, is_planned=True)
-    assert standby.list_locations().keys() == {"churn", "late"}, "its last write moved too"
+    assert standby.list_locations().keys() == {"churn", "late"}, "the last write was moved too"
     assert "--replicas=0" in " ".join(primary.target.log)
 
 
@@ -186,8 +188,8 @@ def test_a_lost_state_of_the_engine_is_restored_first(regions: tuple[Region, Reg
     primary, standby = regions
     standby.target.facts["resources"] = []
     fail_over(primary)
-    told = [" ".join(line.split()[:3]) for line in standby.target.log if line.startswith("pulumi ")]
-    assert told.index("pulumi stack import") < told.index("pulumi refresh --yes")
+    commands = [" ".join(line.split()[:3]) for line in standby.target.log if line.startswith("pulumi ")]
+    assert commands.index("pulumi stack import") < commands.index("pulumi refresh --yes")
 
 
 def test_an_empty_state_is_not_backed_up(regions: tuple[Region, Region]) -> None:
@@ -197,7 +199,7 @@ def test_an_empty_state_is_not_backed_up(regions: tuple[Region, Region]) -> None
         backup.create(primary.target)
 
 
-def test_without_a_backup_there_is_nothing_to_serve(regions: tuple[Region, Region], tmp_path: Path) -> None:
+def test_failover_without_a_backup_is_rejected(regions: tuple[Region, Region], tmp_path: Path) -> None:
     primary, standby = regions
     (folder,) = (tmp_path / "backups" / PRIMARY / "backups").iterdir()
     (folder / "manifest.json").unlink()
@@ -206,7 +208,7 @@ def test_without_a_backup_there_is_nothing_to_serve(regions: tuple[Region, Regio
     assert standby.list_locations() == {}
 
 
-def test_files_that_are_not_those_of_the_backup_stop_it(regions: tuple[Region, Region], tmp_path: Path) -> None:
+def test_artifacts_that_differ_from_the_backup_stop_a_failover(regions: tuple[Region, Region], tmp_path: Path) -> None:
     primary, standby = regions
     (tmp_path / "backups" / PRIMARY / "artifacts" / "churn" / "model.skops").write_text("another")
     with pytest.raises(DeployError, match="The restored models differ from the backup: churn/1"):
@@ -214,7 +216,7 @@ def test_files_that_are_not_those_of_the_backup_stop_it(regions: tuple[Region, R
     assert "rollout status" not in " ".join(standby.target.log), "MLflow stays stopped"
 
 
-def test_the_way_back_takes_along_what_the_standby_wrote(regions: tuple[Region, Region]) -> None:
+def test_failback_keeps_the_writes_of_the_standby(regions: tuple[Region, Region]) -> None:
     primary, standby = regions
     fail_over(primary)
     standby.write("meanwhile")
@@ -229,7 +231,9 @@ def test_the_way_back_takes_along_what_the_standby_wrote(regions: tuple[Region, 
         recovery.fail_back(PRIMARY)
 
 
-def test_diverged_data_is_refused_and_then_saved(regions: tuple[Region, Region], tmp_path: Path) -> None:
+def test_diverged_data_is_refused_and_saved_before_it_is_replaced(
+    regions: tuple[Region, Region], tmp_path: Path
+) -> None:
     primary, standby = regions
     primary.write("after-the-backup")
     fail_over(primary)
@@ -247,7 +251,7 @@ def test_diverged_data_is_refused_and_then_saved(regions: tuple[Region, Region],
     assert "after-the-backup" in primary.list_locations()
 
 
-def test_a_primary_that_came_back_empty_has_not_diverged(regions: tuple[Region, Region]) -> None:
+def test_an_empty_primary_has_not_diverged(regions: tuple[Region, Region]) -> None:
     primary, _ = regions
     fail_over(primary)
     primary.target.facts["is_away"] = False
@@ -266,7 +270,7 @@ def test_a_primary_that_came_back_empty_has_not_diverged(regions: tuple[Region, 
         (lambda _: {"cloud": "azure"}, "neither cloud's tools can copy artifacts to the other"),
     ],
 )
-def test_a_standby_that_could_not_take_over_is_refused(
+def test_a_standby_that_could_not_take_over_is_rejected(
     regions: tuple[Region, Region],
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Any], dict[str, Any]],
@@ -281,7 +285,7 @@ def test_a_standby_that_could_not_take_over_is_refused(
         recovery.fail_over(PRIMARY, is_planned=False)
 
 
-def test_a_stack_without_a_standby_says_so(regions: tuple[Region, Region]) -> None:
+def test_a_missing_standby_is_reported(regions: tuple[Region, Region]) -> None:
     assert regions
     with pytest.raises(DeployError, match=r"aws-staging has no standby: set groundwork:resilience\.standby"):
         recovery.fail_over(STANDBY, is_planned=False)
@@ -301,10 +305,10 @@ def test_validation_compares_with_the_backup(regions: tuple[Region, Region], mon
 
 
 @pytest.mark.parametrize(("seconds", "stack"), [(-1, STANDBY), (0, PRIMARY), (1, PRIMARY)])
-def test_a_standby_is_compared_with_its_own_backups_once_they_are_of_what_it_took_over(
+def test_a_standby_is_compared_with_its_own_backups_once_they_are_newer_than_the_failover(
     regions: tuple[Region, Region], seconds: int, stack: str
 ) -> None:
-    """`seconds` is when it took over, after its newest backup."""
+    """`seconds` is the time from the standby's newest backup to the failover."""
     stacks = pair.read_pair(PRIMARY)
     newest = {region.target.name: backup.require_newest(backup.find_store(region.target)) for region in regions}
     since = newest[STANDBY].time + timedelta(seconds=seconds)

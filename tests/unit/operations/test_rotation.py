@@ -21,7 +21,7 @@ def secret(password: str) -> Answer:
     return Answer(0, f'{{"data": {{"username": "{user}", "password": "{encoded}"}}}}', "")
 
 
-def standing(*passwords: str, **more: Any) -> FakeTarget:
+def create_target(*passwords: str, **more: Any) -> FakeTarget:
     """A stack whose Secret has these passwords, one after the other."""
     return fake_target(
         {
@@ -35,8 +35,8 @@ def standing(*passwords: str, **more: Any) -> FakeTarget:
     )
 
 
-def test_only_the_password_and_what_depends_on_it_change() -> None:
-    target = standing("old", "new")
+def test_only_the_password_and_its_dependents_change() -> None:
+    target = create_target("old", "new")
     text = rotation.rotate_database_password(target, is_confirmed=True)
     assert "another password" in text
     (up,) = (line for line in target.commands if line.startswith("pulumi up"))
@@ -46,22 +46,22 @@ def test_only_the_password_and_what_depends_on_it_change() -> None:
     assert "status" in status
 
 
-def test_nothing_changes_unasked() -> None:
-    target = standing("old", "new")
+def test_nothing_changes_without_confirmation() -> None:
+    target = create_target("old", "new")
     with pytest.raises(DeployError, match=r"Nothing has been changed. `make rotate-password STACK=aws-dev YES=1`"):
         rotation.rotate_database_password(target, is_confirmed=False)
     assert not any(line.startswith(("pulumi up", "kubectl")) for line in target.commands)
 
 
-def test_a_password_that_stays_is_reported_before_any_restart() -> None:
-    target = standing("old", "old")
+def test_an_unchanged_password_is_reported_before_any_restart() -> None:
+    target = create_target("old", "old")
     with pytest.raises(DeployError, match="has not changed"):
         rotation.rotate_database_password(target, is_confirmed=True)
     assert not any("restart" in line for line in target.commands)
 
 
-def test_a_stack_without_a_database_is_named() -> None:
+def test_a_missing_database_is_reported() -> None:
     with pytest.raises(DeployError, match="has no database whose password could change"):
         rotation.rotate_database_password(
-            standing("old", **{"pulumi stack export": {"deployment": {}}}), is_confirmed=True
+            create_target("old", **{"pulumi stack export": {"deployment": {}}}), is_confirmed=True
         )

@@ -1,4 +1,4 @@
-"""What cannot be scaled, and why; what is scaled is in tests/engine/test_operations.py."""
+"""What cannot be scaled, and why; tests/engine/test_operations.py proves what can."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def stand_in(**more: Any) -> StandIn:
         ),
     ],
 )
-def test_a_workload_that_is_not_scaled(target: StandIn, workload: str, replicas: int, problem: str) -> None:
+def test_a_workload_that_cannot_be_scaled_is_rejected(
+    target: StandIn, workload: str, replicas: int, problem: str
+) -> None:
     with pytest.raises(DeployError, match=problem):
         scaling.scale_workload(target, workload, replicas)
     assert not any(" scale " in command for command in target.commands)
@@ -75,14 +77,14 @@ def test_a_workload_that_is_not_scaled(target: StandIn, workload: str, replicas:
         ("user", None, 101, "2 to 101 nodes is not a valid range"),
     ],
 )
-def test_bounds_that_are_refused(pool: str, minimum: int | None, maximum: int | None, problem: str) -> None:
+def test_invalid_bounds_are_rejected(pool: str, minimum: int | None, maximum: int | None, problem: str) -> None:
     target = stand_in()
     with pytest.raises(DeployError, match=problem):
         scaling.scale_pool(target, pool, minimum, maximum)
     assert target.commands == []
 
 
-def test_a_bound_is_a_setting() -> None:
+def test_bounds_are_written_to_the_settings() -> None:
     target = stand_in()
     assert "`make up STACK=aws-dev` applies it" in scaling.scale_pool(target, "user", None, 12)
     (command,) = target.commands

@@ -1,4 +1,4 @@
-"""File stores: which programs access them, with which options; a folder is real.
+"""File stores: the programs that access them, and their options. A folder is real.
 
 Not proven: that the clouds' programs do what their documentation says.
 """
@@ -19,7 +19,7 @@ from operations.target import Target
 
 @dataclasses.dataclass(frozen=True)
 class RecordingTarget(Target):
-    """Runs no program; `commands` has their command lines, `answers` what each prints, keyed by how its line begins."""
+    """Runs no program; `commands` has their command lines, `answers` their output, keyed by how the line begins."""
 
     commands: list[str] = dataclasses.field(default_factory=list)
     answers: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -35,7 +35,7 @@ def target() -> RecordingTarget:
     return RecordingTarget(Stack("aws-dev", Path("Pulumi.aws-dev.yaml"), None, None, None), {}, is_rehearsed=True)
 
 
-def test_a_folder_keeps_and_lists_files(target: RecordingTarget, tmp_path: Path) -> None:
+def test_a_folder_stores_and_lists_files(target: RecordingTarget, tmp_path: Path) -> None:
     store = open_store(target, (tmp_path / "store").as_uri())
     (tmp_path / "file").write_text("text")
     for name in ("b/manifest.json", "a/manifest.json", "a/database.dump"):
@@ -48,7 +48,7 @@ def test_a_folder_keeps_and_lists_files(target: RecordingTarget, tmp_path: Path)
     assert target.commands == []
 
 
-def test_a_bucket_is_reached_by_the_aws_cli(target: RecordingTarget, tmp_path: Path) -> None:
+def test_a_bucket_is_accessed_with_the_aws_cli(target: RecordingTarget, tmp_path: Path) -> None:
     store = open_store(target, "s3://acme/stacks").child("aws-dev")
     target.answers["aws s3api"] = '["stacks/aws-dev/1/manifest.json", "stacks/aws-dev/1/state.json"]'
     assert store.list_names("/manifest.json") == ["1/manifest.json"]
@@ -61,12 +61,12 @@ def test_a_bucket_is_reached_by_the_aws_cli(target: RecordingTarget, tmp_path: P
     ]
 
 
-def test_an_empty_bucket_has_no_names(target: RecordingTarget) -> None:
+def test_an_empty_bucket_has_no_files(target: RecordingTarget) -> None:
     target.answers["aws s3api"] = "null"
     assert open_store(target, "s3://acme/stacks").list_names("json") == []
 
 
-def test_a_container_is_reached_without_keys(target: RecordingTarget, tmp_path: Path) -> None:
+def test_a_container_is_accessed_without_keys(target: RecordingTarget, tmp_path: Path) -> None:
     store = open_store(target, "https://acme.blob.core.windows.net/stacks/azure-dev")
     target.answers["az storage blob list"] = '["azure-dev/1/manifest.json"]'
     assert store.list_names("/manifest.json") == ["1/manifest.json"]
@@ -83,6 +83,6 @@ def test_a_container_is_reached_without_keys(target: RecordingTarget, tmp_path: 
 
 
 @pytest.mark.parametrize("url", ["acme", "gs://acme", "https://acme.example.com/x", "file://relative"])
-def test_another_place_is_refused(target: RecordingTarget, url: str) -> None:
+def test_an_unsupported_url_is_rejected(target: RecordingTarget, url: str) -> None:
     with pytest.raises(DeployError, match="is not a store for files: it has to be s3://"):
         open_store(target, url)

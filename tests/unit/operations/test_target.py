@@ -20,7 +20,7 @@ def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_way_of_its_own_precedes_the_environment(access: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_access_file_of_a_stack_precedes_the_environment(access: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "5432")
     (access / "aws-dev.env").write_text("# a tunnel\nPGPORT=15432\n\nKUBECONFIG=/tmp/config\n")
     found = read_target("aws-dev")
@@ -28,20 +28,20 @@ def test_a_way_of_its_own_precedes_the_environment(access: Path, monkeypatch: py
     assert read_target("aws-prod").environment["PGPORT"] == "5432"
 
 
-def test_a_line_that_is_no_variable_is_named(access: Path) -> None:
+def test_a_line_that_is_not_a_variable_is_reported(access: Path) -> None:
     (access / "aws-dev.env").write_text("PGPORT=15432\nexport A=b\n")
     with pytest.raises(DeployError, match=r"aws-dev\.env, line 2: 'export A=b' is not of the form NAME=value"):
         read_target("aws-dev")
 
 
-def test_the_shell_of_another_rehearsal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shell_of_another_rehearsal_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(REHEARSED_STACK, "azure-dev")
     assert read_target("azure-dev").is_rehearsed
     with pytest.raises(DeployError, match="belongs to the rehearsal of azure-dev, but aws-dev is another stack"):
         read_target("aws-dev")
 
 
-def test_an_environment_and_a_cloud_are_a_stack() -> None:
+def test_an_environment_and_a_cloud_identify_a_stack() -> None:
     assert deployment.find_stack("dev", "aws") == "aws-dev"
     with pytest.raises(DeployError, match="environment dev has the stacks aws-dev, azure-dev: name one"):
         deployment.find_stack("dev", "")

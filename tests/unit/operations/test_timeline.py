@@ -17,7 +17,7 @@ def test_a_step_takes_as_long_as_the_longer_of_measured_and_expected() -> None:
     assert [Step("a", 5, 100).seconds, Step("a", 150, 100).seconds] == [100, 150]
 
 
-def test_steps_are_one_after_the_other() -> None:
+def test_steps_follow_one_another() -> None:
     timeline = Timeline(DURATIONS)
     with timeline.step("Copy", "copy"):
         pass
@@ -27,7 +27,7 @@ def test_steps_are_one_after_the_other() -> None:
     assert "within the 15 min of the RTO" in timeline.render()
 
 
-def test_more_than_the_objective_is_said() -> None:
+def test_a_missed_objective_is_reported() -> None:
     timeline = Timeline({"copy": Duration("copy", RTO + 1, "assumed", "a reason", DAY)})
     timeline.expect("Copy", "copy")
     assert "MORE THAN the 15 min" in timeline.render()
@@ -41,7 +41,7 @@ def test_a_step_that_fails_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize("duration", load_steps().values(), ids=lambda duration: duration.subject)
-def test_each_step_has_what_its_duration_rests_on(duration: Duration) -> None:
+def test_each_expected_duration_has_a_source(duration: Duration) -> None:
     assert duration.seconds > 0
     assert duration.how in ("documented", "assumed")
     assert ("https://" in duration.source) == (duration.how == "documented")

@@ -134,7 +134,7 @@ def test_dependencies_of_a_requirement_are_selected() -> None:
     assert select_requirements(lock) == lock.replace("c==3\n    # via -r requirements.in\n", "")
 
 
-def test_it_has_none_of_this_projects_exceptions_and_its_own_environment(pack: Path) -> None:
+def test_the_pack_has_its_own_environment_and_none_of_this_projects_exceptions(pack: Path) -> None:
     assert yaml.safe_load((pack / "policies" / "exceptions.yaml").read_text()) == []
     assert yaml.safe_load((pack / "PulumiPolicy.yaml").read_text())["runtime"]["options"] == {"virtualenv": ".venv"}
 

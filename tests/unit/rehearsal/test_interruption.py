@@ -62,7 +62,7 @@ def test_a_run_is_interrupted_at_a_share_of_the_plan(rehearsal: Rehearsal) -> No
     assert interrupt_at(start(rehearsal), rehearsal, reached, 0.1) > reached, "each run goes further"
 
 
-def test_a_run_that_ends_by_itself_or_badly_is_a_failure(rehearsal: Rehearsal) -> None:
+def test_a_run_that_ends_early_or_fails_is_a_failure(rehearsal: Rehearsal) -> None:
     plan(rehearsal, 40)
     with pytest.raises(UserError, match="ended before it was interrupted"):
         interrupt_at(start(rehearsal, count=1), rehearsal, 0, 0.9)

@@ -33,14 +33,14 @@ def test_a_message_without_a_path_is_a_sentence() -> None:
     assert describe_os_error(OSError(errno.ENOSPC, "")).startswith("A file could not be written")
 
 
-def test_somebody_elses_file_is_named_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_named_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 4711)
     message = describe_os_error(PermissionError(errno.EACCES, "", "/usr/nowhere/state.db"))
     assert "/usr belongs to root" in message
     assert "Use a clone of your own" in message
 
 
-def test_a_file_of_ones_own_names_no_owner(tmp_path: Path) -> None:
+def test_a_file_of_the_user_is_named_without_an_owner(tmp_path: Path) -> None:
     message = describe_os_error(PermissionError(errno.EACCES, "", str(tmp_path / "state.db")))
     assert "belongs to" not in message
     assert "correct its permissions" in message

@@ -184,7 +184,7 @@ def test_a_minor_upgrade_starts_with_the_earlier_version(commands: list[str], ve
     assert len(commands) == 4
 
 
-def test_a_setting_follows_what_the_cloud_has_grown(commands: list[str]) -> None:
+def test_a_setting_is_adjusted_to_growth_in_the_cloud(commands: list[str]) -> None:
     assert run("after-growth-failover-and-scaling", "test") == 0
     rehearsal = Rehearsal("test", "scenario-after-growth-failover-and-scaling")
     assert rehearsal.settings_in_force().config["shop:cellar"] == {"size": 128}
@@ -265,13 +265,13 @@ def end_with(code: int, log: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ScenarioRun, "start", start)
 
 
-def test_a_command_that_loses_data_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_of_data_fails_the_scenario(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     end_with(0, events(step("replace", causes=["location"])), monkeypatch)
     with pytest.raises(UserError, match=r"failed at 'up later': .*\n  - aws:rds.* orders is replaced because of loc"):
         scenario_run(project).succeed("up later", "up")
 
 
-def test_a_command_that_fails_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_command_fails_the_scenario(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     end_with(1, "", monkeypatch)
     with pytest.raises(UserError, match="failed at 'up': the reason is above"):
         scenario_run(project).succeed("up", "up")
@@ -281,7 +281,7 @@ def test_a_command_that_fails_fails(project: Project, monkeypatch: pytest.Monkey
     ("code", "message", "complaint"),
     [(0, "", "the command was not refused"), (1, "out of memory", "the refusal does not mention any of: the door")],
 )
-def test_a_command_that_is_not_refused_or_for_another_reason_fails(
+def test_an_expected_refusal_that_is_missing_or_has_another_reason_fails_the_scenario(
     project: Project, monkeypatch: pytest.MonkeyPatch, code: int, message: str, complaint: str
 ) -> None:
     error = {"diagnosticEvent": {"severity": "error", "message": message, "urn": ""}}

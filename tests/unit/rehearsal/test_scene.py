@@ -74,7 +74,7 @@ def test_grants_take_effect_at_once_unless_they_are_slow() -> None:
     assert slow.resolve(project, {}).has_slow_grants
 
 
-def test_machines_are_out_of_stock_where_the_stack_is() -> None:
+def test_machines_are_out_of_stock_in_a_zone_or_in_a_region() -> None:
     project, sold_out = Project(Path("/shop"), "shop", Path("/shop")), "eu-west-1a/m6i.xlarge, eu-west-1/db.m6g.large"
     scene = Scene.parse(Namespace(sold_out=sold_out))
     assert scene.describe() == f"SOLD_OUT={sold_out}"

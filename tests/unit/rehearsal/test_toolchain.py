@@ -80,7 +80,7 @@ def test_an_engine_for_another_architecture_is_not_used_but_built(machine: Path)
 @pytest.mark.parametrize(
     ("value", "folder"), [("/caches", "/caches"), ("relative", "{home}/.cache"), ("", "{home}/.cache")]
 )
-def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
+def test_the_cache_belongs_to_the_user(monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", value)
     assert toolchain.cache_folder() == Path(folder.format(home=Path.home())) / "groundwork"
 

@@ -1,6 +1,6 @@
 """The base of a report: which commit it is, and what is stored of it.
 
-Git is the real one; the engine's part is replaced, and proven in tests/engine/test_report.py.
+Git is real; the engine is replaced, and tests/engine/test_report.py has the real one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository whose branch `old` has no stack `new`, and `main` has."""
+    """A repository with a stack `new` on `main`, but not on the branch `old`."""
     for name, content in PROJECT.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -55,7 +55,7 @@ def test_a_reference_is_a_commit(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("reference", ["none", "HEAD~7", "--upload-pack=x", "$(id)", "HEAD:stacks"])
-def test_a_reference_that_is_none_has_a_remedy(repository: Path, reference: str) -> None:
+def test_the_error_of_an_invalid_reference_has_a_remedy(repository: Path, reference: str) -> None:
     with pytest.raises(UserError, match="BASE=") as raised:
         find_base(repository, reference)
     assert "Name a branch" in str(raised.value)
@@ -68,11 +68,11 @@ def test_a_stack_that_the_base_does_not_have_is_new(repository: Path) -> None:
     assert "Pulumi.new" in git(repository, "status", "--porcelain")
 
 
-def test_what_was_brought_up_is_kept_by_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_that_was_brought_up_is_stored_for_its_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rehearsal, calls = Rehearsal("test", "report", project.load(repository)), []
 
-    def deploy(found: Base, _: Rehearsal, __: Path, folder: Path) -> None:
-        calls.append(found)
+    def deploy(deployed: Base, _: Rehearsal, __: Path, folder: Path) -> None:
+        calls.append(deployed)
         (folder / "state" / "backend").mkdir(parents=True)
         (folder / "state" / "passphrase").write_text("secret")
         (folder / "state" / "state.db").write_text(f"state {len(calls)}")
@@ -85,7 +85,7 @@ def test_what_was_brought_up_is_kept_by_commit(repository: Path, monkeypatch: py
     assert len(calls) == 1
     assert (rehearsal.folder / "state.db").read_text() == "state 1"
 
-    # Kept by another version: made anew.
+    # A base that another version stored is brought up again.
     [marker] = repository.glob(".groundwork/reports/test/*/complete.json")
     marker.write_text(json.dumps({"version": 0}))
     bring_up(found, rehearsal, Path("engine"))

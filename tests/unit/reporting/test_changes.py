@@ -1,7 +1,7 @@
 """What a preview would change, read from event logs written by hand.
 
-Proves how the engine's operations, differences, secrets and unknown values are read, and which message the log of
-another engine causes. tests/engine/test_report.py proves that the real engine logs what is read here.
+Proves how the engine's operations, differences, secrets and unknown values are read, and the message
+about the log of another engine. tests/engine/test_report.py proves that the real engine writes such logs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.report_findings import GROUP, POOL, event
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
-def test_operations_are_counted_by_what_they_do_to_a_resource() -> None:
+def test_operations_are_counted_by_their_effect_on_a_resource() -> None:
     preview = read_preview(
         [
             {"preludeEvent": {}},
@@ -40,7 +40,7 @@ def test_operations_are_counted_by_what_they_do_to_a_resource() -> None:
     assert preview.unchanged == 1
 
 
-def test_components_and_providers_are_no_resources_of_a_cloud() -> None:
+def test_components_and_providers_are_not_cloud_resources() -> None:
     preview = read_preview(
         [
             event("create", "groundwork:azure:Network", "network", None, {}, custom=False),
@@ -77,7 +77,7 @@ def test_secrets_stay_hidden_and_unknown_values_are_named() -> None:
     assert [(each.path, each.after) for each in change.properties] == [("ids[0]", UNKNOWN_TEXT), ("password", HIDDEN)]
 
 
-def test_what_differs_inside_of_a_value_is_named() -> None:
+def test_differences_inside_a_value_are_named() -> None:
     old: dict[str, Any] = {"rules": [{"port": 1, "name": "a"}, {"port": 2}], "zones": ["1", "2"]}
     new: dict[str, Any] = {"rules": [{"port": 1, "name": "a"}, {"port": 3}, {"port": 4}], "zones": ["0", "1", "2"]}
     [change] = read_preview([event("update", POOL, "p", old, new, {"rules": "update", "zones": "update"})]).changes

@@ -1,6 +1,6 @@
-"""`python -m reporting` with arguments that are wrong: one message each, before anything starts.
+"""`python -m reporting` with invalid arguments: one message for each, before anything starts.
 
-Settings that are wrong are reported, since people read the comment rather than the log.
+Invalid settings are part of the report, since people read the comment rather than the log.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     ],
     ids=["format", "no-format", "folder", "limit", "long-limit", "stack"],
 )
-def test_a_wrong_argument_has_one_message(
+def test_an_invalid_argument_has_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert run(monkeypatch, *arguments) == 1
@@ -50,7 +50,7 @@ def test_a_wrong_argument_has_one_message(
 
 
 @pytest.mark.parametrize("style", ["markdown", "html"])
-def test_wrong_settings_are_reported(
+def test_invalid_settings_are_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], style: str
 ) -> None:
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks")

@@ -1,7 +1,7 @@
 """The pull request comment, from findings written by hand.
 
-Proves what it says about each kind of finding, that untrusted names add no markup to it, and its length. How findings
-are collected is proven by the other tests in this folder and by tests/engine/test_report.py.
+Proves what it says about each kind of finding, that untrusted names add no markup to it, and its length. The other
+tests in this folder and tests/engine/test_report.py prove how findings are collected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def test_a_change_that_opens_a_group_and_resizes_a_pool() -> None:
     assert "0 added, 1 changed, 1 replaced, 0 deleted; 407 unchanged" in text
     assert "204 checks passed, 1 failed" in text
     assert "1,014.50 USD a month (+302.00 USD)" in text
-    assert "1 min for what this change creates, 3 min from nothing" in text
+    assert "1 min for what this change creates, 3 min for a new stack" in text
     assert "| ± replaced | <code>cluster-user</code> |" in text
     sizes = "<code>Standard&#95;D4s&#95;v5</code> → <code>Standard&#95;D8s&#95;v5</code>"
     assert f"<code>vmSize</code>: {sizes} (replaces)" in text
@@ -48,7 +48,7 @@ def test_the_verdict_is_in_the_heading(content: dict[str, object], verdict: str)
     assert comment.render(findings(**content)).splitlines()[0].endswith(f": {verdict}")  # type: ignore[arg-type]
 
 
-def test_data_loss_is_a_section_of_its_own() -> None:
+def test_data_loss_has_its_own_section() -> None:
     changes = (change(Kind.DELETED, "azure-native:dbforpostgresql:Server", "database"),)
     text = comment.render(findings(changes, data_losses=data_loss.list_warnings(changes)))
     assert "### Data loss" in text
@@ -67,8 +67,8 @@ def test_a_group_that_admits_the_internet_is_named() -> None:
 
 
 def test_a_new_stack_says_that_nothing_is_compared() -> None:
-    alone = comment.render(findings(base=None))
-    assert "as a new stack: no base to compare with was named" in alone
+    text = comment.render(findings(base=None))
+    assert "as a new stack: no base to compare with was named" in text
     reason = "main has no stack azure-dev, so all of it is new."
     fresh = comment.render(findings(not_compared=reason))
     assert f"not compared with <code>main</code> (<code>{'b' * 12}</code>): {reason}" in fresh
@@ -82,7 +82,7 @@ def test_what_was_not_estimated_or_rehearsed_is_reported() -> None:
     assert "- The chart loki was not rendered: no package" in text
 
 
-def test_a_price_that_is_missing_is_named() -> None:
+def test_a_missing_price_is_named() -> None:
     missing = [{"urn": RESIZED_POOL.urn, "what": "nodes", "reason": "no price of Standard_X"}]
     text = comment.render(
         findings(cost=cost(missing=missing, isComplete=False, budget={"usd": 800, "isExceeded": True}))
@@ -100,7 +100,7 @@ def test_many_properties_of_a_resource_are_counted() -> None:
 HOSTILE = "x`|</code>@acme/all --> [a](http://e.example) #1 <img src=x>\n\n# h\u202e"
 
 
-def test_names_of_others_are_no_markup() -> None:
+def test_untrusted_names_are_not_markup() -> None:
     hostile = ResourceChange(
         f"urn:pulumi:s::p::a:b:C::{HOSTILE}",
         HOSTILE,
@@ -130,7 +130,7 @@ def test_names_of_others_are_no_markup() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [8192, LIMIT])
-def test_the_worst_of_texts_keeps_to_the_limit(limit: int) -> None:
+def test_the_longest_escaped_text_keeps_to_the_limit(limit: int) -> None:
     worst = "&" * 2000
     many = [change(Kind.REPLACED, worst, worst, PropertyChange(worst, worst, worst))] * 500
     text = comment.render(

@@ -20,17 +20,17 @@ def test_a_replacement_names_its_cause() -> None:
     assert text == "is replaced because of storageEncrypted, and with it its databases"
 
 
-def test_what_is_protected_is_refused_by_the_engine() -> None:
+def test_the_engine_refuses_to_delete_a_protected_resource() -> None:
     [(_, text)] = list_warnings([change(Kind.DELETED, DATABASE, "database", is_protected=True)])
     assert text == "is deleted, and with it its databases; it is protected, so the engine refuses"
 
 
 @pytest.mark.parametrize("kind", [Kind.ADDED, Kind.CHANGED])
-def test_what_stays_loses_nothing(kind: Kind) -> None:
+def test_a_resource_that_is_not_deleted_loses_nothing(kind: Kind) -> None:
     assert list_warnings([change(kind, DATABASE, "database")]) == []
 
 
-def test_what_holds_nothing_loses_nothing() -> None:
+def test_a_resource_without_data_loses_nothing() -> None:
     assert list_warnings([change(Kind.REPLACED, POOL, "cluster-user")]) == []
 
 
@@ -46,5 +46,5 @@ def test_the_version_of_an_azure_api_makes_no_difference(type_: str) -> None:
     assert len(list_warnings([change(Kind.DELETED, type_, "x")])) == 1
 
 
-def test_a_type_that_is_no_type_is_left_alone() -> None:
+def test_an_invalid_type_has_no_warning() -> None:
     assert list_warnings([change(Kind.DELETED, "nonsense", "x")]) == []

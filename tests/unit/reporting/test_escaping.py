@@ -1,7 +1,7 @@
 """Untrusted text in a comment, as a Markdown parser reads it.
 
-Proves that no text becomes markup or vanishes, with markdown-it, which implements CommonMark and GitHub's tables. Not
-proven: that GitHub mentions nobody in `<code>`, nor across an invisible space, as its documentation says.
+Proves with markdown-it, which implements CommonMark and GitHub's tables, that no text becomes markup or disappears.
+Not proven: that GitHub notifies nobody for names in `<code>` or split by an invisible space, as it documents.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def test_text_in_a_table_stays_one_cell_of_plain_text(text: str) -> None:
     page = render(f"| a | b |\n|---|---|\n| {code(text)} | {escape(text)} |\n")
     cells = re.findall(r"<td>(.*?)</td>", page, re.DOTALL)
     assert len(cells) == 2
-    # Numeric references are text; what is left of tags is the one that was written.
+    # Numeric references are text, so the only tag is the one that `code` has written.
     assert re.findall(r"<[^>]*>", cells[0]) == ["<code>", "</code>"]
     assert "<" not in cells[1]
     shown = html.unescape(re.sub(r"<[^>]*>", "", cells[0]))
@@ -58,7 +58,7 @@ def test_nobody_is_mentioned_in_a_sentence() -> None:
     assert not re.search(r"[@#]\w", html.unescape(escape("@acme/admins #12")))
 
 
-def test_characters_that_cannot_be_seen_are_shown_by_their_number() -> None:
+def test_invisible_characters_are_shown_by_their_number() -> None:
     assert make_visible("user\u202etxt.exe\x00\u200b", 100) == "user\\u202etxt.exe\\u0000\\u200b"
 
 
@@ -67,5 +67,5 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert len(make_visible("\u202e" * 500, 10)) == 10
 
 
-def test_letters_of_any_script_stay() -> None:
+def test_letters_of_any_script_are_not_escaped() -> None:
     assert code("größe-模型") == "<code>größe-模型</code>"

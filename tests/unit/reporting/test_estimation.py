@@ -1,6 +1,6 @@
 """Cost and duration in a report: which are present, and what the report says if they are not.
 
-The estimates themselves are replaced; tests/unit/estimates proves them.
+The estimates themselves are replaced here; tests/unit/estimates tests them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rehearsal.estimation import StackEstimate
 from reporting import estimation
 from tests.support.report_findings import POOL, event, urn
 
-STANDING = [{"urn": urn(POOL, "pool"), "type": POOL, "dependencies": [urn("a:b:C", "network")]}]
+DEPLOYED = [{"urn": urn(POOL, "pool"), "type": POOL, "dependencies": [urn("a:b:C", "network")]}]
 EVENTS = [event("same", POOL, "pool", {}, {}), event("create", POOL, "another", None, {})]
 for each in EVENTS:
     metadata = each["resourcePreEvent"]["metadata"]
@@ -56,8 +56,8 @@ def plan(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("seen")
-def test_a_change_has_a_difference_and_a_duration_of_its_own(plan: Path) -> None:
-    found = estimate(plan, STANDING)
+def test_a_change_has_its_own_difference_and_duration(plan: Path) -> None:
+    found = estimate(plan, DEPLOYED)
     assert found.cost is not None
     assert found.cost["difference"]["against"] == "main"
     assert found.duration is not None
@@ -68,34 +68,34 @@ def test_a_change_has_a_difference_and_a_duration_of_its_own(plan: Path) -> None
 
 
 @pytest.mark.usefixtures("seen")
-def test_a_new_stack_has_neither(plan: Path) -> None:
+def test_a_new_stack_has_no_difference(plan: Path) -> None:
     found = estimate(plan, [])
     assert found.cost is not None
     assert "difference" not in found.cost
     assert found.change_duration is None
 
 
-def test_without_a_plan_dependencies_are_those_of_what_stands(
+def test_without_a_plan_the_dependencies_of_deployed_resources_are_used(
     tmp_path: Path, seen: list[Sequence[estimates.Resource]]
 ) -> None:
-    found = estimate(tmp_path / "none", STANDING)
+    found = estimate(tmp_path / "none", DEPLOYED)
     assert "use the dependencies of the base" in found.problem
     [pool] = [each for each in seen[0] if each.name == "pool"]
     assert urn("a:b:C", "network") in pool.dependencies
-    alone = estimate(tmp_path / "none", [])
-    assert alone.duration is None
-    assert "the preview failed" in alone.problem
+    found = estimate(tmp_path / "none", [])
+    assert found.duration is None
+    assert "the preview failed" in found.problem
 
 
-def test_what_cannot_be_estimated_is_said(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_estimate_is_reported(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> StackEstimate:
-        raise UserError("nobody says how many requests there are")
+        raise UserError("the number of requests is not set")
 
     monkeypatch.setattr(estimation, "estimate_resources", fail)
-    assert estimate(plan, STANDING).problem == (
-        "Cost and duration were not estimated: nobody says how many requests there are"
+    assert estimate(plan, DEPLOYED).problem == (
+        "Cost and duration were not estimated: the number of requests is not set"
     )
 
 
 def test_a_project_without_settings_of_cost_has_no_estimates(plan: Path) -> None:
-    assert estimate(plan, STANDING, cost="") == estimation.Estimated()
+    assert estimate(plan, DEPLOYED, cost="") == estimation.Estimated()

@@ -1,7 +1,7 @@
 """The page of a report, from findings written by hand.
 
 Proves that it is one file that loads nothing, that untrusted text adds no markup to it, and what its sections show.
-How it looks is proven by test_page_in_browser.py.
+test_page_in_browser.py proves that people can read it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def test_nothing_is_loaded_and_nothing_runs() -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_every_section_is_there_and_linked() -> None:
+def test_every_section_exists_and_is_linked() -> None:
     tags = Tags(render()).found
     sections = [attributes["id"] for tag, attributes in tags if tag == "section"]
     assert sections == ["changes", "policies", "topology", "cost", "time", "access", "parity", "fidelity"]
@@ -130,7 +130,7 @@ def test_the_gantt_chart_marks_the_critical_path() -> None:
     text = render()
     assert text.count('<li class="critical">') == 3
     assert 'style="left:33.33%;width:33.33%"' in text
-    assert "of a deployment from nothing" in text
+    assert "of the deployment of a new stack" in text
 
 
 def test_steps_that_are_left_out_are_counted() -> None:
@@ -143,16 +143,16 @@ def test_fidelity_says_what_was_real_and_what_was_not() -> None:
     assert "scheduler of Kubernetes v1.33.13" in text
     assert "loki not rendered" in text
     assert "not reconciled: 3 Certificate" in text
-    alone = render(record=None)
-    assert "the stack was previewed, not rehearsed" in alone
+    text = render(record=None)
+    assert "the stack was previewed, not rehearsed" in text
 
 
 @pytest.mark.parametrize("missing", ["cost", "duration"])
-def test_what_was_not_estimated_is_said(missing: str) -> None:
+def test_a_missing_estimate_is_reported(missing: str) -> None:
     assert "<p>Not estimated.</p>" in render(**{missing: None})
 
 
-def test_text_of_others_is_no_markup() -> None:
+def test_untrusted_text_is_not_markup() -> None:
     hostile = "<script>alert(1)</script>\"'><img src=x onerror=y>\u202e"
     change = ResourceChange(
         f"urn:pulumi:s::p::a:b:C::{hostile}", hostile, Kind.CHANGED, (PropertyChange(hostile, hostile, [hostile]),)

@@ -2,7 +2,7 @@
 
 Proves that nothing is cut off or scrolls sideways at 390 and 1440 pixels, that text is large enough and has contrast in
 both colour schemes, and that the browser loads nothing but the page. Skipped if there is no Chromium. Not proven:
-that it is beautiful.
+that it looks good.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.process
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-TIMEOUT = 120  # seconds, on a machine that does other things too
+TIMEOUT = 120  # seconds, on a busy machine
 WIDTHS = (390, 1440)
 
-# The page has no scripts, so another one looks at it in a frame, which also can be narrower than any window.
-_LOOKER = """<!doctype html><html><body style="margin:0"><pre id="out"></pre>
+# The page has no scripts, so another one inspects it in a frame, which can also be narrower than a window.
+_INSPECTOR = """<!doctype html><html><body style="margin:0"><pre id="out"></pre>
 <iframe id="frame" src="/page.html" style="border:0;width:{width}px;height:900px"></iframe>
 <script>
 const luminance = colour => {{
@@ -78,7 +78,7 @@ window.onload = () => {{
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serves the page, and a page for each width that looks at it."""
+    """Serve the page, and for each width a page that inspects it; the address of the server."""
     folder = tmp_path_factory.mktemp("pages")
     long_name = "a-resource-with-a-name-that-is-longer-than-a-narrow-screen-is-wide-" * 3
     content: dict[str, Any] = {
@@ -92,7 +92,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     (folder / "page.html").write_text(page.render(findings(**content)))
     for width in WIDTHS:
-        (folder / f"{width}.html").write_text(_LOOKER.format(width=width))
+        (folder / f"{width}.html").write_text(_INSPECTOR.format(width=width))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -105,8 +105,8 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def look(address: str, width: int, profile: Path, *, dark: bool) -> dict[str, Any]:
-    """What the browser finds in the page."""
+def inspect_page(address: str, width: int, profile: Path, *, dark: bool) -> dict[str, Any]:
+    """The measurements of the page in the browser."""
     command = [str(BROWSER), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     scheme = [f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
     place = [f"--user-data-dir={profile}", "--window-size=1600,1000", "--virtual-time-budget=10000", "--dump-dom"]
@@ -127,7 +127,7 @@ def look(address: str, width: int, profile: Path, *, dark: bool) -> dict[str, An
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_is_readable(address: str, tmp_path: Path, width: int, dark: bool) -> None:
-    seen = look(address, width, tmp_path, dark=dark)
+    seen = inspect_page(address, width, tmp_path, dark=dark)
     assert seen["width"] == width
     assert seen["scroll"] <= width
     assert seen["wide"] == []

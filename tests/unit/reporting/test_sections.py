@@ -1,6 +1,6 @@
-"""A comment is never longer than GitHub allows, and says what it leaves out.
+"""A comment is not longer than GitHub allows, and says what it leaves out.
 
-Proves the bound in bytes, which is stricter than GitHub's in characters.
+Proves the limit in bytes, which is stricter than GitHub's limit in characters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def section(title: str, count: int, text: str = "x" * 90) -> Section:
     return Section(title, "lead", [f"| {text} {number} |\n" for number in range(count)], "rows", "| |\n|---|\n")
 
 
-def test_what_has_room_is_whole() -> None:
+def test_sections_that_fit_are_complete() -> None:
     text = render_sections([section("One", 3), section("Two", 0)], COMMAND)
     assert "left out" not in text
     assert text.count("| x") == 3
@@ -27,7 +27,7 @@ def test_what_has_room_is_whole() -> None:
 
 @pytest.mark.parametrize("counts", [(5000, 5000, 5000), (5000, 2, 0), (10, 5000, 400), (1, 1, 100_000)])
 @pytest.mark.parametrize("text", ["x" * 90, "模" * 60])
-def test_what_has_no_room_is_bounded_and_counted(counts: tuple[int, ...], text: str) -> None:
+def test_rows_that_do_not_fit_are_left_out_and_counted(counts: tuple[int, ...], text: str) -> None:
     sections = [section(f"S{index}", count, text) for index, count in enumerate(counts)]
     comment = render_sections(sections, COMMAND)
     assert len(comment.encode()) <= LIMIT
@@ -38,12 +38,12 @@ def test_what_has_no_room_is_bounded_and_counted(counts: tuple[int, ...], text: 
     assert COMMAND in comment
 
 
-def test_a_small_section_is_whole_beside_a_large_one() -> None:
+def test_a_small_section_is_complete_beside_a_large_one() -> None:
     comment = render_sections([section("Large", 50_000), section("Small", 40)], COMMAND)
     assert "left out" not in comment.partition("### Small")[2]
 
 
-def test_sections_that_are_too_large_share_the_room() -> None:
+def test_sections_that_are_too_large_share_the_space() -> None:
     one, other = render_sections([section("One", 5000), section("Other", 5000)], COMMAND).split("### Other")
     assert abs(one.count("| x") - other.count("| x")) <= 1
 

@@ -1,4 +1,4 @@
-"""What a report draws of a stack, from resources as each cloud's SDK writes them."""
+"""The topology of a stack in a report, from resources in the form of each cloud's SDK."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_network_of_aws() -> None:
     ]
 
 
-def test_rules_that_let_the_internet_in_are_listed_of_what_changes() -> None:
+def test_changed_rules_that_admit_the_internet_are_listed() -> None:
     assert list_exposures(AWS, {urn(AWS_GROUP, "nodes")}) == [
         ("nodes", "tcp 1024-2048 from 0.0.0.0/0"),
         ("nodes", "tcp 22 from ::/0"),
@@ -50,7 +50,7 @@ def test_rules_that_let_the_internet_in_are_listed_of_what_changes() -> None:
     assert list_exposures(AWS, {urn(AWS_GROUP, "others")}) == []
 
 
-def test_a_stack_without_a_network_has_none() -> None:
+def test_a_stack_without_a_network_has_no_topology_of_one() -> None:
     assert read_networks([]) == []
 
 

@@ -1,8 +1,8 @@
 """The pipelines of Azure DevOps: valid against the published schema, with templates expanded, and in the same order.
 
-The schema is Microsoft's (azure-pipelines-vscode, MIT), as the package check-jsonschema has it. It knows the tasks and
-their inputs. Templates are expanded by tests/support/azure_pipelines.py, as far as they are used; Azure DevOps itself
-has not run them.
+The schema is Microsoft's (azure-pipelines-vscode, MIT), from the package check-jsonschema, and contains the tasks
+and their inputs. tests/support/azure_pipelines.py expands templates, as far as they are used; Azure DevOps itself has
+not run them.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def validator() -> Draft7Validator:
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
 def test_a_pipeline_is_valid_with_its_templates(validator: Draft7Validator, path: Path) -> None:
     instance = to_schema(expand_pipeline(path))
-    # All errors of all alternatives take much longer to find than one.
+    # To find all errors of all alternatives would take much longer than to find one.
     assert validator.is_valid(instance), best_match(validator.iter_errors(instance))
 
 
-def test_the_schema_refuses_what_is_none(validator: Draft7Validator) -> None:
+def test_the_schema_rejects_an_invalid_pipeline(validator: Draft7Validator) -> None:
     pipeline = expand(MAIN)
     next(step for step in list_steps(pipeline) if step.get("task") == "AzureCLI@2")["inputs"]["scriptTyp"] = "bash"
     assert not validator.is_valid(to_schema(pipeline))
@@ -91,7 +91,7 @@ def test_a_fork_gets_no_service_connection() -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
-def test_every_script_is_one_that_bash_understands(path: Path) -> None:
+def test_every_script_is_valid_bash(path: Path) -> None:
     for script in filter(None, map(find_script, list_steps(expand_pipeline(path)))):
         reply = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, check=False)
         assert reply.returncode == 0, reply.stderr

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.process
 TARGET = "coalesce(replace(variables['System.PullRequest.TargetBranch'], 'refs/heads/', 'origin/'), 'HEAD~1')"
 VERSION = "coalesce(stageDependencies.train.train.outputs['train.version'], variables['GIVEN'])"
 EXPRESSIONS = {TARGET: "HEAD", VERSION: "3", "System.AccessToken": "token"}
-# Scripts that make targets of the Makefile: pipeline, job, a part of the script, and what is made.
+# Scripts that run make: pipeline, job, a part of the script, and the arguments of make.
 TARGETS = [
     ("azure-pipelines.yml", "check/lint", "lint", [["lint", "lint-lifecycle"]]),
     ("azure-pipelines.yml", "check/test", "test-fast", [["test-fast"]]),
@@ -40,7 +40,7 @@ TARGETS = [
     ("nightly.yml", "stack_azure_prod", "make restore-test", [["restore-test"]]),
     ("images.yml", "commit_digests/commit", "make setup", [["setup"]]),
 ]
-# All others, by names that the tests below call them by.
+# All other scripts, keyed by the names that the tests below use.
 OTHERS = {
     "changed": ("azure-pipelines.yml", "rehearse/rehearse_azure_dev", "make changed-stacks"),
     "report": ("azure-pipelines.yml", "rehearse/rehearse_azure_dev", "make report"),
@@ -77,25 +77,25 @@ def run(agent: Agent, name: str, **environment: str) -> Result:
 
 
 def test_every_script_is_executed_here() -> None:
-    """Scripts of a template are one, however many stacks it is expanded for."""
+    """A script of a template counts once, although the template is expanded for several stacks."""
     executed = {find(*target[:3]).command for target in TARGETS} | {find(*place).command for place in OTHERS.values()}
     assert {step.command for step in STEPS} == executed
     source = Path(__file__).read_text()
     assert [name for name in OTHERS if f'run(agent, "{name}"' not in source] == []
 
 
-@pytest.mark.parametrize(("pipeline", "job", "part", "made"), TARGETS)
-def test_targets_are_made_for_the_stack_of_the_job(
-    agent: Agent, pipeline: str, job: str, part: str, made: list[list[str]]
+@pytest.mark.parametrize(("pipeline", "job", "part", "arguments"), TARGETS)
+def test_make_targets_run_for_the_stack_of_the_job(
+    agent: Agent, pipeline: str, job: str, part: str, arguments: list[list[str]]
 ) -> None:
     step = find(pipeline, job, part)
-    assert succeed(agent.run(step, EXPRESSIONS)).called("make") == made
+    assert succeed(agent.run(step, EXPRESSIONS)).called("make") == arguments
     if "azure_" in job:
         assert step.variables["STACK"] == f"azure-{job.rpartition('azure_')[2]}"
 
 
-def test_what_fails_stops_what_is_after_it(tmp_path: Path) -> None:
-    """Tasks run scripts without `-e`: each script of more commands than one has to say it."""
+def test_a_failed_command_stops_its_script(tmp_path: Path) -> None:
+    """Tasks run scripts without `-e`, so each script with several commands has to set it."""
     failing = Agent(tmp_path / "agent", {**PROGRAMS, "make": 'test "$1" != preflight'})
     result = failing.run(find("azure-pipelines.yml", "deploy_dev/deploy_azure_dev", "make up"), EXPRESSIONS)
     assert (result.code != 0, result.called("make")) == (True, [["preflight"]])
@@ -105,7 +105,7 @@ def test_changed_stacks_are_an_output_that_conditions_read(agent: Agent) -> None
     assert isinstance(json.loads(succeed(run(agent, "changed")).outputs["stacks"]), list)
 
 
-def test_a_report_is_put_on_the_page_of_the_run(agent: Agent) -> None:
+def test_a_report_is_added_to_the_page_of_the_run(agent: Agent) -> None:
     result = succeed(run(agent, "report"))
     report = agent.temp / "report.md"
     assert result.called("make") == [["report", "FORMAT=markdown", "BASE=HEAD", f"OUT={report}"]]
@@ -115,10 +115,10 @@ def test_a_report_is_put_on_the_page_of_the_run(agent: Agent) -> None:
 def test_whether_a_stack_is_backed_up_is_an_output(agent: Agent) -> None:
     outputs = succeed(run(agent, "list")).outputs
     assert json.loads(outputs["all"]) == ["azure-prod"]
-    assert json.loads(outputs["backed_up"]) == [], "the shipped stacks have no place for backups"
+    assert json.loads(outputs["backed_up"]) == [], "the shipped stacks have no backup store"
 
 
-def test_at_night_what_the_policies_found_is_written_as_sarif(agent: Agent) -> None:
+def test_the_nightly_findings_of_the_policies_are_written_as_sarif(agent: Agent) -> None:
     log = agent.temp / "events.jsonl"
     assert succeed(run(agent, "drift")).called("make") == [["drift", f"LOG={log}"]]
     log.write_text(json.dumps({"summaryEvent": {}}) + "\n")
@@ -138,13 +138,13 @@ def test_an_image_is_built_scanned_pushed_and_signed_with_a_key(tmp_path: Path) 
     assert (agent.workspace / "built" / "digests" / "serving").read_text() == f"serving={DIGEST}\n"
 
 
-def test_an_image_that_nothing_could_sign_is_not_built(agent: Agent) -> None:
+def test_an_image_that_cannot_be_signed_is_not_built(agent: Agent) -> None:
     result = run(agent, "image")
     assert (result.code != 0, result.called("docker")) == (True, [])
     assert "COSIGN_KEY: has to name the key that signs" in result.printed
 
 
-def test_what_a_scan_finds_stops_the_image(tmp_path: Path) -> None:
+def test_a_finding_of_a_scan_stops_the_image(tmp_path: Path) -> None:
     agent = Agent(tmp_path / "agent", {**PROGRAMS, "trivy": "exit 1"}, clone_project(tmp_path))
     result = run(agent, "image", COSIGN_KEY="azurekms://acme.vault.azure.net/images")
     assert result.code != 0
@@ -166,14 +166,14 @@ def test_digests_go_to_the_overlay_and_into_a_pull_request(tmp_path: Path) -> No
     assert succeed(run(agent, "digests")).called("az") == [], "nothing has changed, so there is nothing to propose"
 
 
-def test_training_is_asked_for_by_the_schedule_and_by_new_data(agent: Agent) -> None:
+def test_the_schedule_and_new_data_start_a_training_run(agent: Agent) -> None:
     (call,) = succeed(run(agent, "training", BUILD_REASON="Schedule")).called("kubectl")
     assert call[5:] == ["deployment/retraining", "--", "python", "-m", "lifecycle.retraining", "schedule"]
     (call,) = succeed(run(agent, "training", MODEL="churn", EVENT="2026-11-30")).called("kubectl")
     assert call[10:] == ["new-data", "churn", "--source", "/pipelines", "--id", "2026-11-30"]
 
 
-def test_a_promotion_is_by_hand_or_what_came_to_nothing(agent: Agent) -> None:
+def test_a_promotion_is_manual_or_a_retry_of_failed_events(agent: Agent) -> None:
     assert PROMOTED in succeed(run(agent, "promotion", MODEL="churn", VERSION="3")).printed
     (call,) = succeed(run(agent, "promotion", BUILD_REASON="Schedule")).called("kubectl")
     assert call[-2:] == ["lifecycle.promotion", "retry"]
@@ -189,12 +189,12 @@ def test_a_model_goes_from_training_to_its_tag(tmp_path: Path) -> None:
     assert deployed.called("make") == [["smoke-test"]]
     assert "churn-forest: continue" in succeed(run(agent, "analyse")).printed
     assert PROMOTED in succeed(run(agent, "promote")).printed
-    for _ in range(2):  # the second moves nothing
+    for _ in range(2):  # the second run changes nothing
         succeed(run(agent, "tag"))
     assert (find_remote(agent.workspace) / "refs" / "tags" / "models" / "azure-dev" / "churn" / "3").exists()
 
 
-def test_a_pipeline_for_a_version_that_nobody_named_is_one_clear_message(agent: Agent) -> None:
+def test_a_pipeline_without_a_version_has_one_message(agent: Agent) -> None:
     result = run(agent, "plan", DEPLOYMENT_TYPE="promote")
     assert (result.code, result.outputs) == (1, {})
     assert "version is '', which is not a version number" in result.printed

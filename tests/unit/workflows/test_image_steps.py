@@ -23,7 +23,7 @@ NAME = "registry.example/serving"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Machine:
-    """A machine with a folder for what is built."""
+    """A machine with a folder for the built images' files."""
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     return Machine(tmp_path / "machine", PROGRAMS, tmp_path)
 
@@ -46,13 +46,13 @@ def test_an_image_goes_from_its_source_to_a_signature_of_its_digest_with_its_sbo
     assert attest == ["attest", "--yes", "--type", "cyclonedx", "--predicate", sbom, reference]
 
 
-def test_what_a_scan_finds_stops_the_image(tmp_path: Path) -> None:
+def test_a_finding_of_a_scan_stops_the_image(tmp_path: Path) -> None:
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     machine = Machine(tmp_path / "machine", {**PROGRAMS, "trivy": "exit 1"}, tmp_path)
     assert machine.run(find("scan"), IMAGE).code == 1
 
 
-def test_a_registry_gets_its_password_by_standard_input(machine: Machine) -> None:
+def test_a_registry_receives_its_password_on_standard_input(machine: Machine) -> None:
     aws = {**IMAGE, "vars.REGISTRY": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/acme-gw-dev"}
     login = succeed(machine.run(find("login-aws"), aws))
     server = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -72,7 +72,7 @@ def clone(tmp_path: Path) -> Machine:
     return machine
 
 
-def test_servings_digest_goes_to_the_overlay_by_the_platforms_command(clone: Machine) -> None:
+def test_the_digest_of_serving_is_written_to_the_overlay_by_the_platforms_command(clone: Machine) -> None:
     result = succeed(clone.run(find("serving"), DIGESTS))
     (call,) = result.called("kubectl")
     assert call[2:6] == ["exec", "--namespace", "lifecycle", "deployment/promotion-worker"]

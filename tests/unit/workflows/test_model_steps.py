@@ -1,7 +1,7 @@
 """The steps of a model's pipelines: training, promotion by hand and by an event, analysis, continuous training.
 
-kubectl, pulumi and gh are simulated, as test_steps says; `delivery` is real. What the commands in the pods do is proven
-in platform/lifecycle.
+kubectl, pulumi and gh are simulated, as test_steps says; `delivery` is real. platform/lifecycle tests the
+commands in the pods.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def test_a_pipelines_stages_are_outputs(machine: Machine) -> None:
     assert outputs == {"train": "false", "images": "true", "deploy": "true", "ab_test": "false", "promote": "false"}
 
 
-def test_an_unknown_kind_of_pipeline_is_one_clear_message(machine: Machine) -> None:
+def test_an_unknown_kind_of_pipeline_has_one_message(machine: Machine) -> None:
     result = plan(machine, "canary; rm -rf /")
     assert (result.code, result.outputs) == (1, {})
     (line,) = result.printed.splitlines()
@@ -54,7 +54,7 @@ PAYLOAD = {
 }
 
 
-def test_an_event_of_the_registry_ends_in_the_workers_own_command(machine: Machine) -> None:
+def test_an_event_of_the_registry_runs_the_workers_own_command(machine: Machine) -> None:
     event = {**PAYLOAD, **BACKEND, "github.event.client_payload.event": "delivery-1"}
     (call,) = succeed(machine.run(find("dispatch"), event)).called("kubectl")
     assert call[2:8] == ["exec", "--namespace", "lifecycle", "deployment/promotion-worker", "--", "python"]
@@ -67,12 +67,12 @@ def test_an_event_of_the_registry_ends_in_the_workers_own_command(machine: Machi
     assert (hostile.code == 0, hostile.called("kubectl")) == (False, [])
 
 
-def test_what_came_to_nothing_is_promoted_every_day(machine: Machine) -> None:
+def test_failed_promotions_are_retried_every_day(machine: Machine) -> None:
     (call,) = succeed(machine.run(find("retry"), {**BACKEND, "matrix.stack": "aws-dev"})).called("kubectl")
     assert call[-2:] == ["lifecycle.promotion", "retry"]
 
 
-def test_training_is_asked_for_by_the_schedule_and_by_new_data(machine: Machine) -> None:
+def test_the_schedule_and_new_data_start_a_training_run(machine: Machine) -> None:
     (call,) = succeed(machine.run(find("schedule"), {**BACKEND, "matrix.stack": "aws-dev"})).called("kubectl")
     assert call[5:] == ["deployment/retraining", "--", "python", "-m", "lifecycle.retraining", "schedule"]
     payload = {

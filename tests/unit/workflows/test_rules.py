@@ -1,7 +1,7 @@
 """Rules for all workflows: permissions, pins, secrets, identities, limits, and commands that exist.
 
-These are the project's own rules, beside actionlint and zizmor, which `make lint` runs. Not proven: that a pinned
-digest belongs to the version beside it; it was looked up in the action's repository, as renovate does for updates.
+These are the project's own rules, in addition to actionlint and zizmor, which `make lint` runs. Not proven: that a
+pinned digest belongs to the version beside it, which was looked up in the action's repository, as renovate does.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def jobs(path: Path) -> dict[str, Any]:
 def test_a_workflow_has_no_permissions_and_each_job_its_own(path: Path) -> None:
     assert read(path)["permissions"] == {}
     for name, job in jobs(path).items():
-        assert job["permissions"], f"{name} states what it needs"
+        assert job["permissions"], f"{name} has no permissions"
         assert "write-all" not in str(job["permissions"])
         if "uses" not in job:
-            assert job["timeout-minutes"] <= 300, f"{name} ends by itself"
+            assert job["timeout-minutes"] <= 300, f"{name} has no timeout"
 
 
 WRITES = {
@@ -61,7 +61,7 @@ WRITES = {
 }
 
 
-def test_what_each_job_may_write_is_listed_here() -> None:
+def test_write_permissions_of_jobs_are_listed() -> None:
     found = {
         (path.name, name): {what for what, level in job["permissions"].items() if level == "write"}
         for path in PATHS
@@ -79,20 +79,20 @@ def test_a_job_with_an_identity_runs_in_an_environment_whose_subject_the_cloud_t
 
 
 def list_uses() -> list[tuple[str, str]]:
-    """(where, line) of each action, with the comment behind it."""
+    """(file, line) of each use of an action, with the comment after it."""
     files = [*PATHS, *ACTIONS.glob("*/action.yaml")]
     lines = [(path.name, line.strip()) for path in files for line in path.read_text().splitlines()]
     return [(name, line) for name, line in lines if re.match(r"(- )?uses:", line)]
 
 
-@pytest.mark.parametrize(("where", "line"), list_uses())
-def test_an_action_is_pinned_by_digest_with_its_version_beside_it(where: str, line: str) -> None:
+@pytest.mark.parametrize(("file", "line"), list_uses())
+def test_an_action_is_pinned_by_digest_with_its_version_beside_it(file: str, line: str) -> None:
     action = line.split("uses:")[1].split("#")[0].strip()
     if action.startswith("./"):
         assert (ROOT / action).exists()
         return
-    assert PINNED.fullmatch(action), where
-    assert re.search(r"# v\d+(\.\d+)*\b", line), where
+    assert PINNED.fullmatch(action), file
+    assert re.search(r"# v\d+(\.\d+)*\b", line), file
 
 
 def test_one_version_of_each_action_is_used() -> None:
@@ -111,14 +111,14 @@ def test_a_forks_run_has_no_secret_no_identity_and_no_write() -> None:
             assert FORK_SAFE in job["if"], name
 
 
-def test_what_runs_with_rights_on_a_forks_report_runs_none_of_its_code() -> None:
+def test_a_privileged_job_on_a_forks_report_runs_none_of_its_code() -> None:
     text = (WORKFLOWS / "pull-request-comment.yaml").read_text()
     (job,) = jobs(WORKFLOWS / "pull-request-comment.yaml").values()
     checkout = next(step for step in job["steps"] if "actions/checkout@" in step.get("uses", ""))
     assert "ref" not in checkout["with"]
     assert "secrets." not in text
     (download,) = (step["with"] for step in job["steps"] if "download-artifact" in step.get("uses", ""))
-    assert download["path"].startswith("${{ runner.temp }}"), "nothing of the tree can be overwritten"
+    assert download["path"].startswith("${{ runner.temp }}"), "no file of the checkout can be overwritten"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
@@ -127,21 +127,21 @@ def test_no_command_contains_an_expression(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
-def test_credentials_of_git_are_not_left_behind(path: Path) -> None:
+def test_git_credentials_are_not_persisted(path: Path) -> None:
     for step in list_steps(path):
         if "actions/checkout@" in step.content.get("uses", ""):
             assert step.content["with"]["persist-credentials"] is False
 
 
 def list_commands() -> list[str]:
-    """Those of all steps, and of the scripts that they call."""
+    """The commands of all steps, and the scripts that they call."""
     steps = [step.command for path in PATHS for step in list_steps(path)]
     steps += [step.command for path in list_pipelines() for step in list_scripts(path)]
     scripts = {name for text in steps for name in re.findall(r"\bscripts/([a-z-]+)", text)}
     return [*steps, *((ROOT / "scripts" / name).read_text() for name in sorted(scripts))]
 
 
-def test_every_target_that_is_made_is_in_the_makefile() -> None:
+def test_every_make_target_in_workflows_exists() -> None:
     lines = [line for text in list_commands() for line in re.findall(r"\bmake ([a-z -]+)", text)]
     called = {word for line in lines for word in line.split()}
     assert called > {"lint", "test", "rehearse", "up", "preflight", "drift", "audit"}
@@ -150,7 +150,7 @@ def test_every_target_that_is_made_is_in_the_makefile() -> None:
     assert called - known == set()
 
 
-def test_every_command_of_delivery_is_there() -> None:
+def test_every_command_of_delivery_exists() -> None:
     called = {word for text in list_commands() for word in re.findall(r"-m delivery ([a-z-]+)", text)}
     source = "".join(path.read_text() for path in (ROOT / "delivery").glob("*.py"))
     assert called == set(re.findall(r'add\(\s*"([a-z-]+)"', source)) - {"changed-stacks", "audit"}
@@ -174,7 +174,7 @@ def test_each_environment_is_deployed_after_the_one_before() -> None:
     }
     for name, before in (("staging", ["dev"]), ("prod", ["dev", "staging"])):
         for each in before:
-            assert f"needs.{each}.result)" in deploy[name]["if"], "what failed stops what is after it"
+            assert f"needs.{each}.result)" in deploy[name]["if"], "a failed environment stops the later ones"
     (job,) = jobs(WORKFLOWS / "deploy-stack.yaml").values()
     runs = [step["run"] for step in job["steps"] if "run" in step]
     assert runs == ["make preflight", "make up YES=1", "make smoke-test"]

@@ -2,10 +2,10 @@
 
 Real: bash with GitHub's options, the commands of `delivery` with everything that they read (stacks, settings, git,
 policies), `make changed-stacks` and `make audit`, git with its own remote. Simulated, each by a script that is earlier
-on PATH, records its arguments and prints the real program's answer: docker, trivy, cosign, gh, aws, az, kubectl,
-pulumi, and `make` for targets that have tests of their own (checks, rehearsals, reports, deployments; those of a
-deployment are run on simulated clouds by tests/engine/test_deployment.py). Actions (`uses:`) are not run, and neither
-are conditions: what GitHub makes of them is actionlint's to check.
+on PATH, records its arguments and prints the real program's output: docker, trivy, cosign, gh, aws, az, kubectl,
+pulumi, and `make` for targets with their own tests (checks, rehearsals, reports, deployments;
+tests/engine/test_deployment.py runs those of a deployment on simulated clouds). Actions (`uses:`) are not run, nor are
+conditions, which actionlint checks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def test_every_step_is_executed_here() -> None:
 
 
 @pytest.mark.parametrize(("workflow", "job", "arguments"), TARGETS)
-def test_a_target_is_made_for_the_stack_of_the_job(
+def test_a_make_target_runs_for_the_stack_of_the_job(
     machine: Machine, workflow: str, job: str, arguments: list[str]
 ) -> None:
     step = find_target(workflow, job, arguments)
@@ -45,7 +45,7 @@ def test_a_target_is_made_for_the_stack_of_the_job(
 BASE = "github.event.pull_request.base.sha || github.event.before"
 
 
-def test_changed_stacks_are_an_output_that_a_matrix_takes(machine: Machine) -> None:
+def test_changed_stacks_are_an_output_for_a_matrix(machine: Machine) -> None:
     result = succeed(machine.run(find("changed"), {BASE: "HEAD"}))
     assert isinstance(json.loads(result.outputs["stacks"]), list)
     assert json.loads(result.outputs["removed"]) == []
@@ -59,8 +59,8 @@ def test_a_report_becomes_an_artifact_and_the_runs_summary(tmp_path: Path) -> No
     machine = Machine(tmp_path / "machine", PROGRAMS, tmp_path)
     expressions = {BASE: "c0ffee", "matrix.stack": "aws-dev", "needs.stacks.outputs.limit": "32000"}
     result = succeed(machine.run(find("report"), expressions))
-    made = ["report", "FORMAT=markdown", "BASE=c0ffee", "LIMIT=32000", "OUT=reports/aws-dev.md"]
-    assert result.called("make") == [made]
+    arguments = ["report", "FORMAT=markdown", "BASE=c0ffee", "LIMIT=32000", "OUT=reports/aws-dev.md"]
+    assert result.called("make") == [arguments]
     assert (tmp_path / "reports" / "aws-dev.md").read_text() == result.summary == "3 resources are added\n"
 
 
@@ -96,7 +96,7 @@ def test_stacks_are_listed_by_environment(machine: Machine, name: str, expressio
         "staging": ["aws-staging"],
         "prod": ["aws-prod"],
         "all": ["azure-dev", "aws-staging", "aws-prod"],
-        "backed_up": [],  # the shipped stacks have no place for backups
+        "backed_up": [],  # the shipped stacks have no backup store
     }
     assert json.loads(succeed(machine.run(find(name), {expression: ""})).outputs["all"]) == []
     unknown = machine.run(find(name), {expression: "aws-dve"})
@@ -104,18 +104,18 @@ def test_stacks_are_listed_by_environment(machine: Machine, name: str, expressio
     assert "Did you mean 'aws-dev'?" in unknown.printed
 
 
-def test_a_stack_whose_file_is_gone_is_not_deployed(machine: Machine) -> None:
+def test_a_stack_whose_file_was_removed_is_not_deployed(machine: Machine) -> None:
     gone = machine.run(find("order"), {"inputs.stacks || vars.DEPLOYED_STACKS": "removed-stack"})
     assert gone.code == 1
     assert "There is no stack 'removed-stack': stacks/Pulumi.removed-stack.yaml does not exist." in gone.printed
 
 
-def test_without_an_address_a_notification_fails_nothing(machine: Machine) -> None:
+def test_a_notification_without_an_address_is_not_an_error(machine: Machine) -> None:
     expressions = {"inputs.text": "x $(touch /tmp/never)", "secrets.SLACK_WEBHOOK_URL": ""}
     assert "so no notification is sent" in succeed(machine.run(find("notify"), expressions)).printed
 
 
-def test_at_night_what_the_policies_found_is_written_as_sarif(tmp_path: Path, machine: Machine) -> None:
+def test_the_nightly_findings_of_the_policies_are_written_as_sarif(tmp_path: Path, machine: Machine) -> None:
     expressions = {**BACKEND, "matrix.stack": "aws-dev"}
     drift = succeed(machine.run(find("drift"), expressions))
     log = machine.temp / "events.jsonl"
@@ -128,7 +128,7 @@ def test_at_night_what_the_policies_found_is_written_as_sarif(tmp_path: Path, ma
     assert json.loads((tmp_path / "policies.sarif").read_text())["version"] == "2.1.0"
 
 
-def test_the_actions_steps_set_what_the_providers_read(machine: Machine) -> None:
+def test_the_actions_steps_set_the_variables_of_the_providers(machine: Machine) -> None:
     steps = yaml.safe_load((ACTIONS / "cloud" / "action.yaml").read_text())["runs"]["steps"]
     setup, azure = (
         Step("cloud", "action", index, step, step.get("env", {})) for index, step in enumerate(steps) if "run" in step

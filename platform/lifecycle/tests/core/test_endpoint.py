@@ -11,7 +11,7 @@ from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from support.network import free_port
 
 
-def test_it_is_healthy_while_the_main_loop_turns() -> None:
+def test_it_is_healthy_while_the_main_loop_runs() -> None:
     now = 0.0
     heartbeat = Heartbeat(lambda: now)
     settings = EndpointSettings(port=free_port())

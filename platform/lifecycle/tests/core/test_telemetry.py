@@ -173,8 +173,8 @@ def test_a_trace_continues_through_a_server_and_exemplars_lead_to_it(
 
 
 @pytest.mark.parametrize(("share", "kept"), [("0", 0), ("1", 20), ("0.5", None)])
-def test_a_share_of_the_traces_is_kept(monkeypatch: pytest.MonkeyPatch, share: str, kept: int | None) -> None:
-    """Which of them at 0.5 is a matter of their random IDs: all or none of twenty would be one time in 500,000."""
+def test_a_share_of_the_traces_is_sent(monkeypatch: pytest.MonkeyPatch, share: str, kept: int | None) -> None:
+    """At 0.5, random IDs decide: the chance that all of twenty or none are sent is one in 500,000."""
     with receive() as (url, received):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
         monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")

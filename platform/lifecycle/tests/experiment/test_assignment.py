@@ -54,7 +54,7 @@ def test_by_default_a_tenth_gets_the_challenger(two: tuple[np.ndarray, np.ndarra
 
 @pytest.mark.slow
 def test_experiments_are_independent(two: tuple[np.ndarray, np.ndarray]) -> None:
-    """Of variants at 90/10, and of tenths of the buckets."""
+    """Tested for variants at 90/10, and for tenths of the buckets."""
     for classes in ([np.digitize(one, [1000]) for one in two], [one // 1000 for one in two]):
         table = np.histogram2d(*classes, bins=(classes[0].max() + 1, classes[1].max() + 1))[0]
         assert stats.chi2_contingency(table).pvalue > SIGNIFICANCE

@@ -124,7 +124,7 @@ def test_a_router_that_is_killed_has_what_it_acknowledged_in_the_spool(
         ({"EXPERIMENT_FOLDER": "/dev/null/spool"}, "the spool /dev/null/spool/spool.db cannot be used"),
     ],
 )
-def test_a_router_that_cannot_start_says_why(
+def test_a_router_that_cannot_start_reports_the_reason(
     environment: dict[str, str],
     change: dict[str, str | None],
     message: str,
@@ -141,7 +141,7 @@ def test_a_router_that_cannot_start_says_why(
     assert "short" not in printed
 
 
-def test_a_writer_without_a_store_says_so(
+def test_a_writer_without_a_store_reports_it(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in {**environment, "EXPERIMENT_STORE": "mongodb://host/db"}.items():

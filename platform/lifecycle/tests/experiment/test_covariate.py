@@ -56,7 +56,7 @@ def test_users_without_a_covariate_are_unchanged() -> None:
 
 
 @pytest.mark.parametrize("known", [[math.nan] * 4, [5.0] * 4, [1.0, 2.0, math.nan, math.nan]])
-def test_a_covariate_that_says_nothing_changes_nothing(known: list[float]) -> None:
+def test_an_uninformative_covariate_changes_nothing(known: list[float]) -> None:
     values = np.array([1.0, 2.0, 3.0, 4.0])
     assert covariate.adjust(values, np.array(known)).tolist() == values.tolist()
 

@@ -189,7 +189,7 @@ def test_an_invalid_file_is_named_line_by_line(stack: Stack, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("arguments", [[], [EXPERIMENT, "--all"]], ids=["neither", "both"])
-def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["decide", *arguments])
     assert ended.value.code == 2

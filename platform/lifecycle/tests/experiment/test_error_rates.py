@@ -106,11 +106,11 @@ def fixed_test_errs(simulation: Simulation, users: Users) -> bool:
 
 def test_a_fixed_test_that_is_looked_at_each_day_errs_several_times_as_often_as_its_level() -> None:
     wrong = sum(fixed_test_errs(*simulate("binary, 10 % of ones, 50/50", seed)) for seed in range(60))
-    assert wrong >= 9, "15 %, where 5 % were promised"
+    assert wrong >= 9, "15 % instead of the promised 5 %"
 
 
 def draw_heavy_users(simulation: Simulation) -> tuple[Users, Users]:
-    """By user and by request: a few users have thousands of requests, and each user has a different rate of ones."""
+    """Outcomes per user and per request: a few users have thousands of requests, and each has its own rate of ones."""
     draw = simulation.generator
     requests = np.ceil(draw.lognormal(1, 2, simulation.users)).clip(max=3000).astype(int)
     hits = draw.binomial(requests, draw.beta(0.3, 0.7, simulation.users))
@@ -239,7 +239,7 @@ def draw_effect(simulation: Simulation) -> Users:
 def test_planned_experiments_find_the_minimum_effect_as_often_as_planned(
     experiments: int, least: float, most: float
 ) -> None:
-    """Of ten, eight on average: out of the bounds are one test run in 100 of 25 experiments, and less of 100."""
+    """Eight of ten on average. One test run of 25 experiments in 100 exceeds the bounds, and fewer runs of 100 do."""
     promoted, once = measure_power(experiments, "binary", 50)
     assert least <= promoted <= most
     assert least <= once <= most
@@ -272,7 +272,7 @@ def test_the_fast_simulation_has_the_figures_of_the_comparison() -> None:
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("experiments", [200, pytest.param(2000, marks=pytest.mark.soak)])
 def test_equal_variants_seem_to_differ_in_at_most_5_percent_of_many_experiments(experiments: int, setting: str) -> None:
-    """By their outcome; looks with fewer than 100 users of a variant do not count."""
+    """They differ in their outcome; looks with fewer than 100 users of a variant do not count."""
     sequential = fixed = promoted = 0
     for part in range(experiments // 100):
         looks = simulate_many(setting, 100, part)

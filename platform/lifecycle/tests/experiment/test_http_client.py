@@ -137,7 +137,7 @@ def test_a_response_to_head_has_a_length_but_no_body() -> None:
     run(scenario)
 
 
-def test_a_connection_that_the_server_closes_is_not_kept() -> None:
+def test_a_connection_that_the_server_closes_is_not_reused() -> None:
     async def scenario() -> None:
         closing = HEAD[:-2] + b"connection: close\r\n\r\n{}"
         async with serve(Reply(closing), Reply(OK)) as (server, client):
@@ -148,7 +148,7 @@ def test_a_connection_that_the_server_closes_is_not_kept() -> None:
     run(scenario)
 
 
-def test_a_kept_connection_that_ends_without_a_response_is_replaced_once() -> None:
+def test_a_reused_connection_that_ends_without_a_response_is_replaced_once() -> None:
     async def scenario() -> None:
         replies = [Reply(OK), Reply(ends=True), Reply(OK), Reply(ends=True), Reply(ends=True)]
         async with serve(*replies) as (server, client):

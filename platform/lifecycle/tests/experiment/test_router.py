@@ -120,7 +120,7 @@ def test_the_champion_answers_for_a_challenger_that_closes_connections(router: R
     assert response.content == router.services["champion"].response.body
 
 
-def test_with_both_dead_the_response_says_so(tmp_path: Path) -> None:
+def test_the_response_reports_that_both_have_failed(tmp_path: Path) -> None:
     with run_router(tmp_path, service_url=f"{UNUSED_URL}/{{service}}") as router:
         response = router.client.post(INFER, content=BODY, headers={"x-user-id": user_of("challenger")})
         assert (response.status_code, response.headers["x-fallback"]) == (502, "connection")
@@ -172,7 +172,7 @@ def test_a_unicode_user_is_one_user_in_either_normal_form(router: RunningRouter)
     assert len(router.recorded("assignment", 1)) == 1
 
 
-def test_a_model_without_an_experiment_is_the_champions(router: RunningRouter) -> None:
+def test_a_model_without_an_experiment_is_served_by_the_champion(router: RunningRouter) -> None:
     response = router.client.post("/v2/models/fraud/infer", content=BODY, headers={"x-user-id": "1"})
     assert response.status_code == 200
     assert "x-experiment" not in response.headers
@@ -185,7 +185,7 @@ def test_a_name_that_is_not_valid_for_a_service_is_not_a_model(router: RunningRo
     assert not router.services["champion"].received
 
 
-def test_metadata_and_readiness_are_the_champions(router: RunningRouter) -> None:
+def test_metadata_and_readiness_come_from_the_champion(router: RunningRouter) -> None:
     for path in ("/v2/models/churn", "/v2/models/churn/ready"):
         assert router.client.get(path).content == router.services["champion"].response.body
     assert [request.method for request in router.services["champion"].received] == ["GET", "GET"]
@@ -224,7 +224,7 @@ def test_the_api_explains_what_is_wrong(router: RunningRouter) -> None:
     assert "set the header x-user-id" in missing.json()["error"]
 
 
-def test_in_an_ended_experiment_everybody_has_the_champion(router: RunningRouter) -> None:
+def test_users_of_an_ended_experiment_get_the_champion(router: RunningRouter) -> None:
     shown = router.client.get("/ab-test/experiments/last-year/assignment", headers={"x-user-id": "1"}).json()
     assert (shown["variant"], shown["state"]) == ("champion", "ended")
 

@@ -68,7 +68,7 @@ time.sleep(600)
         assert len(spool.read(1000)) == 100
 
 
-def test_a_full_spool_refuses_new_records_and_keeps_waiting_ones(spool: Spool, tmp_path: Path) -> None:
+def test_a_full_spool_rejects_new_records_and_retains_waiting_ones(spool: Spool, tmp_path: Path) -> None:
     added = fill(spool)
     size = (tmp_path / "spool.db").stat().st_size
     assert 0.9 * SPOOL_BYTES < size <= SPOOL_BYTES
@@ -99,12 +99,12 @@ def test_the_backlog_is_measured(spool: Spool) -> None:
 
 
 def test_a_damaged_spool_is_moved_aside(tmp_path: Path) -> None:
-    (tmp_path / "spool.db").write_bytes(b"this is no database" * 1000)
+    (tmp_path / "spool.db").write_bytes(b"this is not a database" * 1000)
     with closing(Spool(tmp_path, SPOOL_BYTES)) as spool:
         spool.add(RECORDS)
         assert len(spool.read(10)) == 3
     (aside,) = tmp_path.glob("spool.db.damaged-*")
-    assert aside.read_bytes().startswith(b"this is no database")
+    assert aside.read_bytes().startswith(b"this is not a database")
 
 
 def test_a_folder_that_cannot_be_created_is_a_clear_error(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_shares_that_are_not_0_or_1_have_welchs_test() -> None:
 
 
 def test_strata_are_compared_within() -> None:
-    """Of Simpson's kind: in each stratum the challenger is better by 1; over all users it is worse."""
+    """As in Simpson's paradox, the challenger is better by 1 in each stratum, but worse over all users."""
     early = (sample(GENERATOR.normal(11, 1, 1000)), sample(GENERATOR.normal(10, 1, 9000)))
     late = (sample(GENERATOR.normal(1, 1, 5000)), sample(GENERATOR.normal(0, 1, 5000)))
     found = difference(early, late)

@@ -61,7 +61,7 @@ def test_writing_twice_changes_nothing(tested: StoreUnderTest) -> None:
     assert len(tested.store.read_assignments(EXPERIMENT, "u1")) == 1
 
 
-def test_every_finite_number_is_kept_exactly(tested: StoreUnderTest) -> None:
+def test_every_finite_number_is_stored_exactly(tested: StoreUnderTest) -> None:
     values = [0.1 + 0.2, -1e300, 5e-324, sys.float_info.max, 1e-140, float(2**53 + 2), 123456789.123456789]
     tested.store.write([outcome(f"r{number}", name="revenue", value=value) for number, value in enumerate(values)])
     found = {each.request_id: each.value for each in tested.store.read_results(EXPERIMENT) if isinstance(each, Outcome)}
@@ -154,7 +154,7 @@ def test_a_store_that_cannot_be_reached_is_unavailable(
 
 
 def test_a_full_store_reports_it_and_accepts_records_when_there_is_room(tmp_path: Path) -> None:
-    """Of SQLite: the others have no bound. A file that may not grow is a full disk to it."""
+    """Only SQLite's store can be filled in a test: a file that may not grow is like a full disk to it."""
     store = SqliteStore(str(tmp_path / "experiments.db"))
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
     store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")

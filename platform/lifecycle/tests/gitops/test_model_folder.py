@@ -94,7 +94,7 @@ def test_peoples_settings_survive_any_declared_state(files: Files) -> None:
     "text",
     ["", "a: 1", "resources:\n", "resources: [a, b]\nx: 1\n", "x: 1\nresources:\n  - a\n  - b", "resources:\n- ä\n"],
 )
-def test_an_entry_comes_and_goes_in_any_style(text: str) -> None:
+def test_an_entry_is_added_and_removed_in_any_style(text: str) -> None:
     before = (yaml.safe_load(text) or {}).get("resources") or []
     added = set_entry(text, "resources", "wine", present=True)
     assert yaml.safe_load(added)["resources"] == [*before, "wine"]

@@ -105,7 +105,7 @@ def test_a_sample_ratio_mismatch_blocks_and_is_reported(experiment: RunningExper
 
 
 def test_records_from_before_the_challenger_entered_do_not_count(experiment: RunningExperiment) -> None:
-    """Such as fallbacks while there was no challenger, or an earlier one's answers."""
+    """Examples are fallbacks while there was no challenger, and responses of an earlier one."""
     experiment.record(effect=-0.2, before=11 * 24 * 3600.0)
     assert experiment.decide().startswith("no decision for version 2: Too few users")
 
@@ -191,7 +191,7 @@ def test_a_challenger_that_does_not_answer_does_not_enter(environment: RolloutEn
     ],
     ids=["no YAML", "invalid", "two of a model"],
 )
-def test_a_broken_file_holds_the_rollout_which_says_so(
+def test_a_broken_file_holds_the_rollout_and_is_reported(
     environment: RolloutEnvironment, remote: GitRemote, text: str, problem: str
 ) -> None:
     controller = environment.controller()

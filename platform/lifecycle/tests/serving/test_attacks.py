@@ -85,19 +85,22 @@ def count(outcomes: Outcomes) -> str:
     return ", ".join(f"{number:,} x {name}" for name, number in sorted(outcomes.items()))
 
 
-def taken(size: int) -> str:
-    return f"{size / MEGABYTE:.0f} MB taken"
+def format_size(size: int) -> str:
+    return f"{size / MEGABYTE:.0f} MB received"
 
 
 CHUNK = b"10000\r\n" + b"x" * 65536 + b"\r\n"
 CHUNKED, LENGTH = b"transfer-encoding: chunked\r\n\r\n", b"content-length: %d\r\n\r\n"
 LARGE_REQUEST = PREDICT + b"connection: close\r\n" + LENGTH % len(LARGEST) + LARGEST
-# By name: the attack of a port, which returns its outcome, and the megabytes that a worker may grow by.
+# Keyed by name: the attack of a port, which returns its outcome, and the megabytes by which a worker may grow.
 ATTACKS: dict[str, tuple[Callable[[int], str], int]] = {
     "nothing": (lambda _: time.sleep(10) or "", 16),
-    "a header of 615 MB": (lambda port: taken(flood(port, PREDICT + b"x: ", b"a" * MEGABYTE, 615 * MEGABYTE)), 16),
-    "615 MB of headers": (lambda port: taken(flood(port, PREDICT, b"a: b\r\n" * 9999, 615 * MEGABYTE)), 16),
-    "a body of 500 MB in chunks": (lambda port: taken(flood(port, PREDICT + CHUNKED, CHUNK, 500 * MEGABYTE)), 16),
+    "a header of 615 MB": (
+        lambda port: format_size(flood(port, PREDICT + b"x: ", b"a" * MEGABYTE, 615 * MEGABYTE)),
+        16,
+    ),
+    "615 MB of headers": (lambda port: format_size(flood(port, PREDICT, b"a: b\r\n" * 9999, 615 * MEGABYTE)), 16),
+    "a body of 500 MB in chunks": (lambda port: format_size(flood(port, PREDICT + CHUNKED, CHUNK, 500 * MEGABYTE)), 16),
     "200 slow headers": (lambda port: count(drip(port, 200, PREDICT, b"x: y\r\n")), 16),
     "200 slow bodies": (lambda port: count(drip(port, 200, PREDICT + LENGTH % 9999, b"x")), 16),
     "5,000 silent connections": (lambda port: count(hold(port, HALF_OPEN, b"", 10)), 32),

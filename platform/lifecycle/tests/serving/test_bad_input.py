@@ -129,7 +129,7 @@ ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize(("head", "status"), ODD_REQUESTS.values(), ids=ODD_REQUESTS)
-def test_an_odd_request_is_counted_and_is_not_a_server_error(server: Server, head: bytes, status: int) -> None:
+def test_a_malformed_request_is_counted_and_is_not_a_server_error(server: Server, head: bytes, status: int) -> None:
     before = server.metric("groundwork_requests_total", f'status="{status}"')
     url = server.client.base_url
     with socket.create_connection((url.host, url.port or 0), TIMEOUT) as client:

@@ -45,7 +45,7 @@ def test_a_bucket_leads_to_the_trace_of_a_request(registry: str, tmp_path: Path)
         eventually(lambda: find_exemplars(server) == {TRACE}, "the exemplar is there")
 
 
-def test_without_a_collector_there_are_none(registry: str, tmp_path: Path) -> None:
+def test_without_a_collector_there_are_no_exemplars(registry: str, tmp_path: Path) -> None:
     with serve(registry, tmp_path) as server:
         server.client.post("/predict", json={"features": row()}, headers=HEADERS)
         assert find_exemplars(server) == set()

@@ -60,7 +60,7 @@ def test_slow_headers_and_bodies_end_in_time_and_are_not_server_errors(bounded: 
     assert bounded.metric("groundwork_requests_total", 'status="5') == 0
 
 
-def test_half_open_connections_lock_nobody_out(bounded: Server) -> None:
+def test_half_open_connections_do_not_block_other_clients(bounded: Server) -> None:
     (worker,) = bounded.workers()
     with contextlib.ExitStack() as stack:
         for number in range(200):

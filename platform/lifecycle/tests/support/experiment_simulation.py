@@ -108,7 +108,7 @@ class Looks:
 
     @classmethod
     def of(cls, weights: Floats, sums: Floats, squares: Floats, treated: Mask, looks: int, *, is_share: bool) -> Looks:
-        """Of arrays of experiments by users, who come in order.
+        """The looks of experiments, from arrays of experiments by users, who arrive in order.
 
         weights, sums, squares  of each user's values: how many, their sum, and the sum of their squares
         """

@@ -11,7 +11,7 @@ DOCKERFILE = Dockerfile("training")
 
 
 def test_libraries_without_a_wheel_are_built_by_the_locked_setuptools() -> None:
-    """Built apart, it would be by whatever setuptools is newest, unchecked."""
+    """An isolated build would use the newest setuptools, which nothing checks."""
     builder_install, install = DOCKERFILE.installs
     assert builder_install.endswith("-r /build/requirements-build.txt")
     assert "--no-build-isolation" in install

@@ -116,15 +116,15 @@ REVIEWED: Final[Mapping[str, str]] = {
 
 
 @cache
-def list_judged() -> Mapping[str, Mapping[Path, frozenset[str]]]:
+def list_evaluated() -> Mapping[str, Mapping[Path, frozenset[str]]]:
     """Per package, the properties of violating cases with the types of the controls whose cases have them."""
-    judged: dict[str, dict[Path, set[str]]] = {"aws": {}, "azure-native": {}}
+    evaluated: dict[str, dict[Path, set[str]]] = {"aws": {}, "azure-native": {}}
     for control in controls():
         for subject in find_cases(control).violating:
             package = subject[0].type.partition(":")[0]
-            for path in leaves(subject[0].props) if package in judged else ():
-                judged[package].setdefault(path, set()).update(control.types)
-    return {package: {path: frozenset(types) for path, types in paths.items()} for package, paths in judged.items()}
+            for path in leaves(subject[0].props) if package in evaluated else ():
+                evaluated[package].setdefault(path, set()).update(control.types)
+    return {package: {path: frozenset(types) for path, types in paths.items()} for package, paths in evaluated.items()}
 
 
 def leaves(value: Any, here: Path = ()) -> Iterator[Path]:
@@ -150,21 +150,21 @@ def _find_module(type_: str) -> str:
     return type_.split(":")[1].split("/")[0]
 
 
-def find_gaps(package: str, judged: Mapping[Path, frozenset[str]]) -> set[str]:
+def find_gaps(package: str, evaluated: Mapping[Path, frozenset[str]]) -> set[str]:
     """`<type> <property>` for each evaluated property of a type that no control of the property evaluates."""
     services = list_services(package)
     return {
         f"{token} {'.'.join(path)}"
         for token in list_types(package)
         if _find_module(token) in services
-        for path, types in judged.items()
+        for path, types in evaluated.items()
         if canonical_type(token) not in types and has_input(token, path)
     }
 
 
 @cache
 def find_all_gaps() -> frozenset[str]:
-    return frozenset(gap for package, judged in list_judged().items() for gap in find_gaps(package, judged))
+    return frozenset(gap for package, evaluated in list_evaluated().items() for gap in find_gaps(package, evaluated))
 
 
 @pytest.mark.slow
@@ -181,5 +181,5 @@ def test_each_reviewed_pattern_is_needed() -> None:
 
 def test_a_type_that_a_control_forgets_is_found() -> None:
     path, forgotten = ("publiclyAccessible",), "aws:rds/clusterInstance:ClusterInstance"
-    judged: dict[Path, frozenset[str]] = {path: list_judged()["aws"][path] - {forgotten}}
-    assert f"{forgotten} publiclyAccessible" in find_gaps("aws", judged)
+    evaluated: dict[Path, frozenset[str]] = {path: list_evaluated()["aws"][path] - {forgotten}}
+    assert f"{forgotten} publiclyAccessible" in find_gaps("aws", evaluated)

@@ -30,7 +30,7 @@ ODD: Final[tuple[Any, ...]] = (
 )
 AT_LEAST = 100_000
 Path = tuple[Any, ...]
-Judge = Callable[[list[Resource]], str]
+Evaluate = Callable[[list[Resource]], str]
 
 # An odd value here turns the resource into something else: not a subnet, not a rule for incoming traffic, one named
 # secret, or all pods.
@@ -108,11 +108,11 @@ def try_all() -> Sequence[Trial]:
 
 
 def try_control(control: Control) -> Iterator[Trial]:
-    judge, cases = prepare_judge(control), TABLE[control.id]
+    evaluate, cases = prepare_evaluation(control), TABLE[control.id]
     for is_compliant, subjects in ((True, cases.compliant), (False, cases.violating)):
         for subject in list_different(control, map(resources, subjects)):
             for path, holder in changes(subject):
-                yield Trial(control, path, is_compliant, try_odd_values(judge, subject, holder, path[-1]))
+                yield Trial(control, path, is_compliant, try_odd_values(evaluate, subject, holder, path[-1]))
 
 
 def list_different(control: Control, subjects: Iterable[list[Resource]]) -> Iterable[list[Resource]]:
@@ -120,24 +120,24 @@ def list_different(control: Control, subjects: Iterable[list[Resource]]) -> Iter
     return subjects if control.over_stack else {repr(subject[0].props): subject for subject in subjects}.values()
 
 
-def try_odd_values(judge: Judge, subject: list[Resource], holder: Any, key: Any) -> list[str]:
+def try_odd_values(evaluate: Evaluate, subject: list[Resource], holder: Any, key: Any) -> list[str]:
     value, outcomes = holder[key], []
     for odd in ODD:
         holder[key] = odd
         try:
-            outcomes.append(judge(subject))
+            outcomes.append(evaluate(subject))
         except Exception as error:
             outcomes.append(f"raises {type(error).__name__}: {error}")
     holder[key] = value
     return outcomes
 
 
-def prepare_judge(control: Control) -> Judge:
+def prepare_evaluation(control: Control) -> Evaluate:
     """Calls the control's own function, because `Control.evaluate` would report its errors as violations."""
     defaults = {name: setting.default for name, setting in control.settings.items()}
     settings = [{**defaults, **TABLE[control.id].settings}] if defaults else []
 
-    def judge(subject: list[Resource]) -> str:
+    def evaluate(subject: list[Resource]) -> str:
         if control.over_stack:
             findings = [finding for _, finding in control.function(subject, *settings)]
         else:
@@ -146,7 +146,7 @@ def prepare_judge(control: Control) -> Judge:
             return "passes"
         return "undecided" if all(isinstance(finding, Undecided) for finding in findings) else "fails"
 
-    return judge
+    return evaluate
 
 
 def test_no_control_raises() -> None:

@@ -167,7 +167,7 @@ COMPLETE: Final = {**BUILT_IN, **{type_: (type_, build) for type_, build in OPER
 ALL: Final = {**COMPLETE, **{type_: (type_, build) for type_, build in MERGING_OPERATORS.items()}}
 
 
-def test_the_cases_are_all_there() -> None:
+def test_all_cases_exist() -> None:
     counts = {
         (level, outcome): len(read_pods(outcome, level=level)) for level in LEVELS for outcome in ("fail", "pass")
     }

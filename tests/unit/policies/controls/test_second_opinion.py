@@ -210,7 +210,7 @@ def may_admit_others(condition: Mapping[str, Any]) -> bool:
     )
 
 
-def test_no_stranger_meets_a_condition_that_the_controls_accept_as_a_limit() -> None:
+def test_no_other_principal_meets_a_condition_that_the_controls_accept_as_a_limit() -> None:
     decisions = list(list_decisions())
     assert len(decisions) > 450
     assert [condition for condition, admits, is_open in decisions if admits and not is_open] == []

@@ -270,7 +270,7 @@ def test_a_workflows_patch_of_pods_is_evaluated_by_the_properties_that_it_sets(l
 
 
 @pytest.mark.parametrize("odd", ["", 7, [], {}, [[]], ["x"], {"a": None}, None, {"containers": 7}])
-def test_odd_carriers_raise_nothing(odd: Any) -> None:
+def test_malformed_carriers_raise_no_error(odd: Any) -> None:
     for manifest in (*COMPLETE.values(), *MERGED.values()):
         broken = {**manifest, "spec": odd}
         messages = [finding for _, finding in evaluate_manifest(broken) if not isinstance(finding, Undecided)]

@@ -261,7 +261,7 @@ def nest(text: str) -> str:
 
 
 @pytest.mark.parametrize("odd", ["", 7, [], {}, [[]], ["x"], {"a": None}, None, {"action": 7}, {"manifest": []}])
-def test_odd_resources_raise_nothing(odd: Any) -> None:
+def test_malformed_resources_raise_no_error(odd: Any) -> None:
     for manifest in (workflow({"resource": odd}), workflow({"resource": {"action": "create", "manifest": odd}})):
         assert not [found for found in violated(manifest).values() if "bug in this control" in found]
 

@@ -59,10 +59,10 @@ class Kubelet:
     """Runs no process, so a request that a route accepts ends with 503; it records the target."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int | None]] = []
+        self.requests: list[tuple[str, int | None]] = []
 
     def find_port(self, address: str, container_port: int | None = None) -> int | None:
-        self.asked.append((address, container_port))
+        self.requests.append((address, container_port))
         return None
 
 
@@ -101,18 +101,18 @@ def test_the_most_specific_match_of_several_routes_of_a_host_counts(path: str, t
     for order in (rules, rules[::-1]):
         network, kubelet = create_network(*order)
         network.find_port("wine.example.com", path)
-        assert kubelet.asked[-1] == ("10.0.0.1", target)
+        assert kubelet.requests[-1] == ("10.0.0.1", target)
 
 
 @pytest.mark.parametrize(("port", "target"), [(80, 8000), (9090, 9000), (81, None)])
 def test_a_port_of_a_service_leads_to_the_pods_port_of_the_same_name(port: int, target: int | None) -> None:
     network, kubelet = create_network()
     network.find_port("wine.serving.svc.cluster.local", "/", port)
-    assert kubelet.asked == [("10.0.0.1", target)]
+    assert kubelet.requests == [("10.0.0.1", target)]
 
 
 def test_a_request_to_a_pod_names_its_port() -> None:
     network, kubelet = create_network()
     with network.run() as proxy:
         requests.get("http://10.0.0.1:9000/metrics", proxies={"http": proxy}, timeout=10)
-    assert kubelet.asked == [("10.0.0.1", 9000)]
+    assert kubelet.requests == [("10.0.0.1", 9000)]

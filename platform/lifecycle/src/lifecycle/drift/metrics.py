@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 
 from lifecycle.drift.report import DriftReport, Outcome
 
-EVENTS = Counter(
-    "groundwork_drift_collected_events_total", "Events of serving's requests, by what became of them.", ["result"]
-)
+EVENTS = Counter("groundwork_drift_collected_events_total", "Events of serving's requests, by result.", ["result"])
 WAITING_BYTES = Gauge("groundwork_drift_waiting_bytes", "Bytes of events that wait for the artifact store.")
 ROWS = Counter("groundwork_drift_written_rows_total", "Inferences written to the artifact store.")
-REJECTED = Counter("groundwork_drift_rejected_events_total", "Lines that are no inference events.")
-STORE_FAILURES = Counter("groundwork_drift_store_failures_total", "Turns in which the artifact store failed.")
+REJECTED = Counter("groundwork_drift_rejected_events_total", "Lines that are not inference events.")
+STORE_FAILURES = Counter(
+    "groundwork_drift_store_failures_total", "Iterations in which a write to the artifact store failed."
+)
 LAST_TURN = Gauge(
     "groundwork_drift_last_turn_timestamp_seconds", "When the collector last found nothing left to write."
 )
@@ -38,8 +38,8 @@ class ReportMetrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         reports = self.reports
-        yield _gauge("detected", "1 where the last analysis found drift.", _rate(reports, Outcome.DRIFT))
-        yield _gauge("inconclusive", "1 where it had too few inferences.", _rate(reports, Outcome.INCONCLUSIVE))
+        yield _gauge("detected", "1 if the last analysis found drift.", _rate(reports, Outcome.DRIFT))
+        yield _gauge("inconclusive", "1 if it had too few inferences.", _rate(reports, Outcome.INCONCLUSIVE))
         yield _gauge("window_rows", "Inferences in the last analysed window.", [(each, each.rows) for each in reports])
         ends = [(each, datetime.fromisoformat(each.end).timestamp()) for each in reports]
         yield _gauge("window_end_timestamp_seconds", "End of the last analysed window.", ends)
@@ -52,14 +52,14 @@ def _rate(reports: Sequence[DriftReport], outcome: Outcome) -> list[tuple[DriftR
 
 
 def _describe_accuracy(reports: Sequence[DriftReport]) -> Iterator[GaugeMetricFamily]:
-    """Of the reports whose outcomes are known."""
+    """The gauges of the reports whose outcomes are known."""
     known = [(each, each.accuracy) for each in reports if each.accuracy is not None]
     measured = [(each, found.accuracy) for each, found in known if found.accuracy is not None]
     yield _gauge("accuracy", "Accuracy over the known outcomes.", measured)
     references = [(each, found.reference) for each, found in known]
     yield _gauge("reference_accuracy", "Accuracy over the rows that training held out.", references)
     dropped = [(each, float(found.has_dropped)) for each, found in known]
-    yield _gauge("accuracy_dropped", "1 where the accuracy is significantly lower.", dropped)
+    yield _gauge("accuracy_dropped", "1 if the accuracy is significantly lower.", dropped)
 
 
 def _describe_columns(reports: Sequence[DriftReport]) -> Iterator[GaugeMetricFamily]:

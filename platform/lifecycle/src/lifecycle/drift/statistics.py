@@ -49,7 +49,7 @@ class Sample:
 
     @property
     def shares(self) -> Counts:
-        """Of the rows with values, by bin."""
+        """The share of the rows with values in each bin."""
         return np.asarray(self.counts / self.counts.sum())
 
 

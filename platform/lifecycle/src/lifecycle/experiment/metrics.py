@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-# Of the router. Requests without an experiment have none in the label.
+# Metrics of the router. The label `experiment` is empty for requests without one.
 REQUESTS = Counter(
     "groundwork_experiment_requests_total",
     "Requests answered, by assigned variant, and by the role that answered.",
@@ -33,14 +33,18 @@ REFUSALS = Counter(
 )
 OUTCOMES = Counter("groundwork_experiment_outcomes_total", "Outcomes received.", ["experiment", "result"])
 DEFINITIONS_VALID = Gauge(
-    "groundwork_experiment_definitions_valid", "1 while the experiments' file, as it is, is in force; else 0."
+    "groundwork_experiment_definitions_valid", "1 if the current experiments' file is in force, 0 if it is invalid."
 )
 
-# Of both.
-LOST = Counter("groundwork_experiment_lost_records_total", "Records that no store will have.", ["kind", "reason"])
+# Metrics of the router and the writer.
+LOST = Counter(
+    "groundwork_experiment_lost_records_total", "Records that were lost before they were stored.", ["kind", "reason"]
+)
 
-# Of the writer.
-WRITTEN = Counter("groundwork_experiment_written_records_total", "Records that the store has taken.", ["kind"])
+# Metrics of the writer.
+WRITTEN = Counter(
+    "groundwork_experiment_written_records_total", "Records that have been written to the store.", ["kind"]
+)
 WRITE_FAILURES = Counter(
     "groundwork_experiment_write_failures_total", "Writes that failed and are repeated.", ["reason"]
 )

@@ -37,7 +37,7 @@ class _Compared(BaseModel):
 
     outcome: str
     better: Better | None = None
-    """By default `higher`; for built-in measures, `lower`."""
+    """Defaults to `higher`, and for built-in measures to `lower`."""
 
     @model_validator(mode="after")
     def _check_better(self) -> Self:

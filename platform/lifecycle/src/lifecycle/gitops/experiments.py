@@ -137,7 +137,7 @@ class Definitions:
 
     by_name: Mapping[str, Experiment] = field(default_factory=dict)
     running: Mapping[str, Experiment] = field(default_factory=dict)
-    """By model."""
+    """Keyed by model."""
 
 
 def parse(content: bytes, source: str) -> Definitions:

@@ -32,7 +32,7 @@ class ReceiverSettings(BaseSettings):
 
 
 class DatabaseSettings(BaseSettings):
-    """Of the command that creates the inbox's database: from `PROMOTION_*`, like the receiver's."""
+    """The settings of the command that creates the inbox's database, from `PROMOTION_*` like the receiver's."""
 
     model_config = _CONFIG
 

@@ -7,10 +7,12 @@ from prometheus_client import Counter, Gauge
 REQUESTS = Counter(
     "groundwork_retraining_requests_total", "Requests for a training run, by trigger and answer.", ["trigger", "answer"]
 )
-REJECTED = Counter("groundwork_retraining_rejected_total", "Messages that are no request, by reason.", ["reason"])
+REJECTED = Counter(
+    "groundwork_retraining_rejected_total", "Messages that are not valid requests, by reason.", ["reason"]
+)
 FINISHED = Counter("groundwork_retraining_runs_finished_total", "Training runs that ended, by outcome.", ["outcome"])
 FAILURES = Counter(
-    "groundwork_retraining_api_failures_total", "Requests and turns that failed because the API server did."
+    "groundwork_retraining_api_failures_total", "Requests and iterations that failed because of the API server."
 )
 RUNNING = Gauge("groundwork_retraining_runs_active", "Training runs that have not ended.")
 

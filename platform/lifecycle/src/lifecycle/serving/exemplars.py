@@ -25,7 +25,7 @@ _INTERVAL = 1.0  # seconds between two writes of a worker
 _PREFIX = "exemplars_"
 
 Exemplars = Mapping[tuple[str, str], Exemplar]
-"""By endpoint and bucket."""
+"""Keyed by endpoint and bucket."""
 
 
 class ExemplarWriter:

@@ -263,7 +263,7 @@ def test_the_newer_cluster_is_used_during_a_replacement(state: StateStore) -> No
     assert read_cluster(state).name == "new"
 
 
-def test_a_state_without_a_cluster_has_none(state: StateStore) -> None:
+def test_a_state_without_a_cluster_has_no_managed_cluster(state: StateStore) -> None:
     assert find_managed_cluster(state) is None
 
 

@@ -56,7 +56,7 @@ def _has_ended(process: int) -> bool:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda ending: ending.name)
-def test_no_process_is_left_whatever_signal_ends_the_parent(tmp_path: Path, ending: signal.Signals) -> None:
+def test_no_process_is_left_after_any_signal_to_the_parent(tmp_path: Path, ending: signal.Signals) -> None:
     with _parent(tmp_path) as (parent, supervisor, supervised):
         parent.send_signal(ending)
         parent.wait(TIMEOUT)

@@ -1,4 +1,4 @@
-"""The life of a stack, from its creation to its end, with the commands for real clouds, for tests on either cloud."""
+"""A stack from its creation to its destruction, with the commands for real clouds, for tests on either cloud."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ NEW_AWS_STACK = ("CLOUD=aws", "LOCATION=eu-west-1", *_OF_BOTH)
 NEW_AZURE_STACK = ("CLOUD=azure", "LOCATION=westeurope", *_OF_BOTH)
 
 
-def walk_to_the_deployment(machine: Deployment, new_stack: Collection[str], pin: str) -> None:
-    """Create a stack, run preflight and preview, and attempt a deployment that nobody has confirmed.
+def prepare_deployment(machine: Deployment, new_stack: Collection[str], pin: str) -> None:
+    """Create a stack, run preflight and preview, and attempt a deployment without confirmation.
 
     new_stack  arguments of `make new-stack`
     pin        lines of the stack's file that pin it to the simulated account
@@ -33,7 +33,7 @@ def walk_to_the_deployment(machine: Deployment, new_stack: Collection[str], pin:
     assert machine.state.all() == []
 
 
-def walk_to_the_end(machine: Deployment, remaining: Collection[str]) -> None:
+def deploy_change_and_destroy(machine: Deployment, remaining: Collection[str]) -> None:
     """Deploy the stack, change it once, and destroy it.
 
     remaining  types of the resources that remain after the stack is destroyed
