@@ -86,6 +86,9 @@ def create_app() -> Router:
         except MalformedBodyError:
             return PlainTextResponse("malformed", 400)
 
+    async def early(_: Request) -> Response:
+        return PlainTextResponse("who are you?", 401)
+
     async def large(_: Request) -> Response:
         return Response(b" " * LARGE)
 
@@ -94,7 +97,12 @@ def create_app() -> Router:
         return PlainTextResponse("done")
 
     return Router(
-        [Route("/echo", echo, methods=["POST"]), Route("/large", large), Route("/wait", wait, methods=["GET", "POST"])]
+        [
+            Route("/echo", echo, methods=["POST"]),
+            Route("/early", early, methods=["POST"]),
+            Route("/large", large),
+            Route("/wait", wait, methods=["GET", "POST"]),
+        ]
     )
 
 
@@ -174,6 +182,17 @@ def test_a_body_that_is_refused_is_not_read_to_its_end(server: Running) -> None:
             sent, response = send_endlessly(client, start + b"content-length: 500000000\r\n\r\n", b"x" * 4096)
         assert sent < 16 << 20
         assert response.split()[1] in (b"413", b"404")
+
+
+def test_a_response_before_the_body_has_arrived_says_that_the_connection_ends(server: Running) -> None:
+    with server.connect() as client:
+        client.sendall(b"POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n")
+        response = read_all(client)
+    assert response.startswith(b"HTTP/1.1 401")
+    assert b"connection: close" in response
+    with server.connect() as client:
+        client.sendall(b"POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345")
+        assert b"connection: close" not in client.recv(1024)
 
 
 @pytest.mark.parametrize("body", [b"transfer-encoding: chunked\r\n\r\nx\r\n", b"transfer-encoding: gzip\r\n\r\n"])
