@@ -113,6 +113,8 @@ def test_a_claim_whose_csi_driver_is_not_installed(cluster: NamespacedCluster) -
 @pytest.mark.parametrize("kind", POD_CONTROLLERS)
 def test_an_exceeded_quota(cluster: NamespacedCluster, kind: str) -> None:
     cluster.create("ResourceQuota", "quota", spec={"hard": {"requests.cpu": "5m"}})
+    # Before that, pods are refused because the quota's status is unknown; a Job waits ever longer between attempts.
+    eventually(lambda: "hard" in cluster.read("ResourceQuota", "quota").get("status", {}))
     cluster.create_workload(kind)
     problem = cluster.expect_problem("exceeded quota: quota, requested: requests.cpu=10m")
     assert problem.workload == f"{kind} {cluster.namespace}/web"

@@ -38,6 +38,12 @@ class NamespacedCluster:
         identity = {"name": name, "namespace": self.namespace, **(metadata or {})}
         return self.api.create({"apiVersion": api_version, "kind": kind, "metadata": identity, **fields})
 
+    def read(self, kind: str, name: str, api_version: str = "v1") -> Object:
+        """An object of this namespace, which must exist."""
+        found = self.api.get(api_version, kind, name, self.namespace)
+        assert found is not None, f"there is no {kind} {name}"
+        return found
+
     def patch(self, api_version: str, kind: str, name: str, change: Object, subresource: str = "") -> None:
         identity = {"name": name, "namespace": self.namespace}
         self.api.patch({"apiVersion": api_version, "kind": kind, "metadata": identity}, change, subresource)
