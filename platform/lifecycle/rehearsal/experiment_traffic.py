@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import httpx
 from clients import run_clients
-from prediction_client import CLIENT_LIMITS, ROWS, Answer, PredictionClient
+from prediction_client import ROWS, Answer, PredictionClient
 
 _PAUSE = 0.05  # seconds between a response and a client's next request
 _TIMEOUT = 10.0  # seconds for a response to an outcome
@@ -41,8 +41,7 @@ class Users:
             return {"users": len(self._came), **counts}
 
     def run_client(self) -> NoReturn:
-        client = PredictionClient(*self._arguments)
-        outcomes = httpx.Client(timeout=_TIMEOUT, limits=CLIENT_LIMITS)
+        client, outcomes = PredictionClient(*self._arguments), httpx.Client(timeout=_TIMEOUT)
         while True:
             with self._lock:
                 user = next(self._turns)

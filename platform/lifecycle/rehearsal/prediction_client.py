@@ -14,8 +14,6 @@ from lifecycle.training import data
 
 ROWS = 10  # of a request
 _TIMEOUT = 30.0  # seconds for a response, as a server lets a request wait
-# Servers close idle connections after five seconds, which a client would otherwise reuse at that very moment.
-CLIENT_LIMITS = httpx.Limits(keepalive_expiry=1.0)
 _OUTLIER = "mean_radius", 141.5  # a value that no row has, as from a camera with other units
 
 
@@ -42,7 +40,7 @@ class PredictionClient:
         self._url = url
         self._outlier_rate = outlier_rate
         self._table = populations.load(population)
-        self._client = httpx.Client(timeout=_TIMEOUT, limits=CLIENT_LIMITS)
+        self._client = httpx.Client(timeout=_TIMEOUT)
 
     def ask(self, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for the predictions of random rows."""

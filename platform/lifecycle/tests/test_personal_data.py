@@ -25,7 +25,7 @@ import httpx
 import pytest
 
 from support.experiment import EXPERIMENT, FILE, INFER, KEY, user_of
-from support.network import CLIENT_LIMITS, HttpRequest, HttpResponse, free_port, serve_http
+from support.network import HttpRequest, HttpResponse, free_port, serve_http
 from support.personal_data import USER, VALUE, WORD, assert_unmarked, send_everywhere
 from support.waiting import TIMEOUT, eventually
 
@@ -52,7 +52,7 @@ def run(folder: Path, *arguments: str, port_variable: str = "PORT", **variables:
     with (
         output.open("wb") as file,
         subprocess.Popen([sys.executable, "-m", *arguments], env=environment, stdout=file, stderr=file) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT, limits=CLIENT_LIMITS) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT) as client,
     ):
         try:
             eventually(lambda: is_ready(client), f"{arguments} is ready")

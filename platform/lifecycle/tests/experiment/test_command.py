@@ -20,7 +20,7 @@ from lifecycle.experiment.__main__ import main
 from lifecycle.experiment.spool import Spool
 from lifecycle.experiment.sqlite_store import SqliteStore
 from support.experiment import EXPERIMENT, FILE, INFER, KEY, SPOOL_BYTES, Services
-from support.network import CLIENT_LIMITS, free_port, serve_http
+from support.network import free_port, serve_http
 from support.waiting import TIMEOUT, eventually
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -62,7 +62,7 @@ def test_every_answered_request_is_in_the_store_though_the_writer_is_killed_and_
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = SqliteStore(str(tmp_path / "experiments.db"))
-    with start("serve", environment) as router, httpx.Client(timeout=TIMEOUT, limits=CLIENT_LIMITS) as client:
+    with start("serve", environment) as router, httpx.Client(timeout=TIMEOUT) as client:
         client.base_url = httpx.URL(f"http://127.0.0.1:{environment['EXPERIMENT_PORT']}")
         eventually(lambda: is_ready(client), "the router is ready")
         request_ids = []
@@ -99,7 +99,7 @@ def test_every_answered_request_is_in_the_store_though_the_writer_is_killed_and_
 def test_a_router_that_is_killed_has_what_it_acknowledged_in_the_spool(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with start("serve", environment) as router, httpx.Client(timeout=TIMEOUT, limits=CLIENT_LIMITS) as client:
+    with start("serve", environment) as router, httpx.Client(timeout=TIMEOUT) as client:
         client.base_url = httpx.URL(f"http://127.0.0.1:{environment['EXPERIMENT_PORT']}")
         eventually(lambda: is_ready(client), "the router is ready")
         outcome = {"experiment": EXPERIMENT, "request_id": "r1", "name": "converted", "value": 1}

@@ -24,7 +24,7 @@ from lifecycle.experiment.server import create_server
 from lifecycle.experiment.settings import RouterSettings, SpoolSettings
 from lifecycle.experiment.spool import Spool, SpoolFullError
 from lifecycle.gitops.experiments import DAY
-from support.network import CLIENT_LIMITS, HttpRequest, HttpResponse, free_port, serve_http
+from support.network import HttpRequest, HttpResponse, free_port, serve_http
 from support.waiting import TIMEOUT, eventually
 
 MODEL = "churn"
@@ -130,9 +130,7 @@ def run_router(
         thread.start()
         try:
             eventually(lambda: server.started, "the router listens")
-            with httpx.Client(
-                base_url=f"http://127.0.0.1:{router_settings.port}", timeout=TIMEOUT, limits=CLIENT_LIMITS
-            ) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{router_settings.port}", timeout=TIMEOUT) as client:
                 yield RunningRouter(client, services, folder)
         finally:
             server.should_exit = True

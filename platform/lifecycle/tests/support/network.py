@@ -12,10 +12,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
-
-# Servers close idle connections after five seconds, which a client would otherwise reuse at that very moment.
-CLIENT_LIMITS = httpx.Limits(keepalive_expiry=1.0)
 UNUSED_URL = "http://127.0.0.1:9"  # nothing listens there
 
 

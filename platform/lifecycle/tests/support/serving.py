@@ -26,7 +26,7 @@ from mlflow.models import infer_signature
 
 from lifecycle import contract
 from support.faulty_model import SLEEP
-from support.network import CLIENT_LIMITS, free_port
+from support.network import free_port
 from support.processes import ForkedProcess, fork_program
 from support.waiting import TIMEOUT, eventually
 
@@ -147,7 +147,7 @@ def serve(
     port = free_port()
     path = folder / f"server-{port}.log"
     process = start(registry, path, MODEL_NAME=model, PORT=port, module=module, **environment)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT, limits=CLIENT_LIMITS) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT) as client:
         server = Server(process, client, path)
         try:
             eventually(lambda: is_ready(server), "the server is ready")
