@@ -254,20 +254,21 @@ class _Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, partial(self._run, cycle, app))
 
     async def _run(self, cycle: RequestResponseCycle, app: Any, scope: Any, receive: Any, send: Any) -> None:
-        """Run the application. A response that does not wait for the rest of the body ends the connection, and says so:
-        otherwise a client would send its next request on a connection that is about to be closed.
+        if self._stage is _Stage.BODY:  # nearly all requests arrive in one piece
+            send = partial(self._announce_end, cycle, send)
+        await app(scope, receive, send)
+
+    async def _announce_end(self, cycle: RequestResponseCycle, send: Any, message: Any) -> None:
+        """A response that does not wait for the rest of the body ends the connection, and says so: otherwise a client
+        would send its next request on a connection that is about to be closed.
         """
-
-        async def announce_end(message: Any) -> None:
-            if message["type"] == "http.response.start" and self._stage is _Stage.BODY and cycle is self.cycle:
-                # Without keep-alive uvicorn would also close the connection at once, before the body is discarded.
-                keeps_alive, cycle.keep_alive = cycle.keep_alive, False
-                await send(message)
-                cycle.keep_alive = keeps_alive
-            else:
-                await send(message)
-
-        await app(scope, receive, announce_end)
+        if message["type"] == "http.response.start" and self._stage is _Stage.BODY and cycle is self.cycle:
+            # Without keep-alive uvicorn would also close the connection at once, before the body is discarded.
+            keeps_alive, cycle.keep_alive = cycle.keep_alive, False
+            await send(message)
+            cycle.keep_alive = keeps_alive
+        else:
+            await send(message)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
