@@ -10,7 +10,7 @@ from kernel.iam import allows
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.aws.cluster import NODE_GROUP, REQUIRE_CLUSTER, build_arn
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import note_unlisted, parse_json
+from rehearsal.simulator.core.rules import note_unlisted, parse_json, require_unique
 
 ADDON, _ASSOCIATION = "aws:eks/addon:Addon", "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 # Some of the add-ons at https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html
@@ -93,17 +93,6 @@ def _check_pod_role_trust(request: ResourceRequest) -> str | None:
     return None
 
 
-def _require_one_association(request: ResourceRequest) -> str | None:
-    """Source: https://github.com/eksctl-io/eksctl/issues/7753 (the message ends with the other association's ID)"""
-    for other in request.state.all(_ASSOCIATION):
-        is_same = all(
-            other.inputs.get(path) == request.get(path) for path in ("clusterName", "namespace", "serviceAccount")
-        )
-        if is_same and other.id != request.id:
-            return f"ResourceInUseException: Association already exists: {other.id}"
-    return None
-
-
 MODELS = (
     ResourceModel(
         ADDON,
@@ -131,7 +120,11 @@ MODELS = (
         state_rules=(
             REQUIRE_CLUSTER,
             _check_pod_role_trust,
-            _require_one_association,
+            # Source: https://github.com/eksctl-io/eksctl/issues/7753
+            require_unique(
+                ("clusterName", "namespace", "serviceAccount"),
+                "ResourceInUseException: Association already exists: {id}",
+            ),
         ),
     ),
 )

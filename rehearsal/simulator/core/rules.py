@@ -112,7 +112,9 @@ def require_existing(path: str, type_: str, message: str, name_path: str = "") -
 
 
 def require_unique(paths: Collection[str], message: str) -> Rule:
-    """No other resource of the same type has the same values at all `paths`; `{0}` is the first of these values.
+    """No other resource of the same type has the same values at all `paths`.
+
+    `{0}` in the message is the first of these values, `{id}` the other resource's ID.
 
     For types whose ID does not contain the name.
     """
@@ -120,8 +122,8 @@ def require_unique(paths: Collection[str], message: str) -> Rule:
     def rule(request: ResourceRequest) -> str | None:
         values = [request.get(path) for path in paths]
         others = (other for other in request.state.all(request.type) if other.id != request.id)
-        is_taken = any([other.inputs.get(path) for path in paths] == values for other in others)
-        return message.format(*values) if is_taken and None not in values else None
+        same = next((other for other in others if [other.inputs.get(path) for path in paths] == values), None)
+        return message.format(*values, id=same.id) if same and None not in values else None
 
     return rule
 
