@@ -19,6 +19,7 @@ from infra.cluster.versions import ENVOY_GATEWAY
 from infra.core.component import Component, StackContext
 
 GATEWAY_CLASS = "envoy"
+API_VERSION = "gateway.envoyproxy.io/v1alpha1"
 _CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 # Label of the proxies' pods. Source: EnvoyAppLabel in internal/infrastructure/kubernetes/proxy/resource.go of Envoy
 # Gateway.
@@ -73,7 +74,7 @@ class EnvoyGateway(Component):
         }
         return CustomResource(
             "gateway-proxies",
-            api_version="gateway.envoyproxy.io/v1alpha1",
+            api_version=API_VERSION,
             kind="EnvoyProxy",
             metadata=ObjectMetaArgs(name="proxies", namespace=NAMESPACE),
             spec={"provider": {"type": "Kubernetes", "kubernetes": spec}},

@@ -10,7 +10,7 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra.cluster import certificates
+from infra.cluster import certificates, envoy_gateway
 from infra.cluster.envoy_gateway import GATEWAY_CLASS, PROXIES
 from infra.cluster.flows import Flow, Pods
 from infra.cluster.namespaces import GATEWAY as NAMESPACE
@@ -18,12 +18,13 @@ from infra.cluster.namespaces import ROUTED_NAMESPACES
 from infra.core.component import Component, StackContext
 
 GATEWAY = "platform"
-API_VERSION = "gateway.networking.k8s.io/v1"
+GROUP = "gateway.networking.k8s.io"
+API_VERSION = f"{GROUP}/v1"
 _CERTIFICATE = "gateway-certificate"
 # Shorter than the 5 seconds after which uvicorn, on which MLflow and our servers run, closes an idle connection: Envoy
 # keeps one for an hour by default, and a request on a connection that the server is closing fails with status 503.
 # Source: https://github.com/envoyproxy/gateway/issues/2401 and https://uvicorn.dev/settings/#timeouts
-UPSTREAM_IDLE_SECONDS = 3
+_UPSTREAM_IDLE_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,15 @@ class Gateway(Component):
 
     def _limit_idle_connections(self, gateway: pulumi.Resource) -> None:
         """Have the proxies close idle connections to all servers before these do."""
-        target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY}
+        target = {"group": GROUP, "kind": "Gateway", "name": GATEWAY}
         CustomResource(
             "gateway-idle-connections",
-            api_version="gateway.envoyproxy.io/v1alpha1",
+            api_version=envoy_gateway.API_VERSION,
             kind="BackendTrafficPolicy",
             metadata=ObjectMetaArgs(name="idle-connections", namespace=NAMESPACE),
             spec={
                 "targetRefs": [target],
-                "timeout": {"http": {"connectionIdleTimeout": f"{UPSTREAM_IDLE_SECONDS}s"}},
+                "timeout": {"http": {"connectionIdleTimeout": f"{_UPSTREAM_IDLE_SECONDS}s"}},
             },
             opts=self.child_options(depends_on=[gateway]),
         )

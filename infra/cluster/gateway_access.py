@@ -13,7 +13,7 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra.cluster import gateway
+from infra.cluster import envoy_gateway, gateway
 from infra.cluster.namespaces import GATEWAY as GATEWAY_NAMESPACE
 from infra.core.component import Component
 
@@ -45,10 +45,10 @@ def create_policy(
     parent: Component, name: str, namespace: str, spec: Mapping[str, Any], after: pulumi.Resource
 ) -> CustomResource:
     """A policy of Envoy Gateway for the route of this name, which does not have to exist yet."""
-    target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}
+    target = {"group": gateway.GROUP, "kind": "HTTPRoute", "name": name}
     return CustomResource(
         f"{name}-sign-in",
-        api_version="gateway.envoyproxy.io/v1alpha1",
+        api_version=envoy_gateway.API_VERSION,
         kind="SecurityPolicy",
         metadata=ObjectMetaArgs(name=name, namespace=namespace),
         spec={"targetRefs": [target], **spec},
