@@ -202,17 +202,18 @@ def run(name: str, stack: str) -> int:
 def _run_all(shared: Rehearsal) -> int:
     """Run all scenarios of a stack, the first of which brings up the rehearsal `shared`; returns an exit code."""
     shared.remove()
-    ends = []
-    for key in (each for each in SCENARIOS if (each, shared.stack) not in _list_left_out(shared.project)):
+    left_out = _list_left_out(shared.project)
+    problems = {}
+    for key in (each for each in SCENARIOS if (each, shared.stack) not in left_out):
         scenario_run = ScenarioRun(Rehearsal(shared.stack, f"scenario-{key}"), shared)
-        problem = _run(key, scenario_run)
-        ends.append(_describe_end(key, shared.stack, problem))
-        info(ends[-1])
-        if not problem:
+        problems[key] = _run(key, scenario_run)
+        info(_describe_end(key, shared.stack, problems[key]))
+        if not problems[key]:
             scenario_run.rehearsal.remove()
     shared.remove()
+    ends = [_describe_end(key, shared.stack, problem) for key, problem in problems.items()]
     info("".join(["\n== All scenarios", *ends]))
-    return int(any("FAILED" in end for end in ends))
+    return int(any(problems.values()))
 
 
 def _run(key: str, scenario_run: ScenarioRun) -> str:
