@@ -50,6 +50,7 @@ def main() -> int:
     parser.add_argument("--sold-out", default="", help="machines that are out of stock, such as eu-west-1a/m6i.xlarge")
     parser.add_argument("--grants", default="", help=f"when roles and access take effect: {', '.join(GRANTS)}")
     parser.add_argument("--actor", default="", help="what changes the clouds in `move`, such as an autoscaler")
+    parser.add_argument("--policy-pack-config", default="", help="configuration of the policy pack, for `up`: a file")
     add_confirm_option(parser)
     arguments = parser.parse_args()
     return run_command(lambda: _COMMANDS[arguments.command](arguments))

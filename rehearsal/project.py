@@ -42,6 +42,8 @@ class ScenarioSettings:
     admins       a principal who may administer a cluster, keyed by the value of that setting
     unprotected  settings, keyed by path, with which a stack can be destroyed
     changed      settings, keyed by path, that change something in the cluster, so that an update has to reach its API
+    exceptions   patterns of resources, keyed by control, which `unprotected` needs exceptions for in production, for
+                 each value of `account`
     earlier      settings, keyed by path, with the versions before the stack's own, for each value of `account`
     sold_out     a size of machines that a stack needs, for each value of `account`
     in_stock     settings, keyed by path, with which a stack does not need that size, for each value of `account`
@@ -54,6 +56,7 @@ class ScenarioSettings:
     admins: Mapping[str, str] = field(default_factory=dict)
     unprotected: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, Any] = field(default_factory=dict)
+    exceptions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sold_out: Mapping[str, str] = field(default_factory=dict)
     in_stock: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -217,7 +220,7 @@ def _read_callers(root: Path, value: Any) -> Mapping[str, str]:
 
 def _read_scenarios(root: Path, value: Any) -> ScenarioSettings:
     texts = ("account", "table")
-    mappings = ("admins", "unprotected", "changed", "earlier", "sold_out", "in_stock", "grown")
+    mappings = ("admins", "unprotected", "exceptions", "changed", "earlier", "sold_out", "in_stock", "grown")
     kinds = {**dict.fromkeys(texts, str), **dict.fromkeys(mappings, Mapping), "interrupted": list}
     if not isinstance(value, Mapping) or not all(isinstance(value[key], kinds.get(key, ())) for key in value):
         rule = (

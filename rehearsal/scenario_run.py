@@ -24,6 +24,7 @@ from rehearsal import setting_changes
 from rehearsal.console import UserError, info
 from rehearsal.interrupts import interrupts_left_to_child
 from rehearsal.movement_harm import find_harm, read_steps
+from rehearsal.policy_configuration import write_configuration
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.toolchain import ROOT
@@ -138,6 +139,20 @@ class ScenarioRun:
                 for name in settings
             }
         )
+
+    def allow_exceptions(self) -> list[str]:
+        """Options of `up` that add the project's exceptions for scenarios to those of its policy pack, for a few days.
+
+        Raises UserError if the pack's own are not valid.
+        """
+        project = self.rehearsal.project
+        resources = project.scenarios.exceptions.get(read_account(self.rehearsal), {})
+        if project.policy_pack is None or not resources:
+            return []
+        return [
+            "--policy-pack-config",
+            str(write_configuration(self.rehearsal.folder, self.rehearsal.stack, resources)),
+        ]
 
     def describe(self, key: str) -> Any:
         """A value from `scenarios` in the project's description, for this stack. Raises UserError if it is not set."""

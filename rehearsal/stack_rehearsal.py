@@ -44,6 +44,7 @@ def up(arguments: Namespace) -> int:
     has_controls = rehearsal.project.policy_pack is not None
     _check_settings(rehearsal)
     exceptions = _load_exceptions() if has_controls else []
+    policies = _list_policy_options(rehearsal, arguments.policy_pack_config)
     changes = setting_changes.check(rehearsal, arguments.confirm)
     started = time.monotonic()
     steps = list(_STEPS)
@@ -56,7 +57,7 @@ def up(arguments: Namespace) -> int:
             info(f"Circumstances of this rehearsal: {unusual}.")
         if rehearsal.is_new() and not preparation.is_complete():
             with progress_hidden(), rehearsal.previewing(preparation.engine(), arguments.port) as environment:
-                code = _run_step(rehearsal, steps.pop(0), environment, changes)
+                code = _run_step(rehearsal, steps.pop(0), environment, changes, policies)
             if code != 0:
                 return _stop(rehearsal, conclude, "preview")
             info("\nThe rest of the rehearsal needs programs that are still being built.")
@@ -65,7 +66,7 @@ def up(arguments: Namespace) -> int:
                 reason = running.unavailable_reason
                 info(f"There is no control plane, so Kubernetes objects are only checked offline: {reason}")
             for step in steps:
-                code = _run_step(rehearsal, step, running.environment, changes)
+                code = _run_step(rehearsal, step, running.environment, changes, policies)
                 if code != 0:
                     _report_ended_processes(running.cluster)
                     return _stop(rehearsal, conclude, step)
@@ -144,11 +145,20 @@ def _conclude(
     return int(bool(failures))
 
 
-def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], changes: str) -> int:
+def _list_policy_options(rehearsal: Rehearsal, configuration: str) -> list[str]:
+    """The engine's options for the policy pack and the file with its configuration, which is optional."""
+    pack = rehearsal.project.policy_pack
+    if pack is None:
+        return []
+    configured = ["--policy-pack-config", str(Path(configuration).resolve())] if configuration else []
+    return ["--policy-pack", str(pack), *configured]
+
+
+def _run_step(
+    rehearsal: Rehearsal, step: str, environment: Mapping[str, str], changes: str, policies: Sequence[str]
+) -> int:
     """Run one step under the policies; returns the engine's exit code. `changes` are the changed settings."""
     info(f"\n{step.capitalize()}:")
-    pack = rehearsal.project.policy_pack
-    policies = ["--policy-pack", str(pack)] if pack else []
     if step == "preview":
         _forget_last(rehearsal)
     log = _events(rehearsal, step)

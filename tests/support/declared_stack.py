@@ -158,9 +158,9 @@ def _build_full_settings(stack: str) -> Settings:
     return stack_config.check(stack_file.parse(text.encode(), "groundwork", f"Pulumi.{stack}.yaml"), stack)
 
 
-def declare_stack(stack: str, recorder: Recorder | None = None) -> DeclaredStack:
-    """Declare a stack; with the recorder of an earlier call, deploy it once more."""
-    settings = read_settings(stack)
+def declare_stack(stack: str, recorder: Recorder | None = None, settings: Settings | None = None) -> DeclaredStack:
+    """Declare a stack, optionally with other settings; with the recorder of an earlier call, deploy it once more."""
+    settings = settings or read_settings(stack)
     name = stack.ljust(_LONGEST, "a") if stack.endswith(_LONG) else stack
     context = StackContext(settings, Naming(settings, name))
 

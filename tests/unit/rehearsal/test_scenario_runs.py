@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from policies import load_exceptions
+from policies.engine.exceptions import Subject
 from rehearsal import scenario_runs
 from rehearsal.console import UserError
 from rehearsal.project import Project, ScenarioSettings
@@ -176,6 +178,23 @@ def test_settings_of_a_scenario_change_only_the_rehearsal(project: Project, comm
     assert rehearsal.settings_in_force().config["shop:door"] == {"front": ["192.0.2.0/24"], "lock": False}
     assert (project.root / "Pulumi.test.yaml").read_text() == before
     assert commands
+
+
+def test_exceptions_of_a_scenario_are_added_to_those_of_the_policy_pack(
+    project: Project, commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(project.scenarios, exceptions={"aws": {"aws-s3-force-destroy": "visits-*"}})
+    changed = replace(project, scenarios=settings, policy_pack=project.root)
+    monkeypatch.setattr("rehearsal.project.current", lambda: changed)
+    assert run("destroy-then-up", "test") == 0
+    configuration = Rehearsal("test", "scenario-destroy-then-up").folder / "policy-pack-config.json"
+    option = f"--policy-pack-config {configuration}"
+    assert commands == [f"test up {option}", "test destroy", f"test up {option}"]
+    written = json.loads(configuration.read_text())["exceptions"]["file"]
+    *own, added = load_exceptions(Path(written))
+    assert own == load_exceptions()
+    assert added.covers("aws-s3-force-destroy", Subject("visits-a", stack="test"), date.today())
+    assert not added.concerns("aws-s3-force-destroy", Subject("visits-a", stack="other"))
 
 
 def test_a_minor_upgrade_starts_with_the_earlier_version(commands: list[str], versions: list[Any]) -> None:

@@ -1,12 +1,14 @@
 """The scenario settings in rehearsal.yaml, compared with the settings of the stacks that have files.
 
 Proves that the earlier versions are supported and directly precede the present ones, that the size which is sold out is
-that of every stack's pools, that stacks accept the values which scenarios set, and that what grows is a property of the
-SDK. That a scenario passes is proven by tests/soak/test_scenarios.py.
+that of every stack's pools, that stacks accept the values which scenarios set, that the exceptions of scenarios are
+just those that a stack without protection needs, and that what grows is a property of the SDK. That a scenario passes
+is proven by tests/soak/test_scenarios.py.
 """
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -17,8 +19,11 @@ from infra.core.settings import Cloud, Settings
 from infra.core.settings.catalogue import list_settings
 from infra.core.settings.versions import KUBERNETES
 from kernel import stack_file
+from policies import get_control
 from rehearsal import project as projects
 from rehearsal.toolchain import ROOT
+from tests.support.declared_stack import declare_stack
+from tests.support.stack_checks import check_policies
 
 PROJECT = projects.find(ROOT)
 SCENARIOS = PROJECT.scenarios
@@ -72,3 +77,13 @@ def test_what_grows_is_a_property_that_a_setting_decides() -> None:
     assert SCENARIOS.grown == {"database.storageGb": "azure-native:dbforpostgresql:Server storage.storageSizeGB"}
     assert set(SCENARIOS.grown) <= set(list_settings())
     assert hasattr(dbforpostgresql.StorageArgs, "storage_size_gb")
+
+
+@pytest.mark.slow
+def test_exceptions_are_those_that_production_without_protection_needs() -> None:
+    declared = declare_stack("aws-prod", settings=read("aws-prod", SCENARIOS.unprotected))
+    all_violations = [line.split(": ")[:2] for line in check_policies(declared)]
+    violations = [each for each in all_violations if get_control(each[0]).mandatory]
+    exceptions = SCENARIOS.exceptions["aws"]
+    assert [each for each in violations if not fnmatchcase(each[1], exceptions.get(each[0], ""))] == []
+    assert {control for control, _ in violations} == set(exceptions)

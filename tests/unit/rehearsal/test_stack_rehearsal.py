@@ -36,7 +36,7 @@ def stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_up() -> str:
     """Run the command, which must fail; returns its message."""
     with pytest.raises(UserError) as raised:
-        stack_rehearsal.up(Namespace(stack=STACK, purpose="", port=0, strict=False, confirm=[]))
+        stack_rehearsal.up(Namespace(stack=STACK, purpose="", port=0, strict=False, confirm=[], policy_pack_config=""))
     return str(raised.value)
 
 
