@@ -9,7 +9,7 @@ from deploy.errors import DeployError
 from deploy.stack import Stack
 from kernel.reviewed_entries import find_today, shorten
 from kernel.stack_names import list_stacks
-from plan_guard import Approval, ApprovalError, PlanError, judge, load_approvals, read_plan
+from plan_guard import Approval, ApprovalError, PlanError, evaluate_plan, load_approvals, read_plan
 
 FILE = "approvals.yaml"
 """Beside the stacks' files."""
@@ -29,7 +29,7 @@ def check_preview(stack: Stack, log: Path, approvals: Sequence[Approval]) -> tup
     `log` has the engine's events of the preview. Raises DeployError if they do not show what it would lose.
     """
     try:
-        judgement = judge(read_plan(log.read_text(encoding="utf-8"), "The preview"), approvals, find_today())
+        evaluation = evaluate_plan(read_plan(log.read_text(encoding="utf-8"), "The preview"), approvals, find_today())
     except (OSError, PlanError) as error:
         raise DeployError(f"It is not known which data a deployment of {stack.name} would lose: {error}") from None
-    return judgement.describe(), judgement.refuse(shorten(stack.file.parent / FILE), find_today())
+    return evaluation.describe(), evaluation.refuse(shorten(stack.file.parent / FILE), find_today())

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kernel.reviewed_entries import find_today, shorten
-from plan_guard import ApprovalError, PlanError, judge, load_approvals, read_plan
+from plan_guard import ApprovalError, PlanError, evaluate_plan, load_approvals, read_plan
 
 
 def main() -> int:
@@ -20,13 +20,13 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         text, name = _read(arguments.preview)
-        judgement = judge(read_plan(text, name), load_approvals(arguments.approvals), find_today())
+        evaluation = evaluate_plan(read_plan(text, name), load_approvals(arguments.approvals), find_today())
     except (ApprovalError, PlanError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if text := judgement.describe():
+    if text := evaluation.describe():
         print(text, file=sys.stderr)
-    if refusal := judgement.refuse(shorten(arguments.approvals.resolve()), find_today()):
+    if refusal := evaluation.refuse(shorten(arguments.approvals.resolve()), find_today()):
         print(f"error: {refusal}", file=sys.stderr)
         return 1
     print("The plan loses no data without approval.", file=sys.stderr)

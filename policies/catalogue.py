@@ -6,7 +6,7 @@ from pathlib import Path
 
 from policies.contents import SERVICES, controls
 from policies.engine.control import Control, Setting
-from policies.engine.unjudged import listed
+from policies.engine.unevaluated import list_patterns
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "controls.md"
 
@@ -37,8 +37,8 @@ FRAMEWORKS: dict[str, str] = {
 COVERAGE = """The rules of public frameworks that the controls also require, according to the references above. The
 frameworks have more rules: the pack does not require those that are not listed."""
 
-UNJUDGED = """From `policies/unjudged.yaml`. A run lists the resources whose types no control evaluates and this list
-does not contain, because a stack may pass although not all of its resources were evaluated."""
+UNEVALUATED = """From `policies/unevaluated.yaml`. A run lists the resources whose types no control evaluates and this
+list does not contain, because a stack may pass although not all of its resources were evaluated."""
 
 
 def page() -> str:
@@ -47,7 +47,7 @@ def page() -> str:
         own = [control for control in controls() if control.function.__module__ == module.__name__]
         sections.append(f"## {heading}\n\n{_table(own)}\n")
     sections.append(f"## Frameworks\n\n{COVERAGE}\n\n{_coverage()}\n")
-    sections.append(f"## Types that need no control\n\n{UNJUDGED}\n\n{_unjudged_table()}\n")
+    sections.append(f"## Types that need no control\n\n{UNEVALUATED}\n\n{_unevaluated_table()}\n")
     return "\n".join(sections)
 
 
@@ -74,8 +74,8 @@ def _natural_order(text: str) -> list[tuple[str, int]]:
     return [(word, int(number or 0)) for word, number in re.findall(r"(\D*)(\d*)", text)]
 
 
-def _unjudged_table() -> str:
-    rows = [f"| `{pattern}` | {reason} |" for pattern, reason in listed()]
+def _unevaluated_table() -> str:
+    rows = [f"| `{pattern}` | {reason} |" for pattern, reason in list_patterns()]
     return "\n".join(["| types | reason |", "|---|---|", *rows])
 
 

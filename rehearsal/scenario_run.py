@@ -19,7 +19,7 @@ import yaml
 from kernel.engine_events import list_errors, list_refusals, read_events
 from kernel.paths import look_up
 from kernel.reviewed_entries import find_today
-from plan_guard import judge, read_plan
+from plan_guard import evaluate_plan, read_plan
 from rehearsal import setting_changes
 from rehearsal.console import UserError, info
 from rehearsal.interrupts import interrupts_left_to_child
@@ -64,7 +64,7 @@ class ScenarioRun:
             raise UserError(f"It failed at '{title}': the reason is above.")
         if command == "up":
             plan = read_plan(self._log("preview").read_text(), "The preview")
-            if refusal := judge(plan, [], find_today()).refuse("approvals", find_today()):
+            if refusal := evaluate_plan(plan, [], find_today()).refuse("approvals", find_today()):
                 raise UserError(f"It failed at '{title}': {refusal.splitlines()[0]}\n{refusal.splitlines()[1]}")
 
     def fail(self, title: str, words: Sequence[str], command: str, *options: str) -> None:

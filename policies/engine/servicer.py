@@ -31,7 +31,7 @@ from policies.engine.decoding import DecodedStack, read_properties, read_resourc
 from policies.engine.exception_register import ExceptionRegister
 from policies.engine.pack import NAME, AnalyzerServicer, UndecidedError
 from policies.engine.registry import REGISTRY
-from policies.engine.unjudged import describe_unjudged
+from policies.engine.unevaluated import describe_unevaluated
 
 _POLICIES: Final = "_PolicyAnalyzerServicer__policies"  # the SDK's attribute
 _VERSION: Final = yaml.safe_load((Path(__file__).parents[1] / "PulumiPolicy.yaml").read_text())["version"]
@@ -113,9 +113,9 @@ class PackServicer(AnalyzerServicer):
                 self._validate(policy, DecodedStack(resources, settings), response)
         if self._undecided:
             response.diagnostics.append(self._summarize())
-        unjudged = describe_unjudged(resource.type for resource in request.resources)
-        if unjudged:
-            response.diagnostics.append(_advise("unjudged", unjudged, "Resources that no control evaluates"))
+        unevaluated = describe_unevaluated(resource.type for resource in request.resources)
+        if unevaluated:
+            response.diagnostics.append(_advise("unevaluated", unevaluated, "Resources that no control evaluates"))
         return response
 
     def _validate(self, policy: Any, args: ResourceValidationArgs | StackValidationArgs, response: Any) -> None:

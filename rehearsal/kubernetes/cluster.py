@@ -156,7 +156,7 @@ class Cluster:
         """References that do not lead to their intended target, and resources that do not wait for what they need."""
         graph = read_graph(state)
         wired = wiring.Wiring(wiring.StackResources(self._state, graph.stack), Snapshot(self.plane.api))
-        return [*wiring.find_problems(wired, catalogue), *wiring.judge_graph(graph, self._state, wired, caller)]
+        return [*wiring.find_problems(wired, catalogue), *wiring.check_graph(graph, self._state, wired, caller)]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Every rule relates two things that exist and are valid by themselves: a service 
 an alarm and the sender of its metric. No cloud rejects a missing connection; what needs it fails later, or silently.
 """
 
+from rehearsal.wiring.checks import check_graph, find_problems
 from rehearsal.wiring.graph import StackResources, Wiring
-from rehearsal.wiring.judgement import find_problems, judge_graph
 
-__all__ = ["StackResources", "Wiring", "find_problems", "judge_graph"]
+__all__ = ["StackResources", "Wiring", "check_graph", "find_problems"]

@@ -36,7 +36,7 @@ from tests.mutation.evaluation import (
 )
 from tests.mutation.mutants import FOLDERS, Mutant, list_mutants
 from tests.mutation.report import GOAL, PAGE, format_page, summarize, write_page
-from tests.mutation.results import Results, find_reason, fingerprint_sources, read_judgements
+from tests.mutation.results import Results, find_reason, fingerprint_sources, read_reviewed_mutants
 
 RESULTS = ROOT / ".groundwork" / "mutations.jsonl"
 # The first stack of a cloud has everything that is optional; the others differ in ways that may matter to a mutant.
@@ -143,7 +143,7 @@ def _run_missing(runner: Runner, missing: Sequence[Mutant], jobs: int, results: 
 
 def test(arguments: argparse.Namespace) -> int:
     """Run the unit tests on the mutants that no check has noticed, in the results of these sources."""
-    results, judgements = Results(RESULTS, fingerprint_sources(ROOT)), read_judgements()
+    results, reviewed = Results(RESULTS, fingerprint_sources(ROOT)), read_reviewed_mutants()
     wanted = draw(list_mutants(ROOT, arguments.folders), arguments.seed, arguments.limit, arguments.shard)
     survivors = [
         (mutant, found)
@@ -151,7 +151,7 @@ def test(arguments: argparse.Namespace) -> int:
         if (found := results.get(mutant.id))
         and found.killer == SURVIVED
         and not found.message
-        and not find_reason(judgements, mutant.id)
+        and not find_reason(reviewed, mutant.id)
     ]
     import_module("pulumi_aws")
     import_module("pulumi_azure_native")
@@ -165,10 +165,10 @@ def test(arguments: argparse.Namespace) -> int:
 
 
 def summarize_run(results: Sequence[Result]) -> int:
-    judgements = read_judgements()
-    share = summarize(results, judgements)
+    reviewed = read_reviewed_mutants()
+    share = summarize(results, reviewed)
     for result in sorted(results, key=lambda each: each.id):
-        if result.killer == SURVIVED and not find_reason(judgements, result.id):
+        if result.killer == SURVIVED and not find_reason(reviewed, result.id):
             print(f"survived: {result.id}")
     print(
         f"{share.caught} caught, {share.survived} survived, {share.equivalent} equivalent, {share.not_executed} in "
@@ -181,7 +181,7 @@ def report(arguments: argparse.Namespace) -> int:
     """Write the page from the results of these sources."""
     results, mutants = Results(RESULTS, fingerprint_sources(ROOT)), list_mutants(ROOT)
     found = {mutant: result for mutant in mutants if (result := results.get(mutant.id))}
-    write_page(ROOT, format_page(found, len(mutants), read_judgements(), arguments.seed))
+    write_page(ROOT, format_page(found, len(mutants), read_reviewed_mutants(), arguments.seed))
     print(f"{PAGE} has {len(found)} of {len(mutants)} mutants")
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.mutation.evaluation import EQUIVALENT, NOT_EXECUTED, SURVIVED, Result
 from tests.mutation.mutants import FOLDERS, KINDS, Mutant
-from tests.mutation.results import Judgement, count, find_reason
+from tests.mutation.results import ReviewedMutants, count, find_reason
 
 PAGE = "docs/mutations.md"
 GOAL = 95  # percent
@@ -27,7 +27,7 @@ intended (`python -m tests.mutation test`).
 
 A mutant that no check notices may be equivalent to the program. This is detected if the stacks are the same after the
 API server and the charts have added their defaults; otherwise somebody has to record it in
-`tests/mutation/judged.yaml`. All others show something that nothing checks.
+`tests/mutation/reviewed.yaml`. All others show something that nothing checks.
 
 `make mutate` draws mutants at random, with the seed `SEED=`, and at most `LIMIT=`; without a limit it runs all, which
 takes some hours of processor time. `SHARD=2/8` selects an eighth of them, `JOBS=` runs several at a time, and an
@@ -56,12 +56,12 @@ class Share:
         return 100 * self.caught / counted if counted else 100.0
 
 
-def summarize(results: Iterable[Result], judgements: Sequence[Judgement]) -> Share:
+def summarize(results: Iterable[Result], reviewed: Sequence[ReviewedMutants]) -> Share:
     caught = survived = equivalent = not_executed = 0
     for result in results:
         if result.killer == NOT_EXECUTED:
             not_executed += 1
-        elif _explain_equivalence(result, judgements):
+        elif _explain_equivalence(result, reviewed):
             equivalent += 1
         elif result.killer == SURVIVED:
             survived += 1
@@ -70,16 +70,16 @@ def summarize(results: Iterable[Result], judgements: Sequence[Judgement]) -> Sha
     return Share(caught, survived, equivalent, not_executed)
 
 
-def _explain_equivalence(result: Result, judgements: Sequence[Judgement]) -> str:
+def _explain_equivalence(result: Result, reviewed: Sequence[ReviewedMutants]) -> str:
     """Why a mutant is equivalent to the program; empty if it is not, or this is not known."""
     if result.killer == EQUIVALENT:
         return _DEFAULT
-    return find_reason(judgements, result.id) if result.killer == SURVIVED else ""
+    return find_reason(reviewed, result.id) if result.killer == SURVIVED else ""
 
 
-def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequence[Judgement], seed: int) -> str:
+def format_page(results: Mapping[Mutant, Result], total: int, reviewed: Sequence[ReviewedMutants], seed: int) -> str:
     """The page in Markdown. `total` is the number of all mutants, of which a run includes some."""
-    share = summarize(results.values(), judgements)
+    share = summarize(results.values(), reviewed)
     if not results:
         return f"{_INTRODUCTION}\n## The last run\n\nNone of the {total} mutants has been run yet.\n"
     lines = [
@@ -89,9 +89,9 @@ def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequen
         f"{len(results)} of {total} mutants, drawn with seed {seed}: {share.percent:.1f} % of those that count were "
         f"caught (the goal is {GOAL} %), {share.percent_of_all:.1f} % with the equivalent ones.",
         "",
-        *_format_shares("of", {folder: _select(results, folder=folder) for folder in FOLDERS}, judgements),
+        *_format_shares("of", {folder: _select(results, folder=folder) for folder in FOLDERS}, reviewed),
         "",
-        *_format_shares("what", {kind: _select(results, kind=kind) for kind in KINDS}, judgements),
+        *_format_shares("what", {kind: _select(results, kind=kind) for kind in KINDS}, reviewed),
         "",
         "| caught by | mutants |",
         "|---|--:|",
@@ -99,13 +99,11 @@ def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequen
     others = (SURVIVED, EQUIVALENT, NOT_EXECUTED)
     killers = count(found.killer for found in results.values() if found.killer not in others)
     lines += [f"| {killer} | {number} |" for killer, number in killers.items()]
-    reasons = count(reason for found in results.values() if (reason := _explain_equivalence(found, judgements)))
+    reasons = count(reason for found in results.values() if (reason := _explain_equivalence(found, reviewed)))
     lines += ["", "| equivalent, because | mutants |", "|---|--:|"]
     lines += [f"| {reason} | {number} |" for reason, number in reasons.items()]
     survivors = sorted(
-        found.id
-        for found in results.values()
-        if found.killer == SURVIVED and not _explain_equivalence(found, judgements)
+        found.id for found in results.values() if found.killer == SURVIVED and not _explain_equivalence(found, reviewed)
     )
     lines += [
         "",
@@ -121,10 +119,12 @@ def _select(results: Mapping[Mutant, Result], folder: str = "", kind: str = "") 
     return [result for mutant, result in results.items() if folder in ("", mutant.folder) and kind in ("", mutant.kind)]
 
 
-def _format_shares(heading: str, groups: Mapping[str, Sequence[Result]], judgements: Sequence[Judgement]) -> list[str]:
+def _format_shares(
+    heading: str, groups: Mapping[str, Sequence[Result]], reviewed: Sequence[ReviewedMutants]
+) -> list[str]:
     rows = [f"| {heading} | caught | survived | equivalent | not executed | share |", "|---|--:|--:|--:|--:|--:|"]
     for name, results in groups.items():
-        share = summarize(results, judgements)
+        share = summarize(results, reviewed)
         numbers = f"{share.caught} | {share.survived} | {share.equivalent} | {share.not_executed}"
         rows.append(f"| {name} | {numbers} | {share.percent:.1f} % |")
     return rows

@@ -13,7 +13,7 @@ import yaml
 
 from tests.mutation.evaluation import Result
 
-JUDGED = Path(__file__).with_name("judged.yaml")
+REVIEWED = Path(__file__).with_name("reviewed.yaml")
 # Everything that affects a result: the program, and all that checks it.
 _SOURCES = ("infra", "kernel", "policies", "rehearsal", "stacks", "platform/alerts", "tests/support", "tests/mutation")
 
@@ -46,36 +46,36 @@ def fingerprint_sources(root: Path) -> str:
     digest = hashlib.sha256()
     for folder in _SOURCES:
         for path in sorted((root / folder).rglob("*")):
-            if path.suffix in (".py", ".yaml", ".alloy", ".kql", ".insights") and path != JUDGED:
+            if path.suffix in (".py", ".yaml", ".alloy", ".kql", ".insights") and path != REVIEWED:
                 digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ReviewedMutants:
     """Why mutants are equivalent to the program: `pattern` matches their IDs."""
 
     pattern: str
     reason: str
 
 
-def read_judgements(path: Path = JUDGED) -> list[Judgement]:
+def read_reviewed_mutants(path: Path = REVIEWED) -> list[ReviewedMutants]:
     """Reviewed survivors. Raises ValueError if a reason is missing."""
-    judgements = []
+    reviewed = []
     for reason, patterns in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
         if not reason or not patterns:
             raise ValueError(
                 f"{path}: an entry must be a reason with patterns of mutants, not {reason!r}: {patterns!r}"
             )
-        judgements += [Judgement(pattern, str(reason)) for pattern in patterns]
-    return judgements
+        reviewed += [ReviewedMutants(pattern, str(reason)) for pattern in patterns]
+    return reviewed
 
 
-def find_reason(judgements: Iterable[Judgement], id_: str) -> str:
+def find_reason(reviewed: Iterable[ReviewedMutants], id_: str) -> str:
     """Why a mutant is equivalent; empty if nobody has recorded it. In a pattern, only `*` is special."""
-    for judgement in judgements:
-        if fnmatchcase(id_, judgement.pattern.replace("[", "[[]")):
-            return judgement.reason
+    for entry in reviewed:
+        if fnmatchcase(id_, entry.pattern.replace("[", "[[]")):
+            return entry.reason
     return ""
 
 

@@ -43,14 +43,14 @@ def check_policies(stack: DeclaredStack) -> Iterator[str]:
                 (by_urn[each.urn], finding) for each, finding in configured.evaluate_stack(_convert(stack, by_urn))
             ]
         else:
-            judged = (each for each in resources if control.applies_to(each.type))
+            subjects = (each for each in resources if control.applies_to(each.type))
             found = [
-                (each, finding) for each in judged for finding in configured.evaluate_resource(each.type, each.inputs)
+                (each, finding) for each in subjects for finding in configured.evaluate_resource(each.type, each.inputs)
             ]
         for resource, finding in found:
             subject = Subject(resource.name, resource.type, stack.name)
-            excused = any(exception.covers(control.id, subject, today) for exception in exceptions)
-            if not isinstance(finding, Undecided) and not excused:
+            is_exempt = any(exception.covers(control.id, subject, today) for exception in exceptions)
+            if not isinstance(finding, Undecided) and not is_exempt:
                 yield f"{control.id}: {resource.name}: {finding}"
 
 
@@ -124,7 +124,7 @@ def check_wiring(stack: DeclaredStack) -> Iterator[str]:
 def check_graph(stack: DeclaredStack) -> Iterator[str]:
     """Resources that do not wait for what they need, or do not use the stack's own provider."""
     caller = stack.recorder.circumstances.caller
-    found = wiring.judge_graph(stack.graph, stack.recorder.state, stack.wiring, caller)
+    found = wiring.check_graph(stack.graph, stack.recorder.state, stack.wiring, caller)
     yield from (problem.message for problem in found)
 
 

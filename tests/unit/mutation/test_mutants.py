@@ -16,7 +16,7 @@ from tests.mutation.__main__ import draw
 from tests.mutation.evaluation import NOT_EXECUTED, SURVIVED, Result
 from tests.mutation.mutants import Mutant, list_mutants, mutate
 from tests.mutation.report import format_page, summarize
-from tests.mutation.results import Judgement, Results, find_reason, read_judgements
+from tests.mutation.results import Results, ReviewedMutants, find_reason, read_reviewed_mutants
 
 pytestmark = pytest.mark.usefixtures("without_collector")
 
@@ -102,17 +102,17 @@ def test_results_belong_to_a_version_of_the_sources(tmp_path: Path) -> None:
 def test_the_share_is_of_the_mutants_that_count(mutants: list[Mutant]) -> None:
     killers = ["policies", "wiring", "program", SURVIVED, SURVIVED, NOT_EXECUTED]
     results = {mutant: Result(mutant.id, killer) for mutant, killer in zip(mutants, killers, strict=False)}
-    judgements = [Judgement(mutants[3].id, "for people")]
-    share = summarize(results.values(), judgements)
+    reviewed = [ReviewedMutants(mutants[3].id, "for people")]
+    share = summarize(results.values(), reviewed)
     assert (share.caught, share.survived, share.equivalent, share.not_executed) == (3, 1, 1, 1)
     assert (share.percent, share.percent_of_all) == (75, 60)
-    page = format_page(results, len(mutants), judgements, seed=7)
+    page = format_page(results, len(mutants), reviewed, seed=7)
     assert f"- `{mutants[4].id}`" in page
     assert mutants[3].id not in page
     assert "| for people | 1 |" in page
 
 
-def test_judgements_refer_to_existing_mutants() -> None:
+def test_reviewed_patterns_refer_to_existing_mutants() -> None:
     ids = [mutant.id for mutant in list_mutants(ROOT)]
-    stale = [each.pattern for each in read_judgements() if not any(find_reason([each], id_) for id_ in ids)]
+    stale = [each.pattern for each in read_reviewed_mutants() if not any(find_reason([each], id_) for id_ in ids)]
     assert stale == []

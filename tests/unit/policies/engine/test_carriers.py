@@ -16,7 +16,7 @@ from kernel.values import UNKNOWN
 from policies import Undecided, controls, evaluate_manifest, evaluate_manifests
 from policies.contents import get_control, manifest_type
 from policies.engine.carriers import certain_types, possible_types
-from policies.engine.unjudged import is_judged
+from policies.engine.unevaluated import is_evaluated
 from tests.support.policies.sdk_inputs import list_types, reach
 from tests.unit.policies.controls.test_controls import find_cases
 from tests.unit.policies.controls.test_odd_input import plain
@@ -91,10 +91,10 @@ def test_every_kind_with_pods_is_evaluated() -> None:
 
 def test_every_list_and_patch_of_an_evaluated_kind_is_evaluated() -> None:
     types = set(list_types("kubernetes"))
-    judged = {token for token in types if is_judged(token)}
-    suffixed = {f"{token}{suffix}" for token in judged for suffix in ("List", "Patch")} & types
+    evaluated = {token for token in types if is_evaluated(token)}
+    suffixed = {f"{token}{suffix}" for token in evaluated for suffix in ("List", "Patch")} & types
     assert len(suffixed) > 40
-    assert {token for token in suffixed if not is_judged(token)} == set()
+    assert {token for token in suffixed if not is_evaluated(token)} == set()
 
 
 def test_lists_of_any_kind_are_evaluated_together_with_other_manifests() -> None:
@@ -169,7 +169,7 @@ MERGED = {
 def test_pods_of_operators_are_evaluated_like_pods(name: str) -> None:
     found = violated(COMPLETE[name])
     assert {"k8s-pod-privileged", "k8s-pod-non-root", "k8s-pod-seccomp", "k8s-pod-image-tag"} <= found
-    assert is_judged(manifest_type(COMPLETE[name]))
+    assert is_evaluated(manifest_type(COMPLETE[name]))
 
 
 @pytest.mark.parametrize("name", MERGED)
@@ -197,7 +197,7 @@ def test_a_pod_of_the_prometheus_operator_has_the_resources_that_its_custom_reso
     resources = {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
     assert violated(custom("monitoring.coreos.com/v1", kind, {})) == {"k8s-pod-resources"}
     assert violated(custom("monitoring.coreos.com/v1", kind, {"resources": resources})) == set()
-    assert is_judged(f"kubernetes:monitoring.coreos.com/v1:{kind}")
+    assert is_evaluated(f"kubernetes:monitoring.coreos.com/v1:{kind}")
 
 
 def test_a_pod_of_the_prometheus_operator_is_evaluated_by_the_fields_of_its_custom_resource() -> None:
@@ -213,7 +213,7 @@ def test_a_pod_of_the_prometheus_operator_is_evaluated_by_the_fields_of_its_cust
 
 
 def test_an_unknown_operator_is_listed_as_not_evaluated() -> None:
-    assert not is_judged("kubernetes:example.com/v1:App")
+    assert not is_evaluated("kubernetes:example.com/v1:App")
 
 
 def test_unknown_properties_of_a_carrier_are_undecided() -> None:

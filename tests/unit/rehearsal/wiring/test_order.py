@@ -25,7 +25,7 @@ Stacks = dict[str, DeclaredStack]
 
 def list_problems(stack: DeclaredStack, graph: Graph) -> list[str]:
     caller = stack.recorder.circumstances.caller
-    return [problem.message for problem in wiring.judge_graph(graph, stack.recorder.state, stack.wiring, caller)]
+    return [problem.message for problem in wiring.check_graph(graph, stack.recorder.state, stack.wiring, caller)]
 
 
 @pytest.mark.parametrize("cloud", ["azure", "aws"])

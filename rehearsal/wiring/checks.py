@@ -56,7 +56,7 @@ def find_problems(wiring: Wiring, catalogue: Sequence[Component] = ()) -> Iterat
     yield from metrics.find_problems(wiring, catalogue)
 
 
-def judge_graph(graph: Graph, state: StateStore, wiring: Wiring, caller: Caller) -> list[Problem]:
+def check_graph(graph: Graph, state: StateStore, wiring: Wiring, caller: Caller) -> list[Problem]:
     """Resources that do not wait for what they need, or do not use the stack's own provider."""
     return [
         *order.find_problems(graph, state, wiring.cluster, caller),

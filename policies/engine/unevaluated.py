@@ -12,7 +12,7 @@ from policies.engine.carriers import certain_types
 from policies.engine.registry import REGISTRY
 from policies.engine.type_names import canonical_type
 
-FILE: Final = Path(__file__).resolve().parents[1] / "unjudged.yaml"
+FILE: Final = Path(__file__).resolve().parents[1] / "unevaluated.yaml"
 _LONGEST: Final = 12  # types in one message
 
 # The engine's own types, and types that create nothing in a cloud.
@@ -22,25 +22,25 @@ _CLASSIC: Final = "azure:"
 
 
 @cache
-def listed() -> tuple[tuple[str, str], ...]:
+def list_patterns() -> tuple[tuple[str, str], ...]:
     """The patterns of types that need no control, each with its reason."""
     groups = read_entries(FILE, ("reason", "types"))
     return tuple((pattern, group["reason"]) for group in groups for pattern in group["types"])
 
 
-def is_judged(resource_type: str) -> bool:
+def is_evaluated(resource_type: str) -> bool:
     """Whether a control evaluates resources of a type."""
     types = set(certain_types(resource_type))
     return any(types.intersection(control.types) for control in REGISTRY.values())
 
 
 def is_listed(resource_type: str) -> bool:
-    """Whether a type needs no control, for a reason in unjudged.yaml."""
-    return any(fnmatchcase(canonical_type(resource_type), pattern) for pattern, _ in listed())
+    """Whether a type needs no control, for a reason in unevaluated.yaml."""
+    return any(fnmatchcase(canonical_type(resource_type), pattern) for pattern, _ in list_patterns())
 
 
-def describe_unjudged(types: Iterable[str]) -> str:
-    """A message about resources that no control evaluates and unjudged.yaml does not list; empty if there are none."""
+def describe_unevaluated(types: Iterable[str]) -> str:
+    """A message about resources that no control evaluates and the file does not list; empty if there are none."""
     all_types = Counter(types).items()
     counts = Counter({type_: count for type_, count in all_types if _is_left_over(type_)})
     if not counts:
@@ -55,7 +55,7 @@ def describe_unjudged(types: Iterable[str]) -> str:
 
 
 def _is_left_over(resource_type: str) -> bool:
-    return _is_resource(resource_type) and not is_judged(resource_type) and not is_listed(resource_type)
+    return _is_resource(resource_type) and not is_evaluated(resource_type) and not is_listed(resource_type)
 
 
 def _is_resource(resource_type: str) -> bool:

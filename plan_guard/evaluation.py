@@ -17,7 +17,7 @@ _USUAL_TERM = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Judgement:
+class PlanEvaluation:
     """
     refused   losses without a valid approval, each with the reason why an approval is not valid, or an empty string
     approved  losses with their approvals
@@ -54,7 +54,7 @@ class Judgement:
         ).rstrip()
 
 
-def judge(plan: Plan, approvals: Sequence[Approval], today: date) -> Judgement:
+def evaluate_plan(plan: Plan, approvals: Sequence[Approval], today: date) -> PlanEvaluation:
     """Which of a plan's losses are approved on a day."""
     own = [approval for approval in approvals if approval.stack == plan.stack]
     losses = [change for change in plan.changes if _loses(change)]
@@ -65,14 +65,14 @@ def judge(plan: Plan, approvals: Sequence[Approval], today: date) -> Judgement:
             approved.append((change, approval))
         else:
             refused.append((change, reason))
-    return Judgement(
+    return PlanEvaluation(
         plan.stack, refused, approved, [*_note_retained(plan), *_note_idle(own, losses), *_note_unknown(plan)]
     )
 
 
 def _loses(change: PlannedChange) -> bool:
-    is_kept = change.is_retained and change.operation is Operation.DELETE
-    return bool(describe_loss(change.type, "")) and not is_kept
+    stays_in_cloud = change.is_retained and change.operation is Operation.DELETE
+    return bool(describe_loss(change.type, "")) and not stays_in_cloud
 
 
 def _find_approval(
