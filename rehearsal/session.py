@@ -40,7 +40,7 @@ from rehearsal.preparation import Preparation, preparing
 from rehearsal.project import Project
 from rehearsal.scene import USUAL_SCENE, Scene
 from rehearsal.shell import ShellStart, prepare_shell
-from rehearsal.simulator.clouds import describe_doors
+from rehearsal.simulator.clouds import describe_service_access
 from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER
@@ -209,12 +209,12 @@ class Rehearsal:
         """The circumstances of the rehearsal. Raises UserError if the settings cannot be read."""
         return self.scene.resolve(self.project, self.settings_in_force().config)
 
-    def find_closed_doors(self) -> list[str]:
+    def find_inaccessible_services(self) -> list[str]:
         """Resources in the clouds that the caller cannot reach, and why, one line each."""
         caller = self.resolve_circumstances().caller
         with closing(StateStore(self.files.state)) as state:
-            doors = [door for door in describe_doors(state, caller) if door.refusal]
-        return [f"{door.service:15} {door.resource}: {door.refusal}" for door in doors]
+            refused = [access for access in describe_service_access(state, caller) if access.refusal]
+        return [f"{access.service:15} {access.resource}: {access.refusal}" for access in refused]
 
     def placeholders(self) -> list[str]:
         """Settings that are encrypted in the stack's file, for which the rehearsal has placeholders."""

@@ -97,7 +97,7 @@ def up(arguments: Namespace) -> int:
         placeholders,
         estimate,
         circumstances=rehearsal.resolve_circumstances(),
-        closed_doors=rehearsal.find_closed_doors(),
+        inaccessible_services=rehearsal.find_inaccessible_services(),
         secrets=_describe_secrets(rehearsal, leaks),
     )
     # Its sources have been searched, but the summary itself is searched too before it is printed.

@@ -49,22 +49,22 @@ def render(
     placeholders: Sequence[str],
     estimate: StackEstimate | None,
     circumstances: Circumstances = USUAL,
-    closed_doors: Sequence[str] = (),
+    inaccessible_services: Sequence[str] = (),
     secrets: str = "",
 ) -> str:
     """The text of the summary.
 
-    state         the engine's export, JSON
-    logs          the engine's event log of each step: preview, up, second preview
-    charts        the Helm releases' charts and their checks
-    exceptions    the policy pack's reviewed exceptions
-    cluster       the cluster's state at the end; None without a control plane
-    failures      where the rehearsal failed; none if it passed
-    placeholders  settings whose encrypted values only the real stack can read
-    estimate      cost of the stack and duration of a deployment; None if the project has no cost settings
-    circumstances  in which the rehearsal took place
-    closed_doors   services that the caller cannot reach, and why
-    secrets        how many secrets were generated, and whether any leaked
+    state                  the engine's export, JSON
+    logs                   the engine's event log of each step: preview, up, second preview
+    charts                 the Helm releases' charts and their checks
+    exceptions             the policy pack's reviewed exceptions
+    cluster                the cluster's state at the end; None without a control plane
+    failures               where the rehearsal failed; none if it passed
+    placeholders           settings whose encrypted values only the real stack can read
+    estimate               cost of the stack and duration of a deployment; None if the project has no cost settings
+    circumstances          in which the rehearsal took place
+    inaccessible_services  services that the caller cannot reach, and why
+    secrets                how many secrets were generated, and whether any leaked
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -81,7 +81,7 @@ def render(
         "Estimates": estimate.summary_lines() if estimate else ["none"],
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
-        "Closed to the caller": list(closed_doors) or ["nothing"],
+        "Closed to the caller": list(inaccessible_services) or ["nothing"],
         **({"Secrets": [secrets]} if secrets else {}),
         "Not checked": [*list_old_calendars(circumstances.today), *list_notes(declared, circumstances)] or ["none"],
         "Simulated": [

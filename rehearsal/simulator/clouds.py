@@ -14,7 +14,7 @@ from rehearsal.simulator.aws import movement as aws_movement
 from rehearsal.simulator.azure import access as azure_access
 from rehearsal.simulator.azure import cloud as azure
 from rehearsal.simulator.azure import movement as azure_movement
-from rehearsal.simulator.core.access import Door
+from rehearsal.simulator.core.access import ServiceAccess
 from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import USUAL, Caller, Circumstances
 from rehearsal.simulator.core.movement import apply_moves
@@ -59,16 +59,16 @@ def list_old_calendars(today: date) -> list[str]:
     return [f"{age}, which is too long before {today} for it to have all versions of that day" for age in ages if age]
 
 
-def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
+def describe_service_access(state: StateReader, caller: Caller) -> Iterator[ServiceAccess]:
     """The services that are reached apart from the management API, and whether the caller can reach them."""
-    yield from aws_access.describe_doors(state, caller)
-    yield from azure_access.describe_doors(state, caller)
+    yield from aws_access.describe_service_access(state, caller)
+    yield from azure_access.describe_service_access(state, caller)
 
 
 def find_cluster_refusal(state: StateReader, caller: Caller) -> str:
     """Why the caller cannot reach the stack's cluster; empty if it can, or if there is no cluster."""
-    doors = describe_doors(state, caller)
-    return next((door.refusal for door in doors if door.service == "Kubernetes API" and door.refusal), "")
+    services = describe_service_access(state, caller)
+    return next((access.refusal for access in services if access.service == "Kubernetes API" and access.refusal), "")
 
 
 def list_actors() -> list[str]:

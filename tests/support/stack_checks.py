@@ -19,7 +19,7 @@ from rehearsal.kubernetes.cloud_controller.cluster_network import describe_netwo
 from rehearsal.kubernetes.cloud_controller.identity import find_workloads_without_identity
 from rehearsal.kubernetes.readiness import monitors, network_flows
 from rehearsal.kubernetes.readiness.kubelet_checks import find_kubelet_errors
-from rehearsal.simulator.clouds import describe_doors
+from rehearsal.simulator.clouds import describe_service_access
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from rehearsal.toolchain import ROOT
@@ -110,9 +110,9 @@ def check_cluster(stack: DeclaredStack) -> Iterator[str]:
 def check_access(stack: DeclaredStack) -> Iterator[str]:
     """Callers that the settings allow, but that cannot reach the Kubernetes API."""
     for caller in stack.list_callers():
-        for door in describe_doors(stack.recorder.state, caller):
-            if door.service == "Kubernetes API" and door.refusal:
-                yield f"{caller.person}: {door.refusal}"
+        for access in describe_service_access(stack.recorder.state, caller):
+            if access.service == "Kubernetes API" and access.refusal:
+                yield f"{caller.person}: {access.refusal}"
 
 
 def check_wiring(stack: DeclaredStack) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from kernel.paths import look_up
 from rehearsal.simulator.aws.rules import get_caller_role
-from rehearsal.simulator.core.access import EVERYWHERE, Door, admits, is_private
+from rehearsal.simulator.core.access import EVERYWHERE, ServiceAccess, admits, is_private
 from rehearsal.simulator.core.circumstances import Caller
 from rehearsal.simulator.core.resource_model import Resource, StateReader
 
@@ -22,12 +22,12 @@ _UNREACHABLE = (
 )
 
 
-def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
+def describe_service_access(state: StateReader, caller: Caller) -> Iterator[ServiceAccess]:
     """Each cluster's API server and each database, and whether the caller can reach it."""
     for cluster in state.all(_CLUSTER):
-        yield Door("Kubernetes API", cluster.id, _find_cluster_refusal(state, cluster, caller))
+        yield ServiceAccess("Kubernetes API", cluster.id, _find_cluster_refusal(state, cluster, caller))
     for database in state.all(_DATABASE):
-        yield Door("database", database.id, _find_database_refusal(state, database, caller))
+        yield ServiceAccess("database", database.id, _find_database_refusal(state, database, caller))
 
 
 def _find_cluster_refusal(state: StateReader, cluster: Resource, caller: Caller) -> str:

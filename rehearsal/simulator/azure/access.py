@@ -7,7 +7,7 @@ from typing import Any
 
 from kernel.paths import look_up
 from rehearsal.simulator.azure.identity import get_object_id, has_role
-from rehearsal.simulator.core.access import Door, admits, is_private
+from rehearsal.simulator.core.access import ServiceAccess, admits, is_private
 from rehearsal.simulator.core.circumstances import Caller
 from rehearsal.simulator.core.resource_model import Resource, StateReader
 
@@ -30,21 +30,21 @@ _UNREACHABLE = (
 )
 
 
-def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
+def describe_service_access(state: StateReader, caller: Caller) -> Iterator[ServiceAccess]:
     """Each cluster's API server, vault, registry, store and database, and whether the caller can reach it."""
     for cluster in state.all(_CLUSTER):
-        yield Door("Kubernetes API", _get_name(cluster), _find_cluster_refusal(state, cluster, caller))
+        yield ServiceAccess("Kubernetes API", _get_name(cluster), _find_cluster_refusal(state, cluster, caller))
     for server in state.all(_SERVER):
         is_inside = look_up(server.inputs, "network.delegatedSubnetResourceId", None) is not None
         is_refused = is_inside and not is_private(caller.address)
         reason = f"it is in a subnet (delegatedSubnetResourceId), and {caller.address} is outside"
-        yield Door("database", _get_name(server), f"connection timed out: {reason}." if is_refused else "")
+        yield ServiceAccess("database", _get_name(server), f"connection timed out: {reason}." if is_refused else "")
     for type_, (service, _) in _ENDPOINT_SERVICES.items():
         for resource in state.all(type_):
             refusal = _find_endpoint_refusal(state, resource, caller)
             if not refusal and type_ == VAULT:
                 refusal = _find_missing_vault_role(state, resource, caller)
-            yield Door(service, _get_name(resource), refusal)
+            yield ServiceAccess(service, _get_name(resource), refusal)
 
 
 def find_vault_refusal(state: StateReader, vault: Resource, caller: Caller) -> str:

@@ -18,8 +18,8 @@ EVERYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)
-class Door:
-    """A service, and whether the caller can reach it.
+class ServiceAccess:
+    """Whether the caller can reach a service of the simulated clouds.
 
     service   what it is: `Kubernetes API`, `vault`, `database`, `registry`
     resource  its name in the cloud

@@ -27,9 +27,9 @@ from rehearsal.session import Rehearsal
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from tests.support.previews import events, step
 
-CALLERS = {"public": "door.front", "admins": "door.keys"}
-OUTSIDE = "no. The stack's setting for that is door.front."
-UNKNOWN = "no. The stack's setting for that is door.keys."
+CALLERS = {"public": "api.allowed", "admins": "api.users"}
+OUTSIDE = "no. The stack's setting for that is api.allowed."
+UNKNOWN = "no. The stack's setting for that is api.users."
 
 
 class Ended:
@@ -44,13 +44,13 @@ class Ended:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
     (tmp_path / "Pulumi.test.yaml").write_text(
-        "config:\n  shop:cloud: aws\n  shop:location: eu-west-1\n  shop:door: {front: [192.0.2.0/24]}\n"
+        "config:\n  shop:cloud: aws\n  shop:location: eu-west-1\n  shop:api: {allowed: [192.0.2.0/24]}\n"
         "  shop:oven: {version: '1.36'}\n"
     )
     settings = ScenarioSettings(
         "cloud",
         {"aws": "arn:role"},
-        {"door.lock": False},
+        {"api.protected": False},
         {"oven.heat": 200},
         earlier={"aws": {"oven.version": "1.35"}},
         sold_out={"aws": "m6i.xlarge"},
@@ -92,7 +92,7 @@ def commands(project: Project, versions: list[Any], monkeypatch: pytest.MonkeyPa
         folder.mkdir(parents=True, exist_ok=True)
         config = self.rehearsal.settings_in_force().config
         refusal = OUTSIDE if "outside" in options else UNKNOWN if "operator" in options else ""
-        if "arn:role" in config["shop:door"].get("keys", []):
+        if "arn:role" in config["shop:api"].get("users", []):
             refusal = ""
         if "--sold-out" in options and config["shop:oven"].get("pool") != {"size": "m5.xlarge"}:
             refusal = "eu-west-1a has no m6i.xlarge"
@@ -175,7 +175,7 @@ def test_settings_of_a_scenario_change_only_the_rehearsal(project: Project, comm
     before = (project.root / "Pulumi.test.yaml").read_text()
     assert run("destroy-then-up", "test") == 0
     rehearsal = Rehearsal("test", "scenario-destroy-then-up")
-    assert rehearsal.settings_in_force().config["shop:door"] == {"front": ["192.0.2.0/24"], "lock": False}
+    assert rehearsal.settings_in_force().config["shop:api"] == {"allowed": ["192.0.2.0/24"], "protected": False}
     assert (project.root / "Pulumi.test.yaml").read_text() == before
     assert commands
 
@@ -298,7 +298,7 @@ def test_a_failed_command_fails_the_scenario(project: Project, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("code", "message", "complaint"),
-    [(0, "", "the command was not refused"), (1, "out of memory", "the refusal does not mention any of: the door")],
+    [(0, "", "the command was not refused"), (1, "out of memory", "the refusal does not mention any of: the API")],
 )
 def test_an_expected_refusal_that_is_missing_or_has_another_reason_fails_the_scenario(
     project: Project, monkeypatch: pytest.MonkeyPatch, code: int, message: str, complaint: str
@@ -306,7 +306,7 @@ def test_an_expected_refusal_that_is_missing_or_has_another_reason_fails_the_sce
     error = {"diagnosticEvent": {"severity": "error", "message": message, "urn": ""}}
     end_with(code, json.dumps(error) if message else "", monkeypatch)
     with pytest.raises(UserError, match=complaint):
-        scenario_run(project).fail("up from outside", ["the door"], "up")
+        scenario_run(project).fail("up from outside", ["the API"], "up")
 
 
 def test_a_scenario_that_fails_is_recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

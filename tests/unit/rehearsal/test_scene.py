@@ -18,12 +18,12 @@ from rehearsal.project import Project
 from rehearsal.scene import Scene, name_zone
 from rehearsal.simulator.core.circumstances import Account, Caller, Person
 
-CALLERS = {"public": "door.front", "private": "door.back", "admins": "door.keys"}
+CALLERS = {"public": "api.allowed", "private": "api.internal", "admins": "api.users"}
 
 
-def find_caller(name: str, **door: Any) -> Caller:
+def find_caller(name: str, **api: Any) -> Caller:
     project = Project(Path("/shop"), "shop", Path("/shop/stacks"), callers=CALLERS)
-    return Scene(caller=name).resolve(project, {"shop:door": door}).caller
+    return Scene(caller=name).resolve(project, {"shop:api": api}).caller
 
 
 @pytest.mark.parametrize(
@@ -107,25 +107,25 @@ def test_an_unprepared_subscription_has_few_resource_providers() -> None:
 
 
 def test_inside_is_an_address_that_the_settings_allow() -> None:
-    assert find_caller("inside", front=["203.0.113.0/24"]).address == "203.0.113.1"
-    assert find_caller("inside", front=["203.0.113.0/24"], back=["10.90.0.0/16"]).address == "10.90.0.1"
+    assert find_caller("inside", allowed=["203.0.113.0/24"]).address == "203.0.113.1"
+    assert find_caller("inside", allowed=["203.0.113.0/24"], internal=["10.90.0.0/16"]).address == "10.90.0.1"
     assert find_caller("inside").address == ""
 
 
 def test_principals_in_the_settings_exist_for_every_caller() -> None:
     project = Project(Path("/shop"), "shop", Path("/shop/stacks"), callers=CALLERS)
-    circumstances = Scene().resolve(project, {"shop:door": {"keys": ["arn:aws:iam::111122223333:role/admins"]}})
+    circumstances = Scene().resolve(project, {"shop:api": {"users": ["arn:aws:iam::111122223333:role/admins"]}})
     assert circumstances.principals == ("arn:aws:iam::111122223333:role/admins",)
     assert list(circumstances.caller.principals) == []
 
 
 def test_outside_is_in_no_setting() -> None:
-    caller = find_caller("outside", front=["203.0.113.0/24"], keys=["somebody"])
+    caller = find_caller("outside", allowed=["203.0.113.0/24"], users=["somebody"])
     assert (caller.person, caller.address, list(caller.principals)) == (Person.DEPLOYER, "198.51.100.7", [])
 
 
 @pytest.mark.parametrize("name", ["ci", "operator"])
 def test_another_person_acts_as_a_principal_in_the_settings(name: str) -> None:
-    caller = find_caller(name, front=["203.0.113.0/24"], keys=["admins"])
+    caller = find_caller(name, allowed=["203.0.113.0/24"], users=["admins"])
     assert (caller.person.value, caller.address, list(caller.principals)) == (name, "203.0.113.1", ["admins"])
-    assert caller.name_setting("admins") == " The stack's setting for that is door.keys."
+    assert caller.name_setting("admins") == " The stack's setting for that is api.users."

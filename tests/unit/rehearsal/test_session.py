@@ -43,7 +43,7 @@ def test_services_that_the_caller_cannot_reach_are_listed(rehearsal: Rehearsal, 
     with contextlib.closing(StateStore(rehearsal.files.state)) as state:
         server = {"network": {"delegatedSubnetResourceId": "/subnets/database"}}
         state.put(ResourceRecord("azure-native:dbforpostgresql:Server", "/servers/pg", "urn", 0, server, {}))
-    lines = replace(rehearsal, scene=Scene(caller=caller)).find_closed_doors()
+    lines = replace(rehearsal, scene=Scene(caller=caller)).find_inaccessible_services()
     assert len(lines) == closed
     assert all(line.startswith("database        pg: connection timed out") for line in lines)
 

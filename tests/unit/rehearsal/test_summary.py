@@ -65,7 +65,7 @@ def summary(tmp_path: Path) -> Any:
         failures: Sequence[str] = (),
         placeholders: Sequence[str] = (),
         circumstances: Circumstances = USUAL,
-        closed_doors: Sequence[str] = (),
+        inaccessible_services: Sequence[str] = (),
     ) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
@@ -82,7 +82,7 @@ def summary(tmp_path: Path) -> Any:
             placeholders,
             None,
             circumstances=circumstances,
-            closed_doors=closed_doors,
+            inaccessible_services=inaccessible_services,
         )
 
     return summarize
@@ -124,7 +124,7 @@ def test_refusals_are_read_with_the_names_of_their_resources() -> None:
 
 def test_services_that_are_closed_to_the_caller_are_listed(summary: Any) -> None:
     assert "Closed to the caller\n  nothing\n" in summary({"same": 6})
-    assert "Closed to the caller\n  vault kv\n" in summary({"same": 6}, closed_doors=["vault kv"])
+    assert "Closed to the caller\n  vault kv\n" in summary({"same": 6}, inaccessible_services=["vault kv"])
 
 
 def test_calendars_that_are_too_old_for_the_day_are_listed(summary: Any) -> None:

@@ -58,7 +58,7 @@ def test_a_served_cluster_is_behind_the_gate() -> None:
     state, type_ = StateStore(":memory:"), "aws:eks/cluster:Cluster"
     private = {"vpcConfig": {"endpointPublicAccess": False, "endpointPrivateAccess": True}}
     outputs = {"arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c", "endpoint": "https://c"}
-    caller = Caller(address="198.51.100.7", remedies=(("private", "door.back"),))
+    caller = Caller(address="198.51.100.7", remedies=(("private", "api.internal"),))
     namespace = Values({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
     request = provider_pb2.CreateRequest(
         urn="urn:pulumi:s::p::kubernetes:core/v1:Namespace::n", properties=namespace.to_wire()
@@ -72,4 +72,4 @@ def test_a_served_cluster_is_behind_the_gate() -> None:
             state.put(ResourceRecord(type_, "c", "urn", 0, private, outputs))
             with pytest.raises(grpc.RpcError) as refused:
                 stub.Create(request)
-    assert refused.value.details().endswith("The stack's setting for that is door.back.")
+    assert refused.value.details().endswith("The stack's setting for that is api.internal.")
