@@ -70,7 +70,7 @@ def run(
     if action in _WITH_SETTINGS:
         # A preview loses nothing, so it needs no confirmation to show what would be lost.
         losses = confirmed_losses if action == "up" else list_settings()
-        _say(setting_changes.describe(stack, engine, losses))
+        _report(setting_changes.describe(stack, engine, losses))
     print(engine.select_stack(stack, create=action in _WITH_SETTINGS), file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         log, plan = event_log or Path(folder, "events.jsonl"), Path(folder, "plan.json")
@@ -83,9 +83,9 @@ def run(
             code = _run_engine(engine, action, name, log, [*confirmation, *saving])
             if action == "preview" and code == 0:
                 _warn_of_losses(stack, log, approvals)
-        _say(describe_creation(log, plan))
+        _report(describe_creation(log, plan))
         for explanation in _explain_failure(action, stack, engine, log) if code else ():
-            _say(explanation)
+            _report(explanation)
     return code
 
 
@@ -97,7 +97,7 @@ def _deploy(engine: Engine, stack: Stack, log: Path, approvals: Sequence[Approva
     if code := _run_engine(engine, "preview", stack.name, log):
         return code
     text, refusal = plan_approval.check_preview(stack, log, approvals)
-    _say(text)
+    _report(text)
     if refusal:
         raise DeployError(f"Nothing has been changed: {refusal}")
     if not is_confirmed and not _ask(f"Deploy this to {stack.name}?"):
@@ -109,8 +109,8 @@ def _deploy(engine: Engine, stack: Stack, log: Path, approvals: Sequence[Approva
 def _warn_of_losses(stack: Stack, log: Path, approvals: Sequence[Approval]) -> None:
     """Print what a deployment would report and refuse."""
     text, refusal = plan_approval.check_preview(stack, log, approvals)
-    _say(text)
-    _say(refusal and f"`make up` refuses this: {refusal}")
+    _report(text)
+    _report(refusal and f"`make up` refuses this: {refusal}")
 
 
 def _run_engine(engine: Engine, action: str, name: str, log: Path, options: Sequence[str] = ()) -> int:
@@ -136,7 +136,7 @@ def _explain_failure(action: str, stack: Stack, engine: Engine, log: Path) -> It
         yield setting_changes.explain_protection(stack, engine)
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     if text:
         print(text, file=sys.stderr)
 

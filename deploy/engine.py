@@ -139,14 +139,14 @@ class Engine:
         """Run the engine with its output on the terminal; returns its exit code. `log` is the file for its events."""
         quiet = () if self.is_interactive else ("--non-interactive",)
         events = ("--event-log", str(log)) if log else ()
-        dots, waits = (NO_DOTS, report_waits(log, _say)) if log and not self.is_interactive else ((), nullcontext())
+        dots, waits = (NO_DOTS, report_waits(log, _report)) if log and not self.is_interactive else ((), nullcontext())
         command = [self.programs.find("pulumi"), *arguments, *quiet, *dots, *events]
         environment = {**self.programs.environment, **(LOG_VARIABLES if log else {})}
         with waits:
             return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

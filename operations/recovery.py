@@ -45,13 +45,13 @@ def fail_over(name: str, *, is_planned: bool) -> None:
             backup.create(pair.primary)
     newest = backup.require_newest(pair.store)
     lost = datetime.now(UTC) - newest.time
-    _say(f"  The newest backup is {newest.name}: writes of the last {lost.total_seconds() / 60:.0f} min are lost.")
+    _report(f"  The newest backup is {newest.name}: writes of the last {lost.total_seconds() / 60:.0f} min are lost.")
     if lost.total_seconds() > RPO and not signs:
-        _say(
+        _report(
             f"  That is MORE THAN the {RPO / 60:.0f} min of the RPO: see platform/runbooks/BackupOverdue.md afterwards."
         )
     with timeline.step(f"State of {pair.standby.name} in the engine's backend"):
-        _say(f"    {engine_state.require_state(pair.standby)}")
+        _report(f"    {engine_state.require_state(pair.standby)}")
     _fill(pair.standby, pair.primary, pair.store, newest, timeline)
     pair.record_active(pair.standby, newest.name)
     _finish(pair.standby, timeline)
@@ -81,7 +81,7 @@ def fail_back(name: str, *, kept: str = "") -> None:
     pair.record_active(pair.primary, newest.name)
     _start_mlflow(pair.standby)
     if saved:
-        _say(f"  What only {name} had is in {saved}.")
+        _report(f"  What only {name} had is in {saved}.")
     _finish(pair.primary, timeline)
 
 
@@ -119,18 +119,20 @@ def _fill(target: Target, source: Target, store: Store, newest: Backup, timeline
     with timeline.step("Start MLflow", "start-mlflow"):
         _start_mlflow(target)
     with timeline.step("Declare the models in the GitOps repository", "sync-models"):
-        _say(f"    {publication.publish_models(source, target)}")
+        _report(f"    {publication.publish_models(source, target)}")
         publication.ask_for_sync(target)
     timeline.expect("Models start to serve", "serve-models")
 
 
 def _finish(target: Target, timeline: Timeline) -> None:
     timeline.expect("Names lead to the gateway of the stack: move your DNS", "move-names")
-    _say(f"{timeline.render()}\n\n{target.name} serves. Next:")
+    _report(f"{timeline.render()}\n\n{target.name} serves. Next:")
     domain = target.settings.gateway.domain or "the stack's domain"
-    _say(f"  names     have {domain} lead to the gateway: `kubectl get gateway --namespace gateway`")
-    _say("  check     `make validate` of the same stack; it also shows a preview, which should be empty")
-    _say(f"  backups   `make backup STACK={target.name}` now; its pipeline has to name the stack (docs/operations.md)")
+    _report(f"  names     have {domain} lead to the gateway: `kubectl get gateway --namespace gateway`")
+    _report("  check     `make validate` of the same stack; it also shows a preview, which should be empty")
+    _report(
+        f"  backups   `make backup STACK={target.name}` now; its pipeline has to name the stack (docs/operations.md)"
+    )
 
 
 def _require_active(pair: Pair, expected: Target, instead: str) -> Active:
@@ -211,5 +213,5 @@ def _require_same(what: str, differences: list[str]) -> None:
         )
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

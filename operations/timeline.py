@@ -56,8 +56,8 @@ class Timeline:
         for step in self.steps:
             lines.append(f"{begin:6.0f} s  {step.measured:6.1f} s  {step.expected:6.0f} s  {step.title}")
             begin += step.seconds
-        verdict = "within" if self.seconds <= RTO else "MORE THAN"
+        comparison = "within" if self.seconds <= RTO else "MORE THAN"
         lines.append(
-            f"{begin:6.0f} s  in all, each step at the longer of both: {verdict} the {RTO / 60:.0f} min of the RTO"
+            f"{begin:6.0f} s  in all, each step at the longer of both: {comparison} the {RTO / 60:.0f} min of the RTO"
         )
         return "\n".join(lines)

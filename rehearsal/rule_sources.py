@@ -28,8 +28,8 @@ _PARTS = {
     "replace_on_changes": "replacement",
     "replace_if": "replacement",
     "tombstone": "name after deletion",
-    "made_on_creation": "made by the service",
-    "made_on_deletion": "made by the service",
+    "creation_by_products": "created by the service",
+    "deletion_by_products": "created by the service",
 }
 # Arguments that are one rule, however many properties they list, and what that rule does.
 _REPLACEMENTS = {

@@ -11,7 +11,7 @@ from reporting.escaping import code, escape
 from reporting.findings import Findings
 from reporting.sections import LIMIT, Section, render_sections
 from reporting.topology import list_exposures
-from reporting.wording import describe_value, find_verdict, format_seconds, format_signed, summarize, summarize_cost
+from reporting.wording import describe_value, find_conclusion, format_seconds, format_signed, summarize, summarize_cost
 
 _SHOWN_PROPERTIES = 8  # of one resource
 _SHOWN_COST_CHANGES = 20
@@ -42,7 +42,7 @@ def _escape_command(text: str) -> str:
 
 def _render_head(findings: Findings) -> str:
     lines = [
-        f"## {code(findings.stack)}: {find_verdict(findings)}",
+        f"## {code(findings.stack)}: {find_conclusion(findings)}",
         "",
         _describe_comparison(findings),
         "",

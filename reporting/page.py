@@ -68,7 +68,7 @@ def render(findings: Findings) -> str:
         record=findings.record,
         exposures=topology.list_exposures(findings.resources, {each.urn for each in findings.preview.changes}),
         kinds=list(Kind),
-        verdict=wording.find_verdict(findings),
+        conclusion=wording.find_conclusion(findings),
         tiles=list(wording.summarize(findings)),
         describe_value=wording.describe_value,
         layers=_list_layers(findings),

@@ -25,7 +25,7 @@ def summarize(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "Rehearsal", _summarize_record(findings.record)
 
 
-def find_verdict(findings: Findings) -> str:
+def find_conclusion(findings: Findings) -> str:
     if findings.refusals or any(each.is_mandatory for each in findings.policies.violations):
         return "cannot be deployed like this"
     if findings.refused_settings:

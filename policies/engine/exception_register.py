@@ -39,7 +39,7 @@ class ExceptionRegister:
         """Replace the exceptions with others, none of which is needed yet."""
         self._exceptions, self._needed = list(exceptions), set()
 
-    def excuses(self, control: str, subject: Subject) -> bool:
+    def exempts(self, control: str, subject: Subject) -> bool:
         """Whether an exception in force covers a resource that violates a control. Records that it is needed."""
         concerned = self._concerned(control, subject)
         self._needed.update(concerned)

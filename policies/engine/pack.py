@@ -98,7 +98,7 @@ def _resource_validation(
         if not findings:
             return
         subject = Subject(args.name, args.resource_type, find_stack(args.urn))
-        if exceptions.excuses(control.id, subject):
+        if exceptions.exempts(control.id, subject):
             args.not_applicable("exempt by review")
         expired = exceptions.explain_expired(control.id, subject)
         _report(control, [(None, _add(finding, expired)) for finding in findings], report)
@@ -114,7 +114,7 @@ def _stack_validation(
         violations: list[tuple[Resource | None, Finding]] = []
         for resource, finding in findings:
             subject = Subject(resource.name, resource.type, find_stack(resource.urn))
-            if not exceptions.excuses(control.id, subject):
+            if not exceptions.exempts(control.id, subject):
                 violations.append((resource, _add(finding, exceptions.explain_expired(control.id, subject))))
         _report(control, violations, report)
 

@@ -115,9 +115,9 @@ def _play(runner: StepRunner, scene: Scene) -> Sequence[Timeline]:
         runner.run_step("Roll out", lambda: model_steps.wait_until_rolled_out(environment, version))
     _wait_until_up(scene.monitoring)
     with model_steps.users(environment, "users", _TRAFFIC):
-        slow = runner.run_step("A slow challenger", lambda: _be_slow(runner, scene))
-    stuck = runner.run_step("A commit that cannot be synced", lambda: _be_stuck(scene))
-    dead = runner.run_step("MLflow ends", lambda: _be_dead(scene))
+        slow = runner.run_step("A slow challenger", lambda: _rehearse_slow_challenger(runner, scene))
+    stuck = runner.run_step("A commit that cannot be synced", lambda: _rehearse_failing_sync(scene))
+    dead = runner.run_step("MLflow ends", lambda: _rehearse_mlflow_outage(scene))
     for timeline in (slow, stuck, dead):
         wait_for_step(partial(scene.monitoring.is_silent, timeline.alert), f"{timeline.alert} still fires")
         timeline.silent = time.time() - timeline.fault
@@ -142,7 +142,7 @@ def _promote(runner: StepRunner, environment: ScenarioEnvironment, kind: str) ->
     return version
 
 
-def _be_slow(runner: StepRunner, scene: Scene) -> Timeline:
+def _rehearse_slow_challenger(runner: StepRunner, scene: Scene) -> Timeline:
     environment = scene.environment
     version = _promote(runner, environment, "slow")
     wait_for_step(lambda: _get_share(environment) == 10, f"Version {version} receives no requests")
@@ -165,7 +165,7 @@ def _get_share(environment: ScenarioEnvironment) -> int:
     return next((weight for service, weight in weights.items() if "challenger" in service), 0)
 
 
-def _be_stuck(scene: Scene) -> Timeline:
+def _rehearse_failing_sync(scene: Scene) -> Timeline:
     environment = scene.environment
     folder = Path("stacks") / scene.stack
     environment.repository.commit(lambda clone: _add_stuck(clone / folder), "Add what the project does not allow")
@@ -199,7 +199,7 @@ def _edit_resources(folder: Path, edit: Callable[[Sequence[str]], Sequence[str]]
     file.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
-def _be_dead(scene: Scene) -> Timeline:
+def _rehearse_mlflow_outage(scene: Scene) -> Timeline:
     environment = scene.environment
     environment.plane.supervisor.stop("mlflow")
     with _expect(scene, "MlflowDown", "mlflow") as timeline:

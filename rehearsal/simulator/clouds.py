@@ -22,7 +22,7 @@ from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.late_grants import ActingState, LateSimulation, UseCheck
+from rehearsal.simulator.late_grants import EffectiveState, LateSimulation, UseCheck
 
 _CLOUDS = (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLOUD, time_provider.CLOUD)
 
@@ -101,6 +101,6 @@ def create_simulations(
         clouds[offline_kubernetes.UNRENDERED.name] = offline_kubernetes.UNRENDERED
     canaries = Canaries() if canaries is None else canaries
     if circumstances.has_slow_grants:
-        arguments = (state, drain, circumstances, canaries, ActingState(state), check_use)
+        arguments = (state, drain, circumstances, canaries, EffectiveState(state), check_use)
         return {name: LateSimulation(cloud, *arguments) for name, cloud in clouds.items()}
     return {name: Simulation(cloud, state, drain, circumstances, canaries) for name, cloud in clouds.items()}

@@ -56,7 +56,7 @@ def get_length(pause: Mapping[str, Any]) -> float:
     return parse_seconds(str(pause.get("createDuration", "")))
 
 
-class ActingState:
+class EffectiveState:
     """A state without the grants that are not in effect yet: new ones that no pause has waited for."""
 
     def __init__(self, state: StateStore) -> None:
@@ -65,12 +65,12 @@ class ActingState:
 
     def find(self, reference: str) -> Resource | None:
         found = self._state.find(reference)
-        return found if found is None or self._acts(found) else None
+        return found if found is None or self._is_in_effect(found) else None
 
     def all(self, type_: str) -> Iterable[Resource]:
-        return [record for record in self._state.all(type_) if self._acts(record)]
+        return [record for record in self._state.all(type_) if self._is_in_effect(record)]
 
-    def _acts(self, record: Resource) -> bool:
+    def _is_in_effect(self, record: Resource) -> bool:
         delay = find_delay(record.type, record.inputs)
         if delay is None or record.id in self._old:
             return True
@@ -88,11 +88,11 @@ class LateSimulation(Simulation):
         drain: NodeDrain,
         circumstances: Circumstances,
         canaries: Canaries,
-        acting: ActingState,
+        effective: EffectiveState,
         check_use: UseCheck,
     ) -> None:
         super().__init__(cloud, state, drain, circumstances, canaries)
-        self._acting = acting
+        self._effective = effective
         self._check_use = check_use
 
     def with_own_configuration(self) -> Simulation:
@@ -102,7 +102,7 @@ class LateSimulation(Simulation):
             self._drain,
             self._circumstances,
             self._canaries,
-            self._acting,
+            self._effective,
             self._check_use,
         )
 
@@ -116,12 +116,12 @@ class LateSimulation(Simulation):
     ) -> ResourceRequest:
         request = super()._request(model, urn, inputs, generation=generation, id_=id_)
         # Whether a grant exists already is known immediately.
-        return request if find_delay(model.type, request.inputs) else replace(request, state=self._acting)
+        return request if find_delay(model.type, request.inputs) else replace(request, state=self._effective)
 
     def _require_acceptable(self, model: ResourceModel, request: ResourceRequest, secrets: Iterable[Path]) -> None:
         super()._require_acceptable(model, request, secrets)
         record = ResourceRecord(request.type, request.id, request.urn, request.generation, request.inputs, {})
-        if reasons := list(self._check_use(self._acting, record)):
+        if reasons := list(self._check_use(self._effective, record)):
             raise CloudError("; ".join(reasons))
 
 

@@ -17,7 +17,7 @@ from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.provider import Provider
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.late_grants import ActingState, UseCheck
+from rehearsal.simulator.late_grants import EffectiveState, UseCheck
 
 Servicer = provider_pb2_grpc.ResourceProviderServicer
 
@@ -52,10 +52,10 @@ def serve_clouds(
     simulations = create_simulations(
         state, drain, circumstances, renders_charts=renders_charts, canaries=canaries, check_use=check_use
     )
-    acting = ActingState(state) if circumstances.has_slow_grants else state
+    effective = EffectiveState(state) if circumstances.has_slow_grants else state
     providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations.items()}
     objects = providers["kubernetes"] if kubernetes is None else kubernetes
-    providers["kubernetes"] = ClusterGate(objects, lambda: find_cluster_refusal(acting, circumstances.caller))
+    providers["kubernetes"] = ClusterGate(objects, lambda: find_cluster_refusal(effective, circumstances.caller))
     with ExitStack() as servers:
         addresses = []
         for index, (package, provider) in enumerate(providers.items()):

@@ -50,7 +50,7 @@ def _check_node_class(wiring: Wiring, node_class: Object) -> Iterator[Problem]:
         if not as_list(spec.get(terms)):
             yield Problem(name, f"it names no {type_}", f"set {terms}")
         for id_ in (str(term["id"]) for term in as_list(spec.get(terms)) if term.get("id")):
-            if wiring.clouds.find(id_) is None and not _is_made_by_eks(wiring, id_):
+            if wiring.clouds.find(id_) is None and not _is_created_by_eks(wiring, id_):
                 yield Problem(name, f"{type_} {id_} does not exist", f"correct {terms}")
     for mapping in as_list(spec.get("blockDeviceMappings")):
         key = look_up(mapping, "ebs.kmsKeyID", None)
@@ -76,7 +76,7 @@ def _arn(resource: Resource) -> str:
     return str(resource.outputs.get("arn"))
 
 
-def _is_made_by_eks(wiring: Wiring, group: str) -> bool:
+def _is_created_by_eks(wiring: Wiring, group: str) -> bool:
     own = "vpcConfig.clusterSecurityGroupId"
     return any(look_up(cluster.outputs, own, "") == group for cluster in wiring.clouds.all(EKS))
 

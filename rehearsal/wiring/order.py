@@ -48,10 +48,10 @@ def find_problems(graph: Graph, state: StateStore, cluster: Snapshot, caller: Ca
                 yield _describe(declared, refusal)
 
 
-def find_early_uses(acting: StateReader, resource: Resource) -> Iterator[str]:
+def find_early_uses(effective: StateReader, resource: Resource) -> Iterator[str]:
     """What a resource uses as soon as it exists, but may not use with the grants in effect at that time."""
     for check in _CHECKS:
-        problems = check.check_resource(Wiring(acting, EmptySnapshot()), resource)
+        problems = check.check_resource(Wiring(effective, EmptySnapshot()), resource)
         yield from (f"{problem.workload}: {problem.reason}" for problem in problems)
 
 

@@ -118,12 +118,12 @@ def assert_no_secret_in_plain_text(stack: Stack) -> None:
     assert leaks == []
 
 
-def assert_destroyed(stack: Stack, remaining: Collection[str], made_by_the_cloud: Collection[str] = ()) -> None:
+def assert_destroyed(stack: Stack, remaining: Collection[str], by_products: Collection[str] = ()) -> None:
     """Destroy the stack, and assert that only resources of these types, and those that the cloud created, remain."""
     destroyed = stack.rehearse("destroy")
     assert destroyed.returncode == 0, destroyed.output
     with closing(StateStore(stack.project.rehearsal(stack.name) / "state.db")) as state:
-        assert {record.type for record in state.all()} == {*remaining, *made_by_the_cloud}
+        assert {record.type for record in state.all()} == {*remaining, *by_products}
         deleted = [each.urn.rpartition("$")[2] for each in state.read_journal() if each.operation == "delete"]
     journal = stack.journal()
     done = Counter((operation, type_) for operation, type_, outcome in journal if outcome == "done")

@@ -39,10 +39,10 @@ def auto_named(
 
     def fill_name(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
         prefix, before = request.get(prefix_path) if prefix_path else None, old.get(path)
-        is_kept = before is not None and was_filled_in(old, path)
+        is_generated = before is not None and was_filled_in(old, path)
         if prefix is not None:
-            return before if is_kept and str(before).startswith(str(prefix)) else _extend(request, prefix)
-        if is_kept:
+            return before if is_generated and str(before).startswith(str(prefix)) else _extend(request, prefix)
+        if is_generated:
             return before
         mode = request.hints.mode
         if mode is AutonamingMode.DISABLE:

@@ -94,7 +94,7 @@ MODELS = (
         defaults=auto_named(),
         # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/logs/group.go
         replace_on_changes=("name", "logGroupClass"),
-        made_on_deletion=(_LATE_LOGS,),
+        deletion_by_products=(_LATE_LOGS,),
         transitions=UNRESTRICTED,
         rules=(
             matches(

@@ -42,7 +42,7 @@ def arm_model(
     delete_rules: Collection[Rule] = (),
     notes: Collection[Rule] = (),
     tombstone: Tombstone | None = None,
-    made_on_creation: Collection[ByProduct] = (),
+    creation_by_products: Collection[ByProduct] = (),
 ) -> ResourceModel:
     """The model of a resource type of Azure Resource Manager.
 
@@ -89,7 +89,7 @@ def arm_model(
         delete_rules=delete_rules,
         notes=notes,
         tombstone=tombstone,
-        made_on_creation=made_on_creation,
+        creation_by_products=creation_by_products,
     )
 
 

@@ -246,7 +246,7 @@ MODELS = (
         _VNET,
         located=True,
         outputs={"resourceGuid": "{uuid}", "provisioningState": "Succeeded"},
-        made_on_creation=_WATCHERS,
+        creation_by_products=_WATCHERS,
         transitions=(_require_space_of_subnets,),
         rules=(
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/virtual_network_resource.go

@@ -41,7 +41,7 @@ class ByProduct:
     id: Template
     inputs: Callable[[ResourceRequest], Mapping[str, Any]]
     outputs: Mapping[str, Template] = field(default_factory=dict)
-    is_made: Callable[[ResourceRequest], bool] = lambda _: True
+    is_created: Callable[[ResourceRequest], bool] = lambda _: True
 
 
 def is_account_used(request: ResourceRequest) -> bool:

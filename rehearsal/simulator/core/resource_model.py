@@ -147,31 +147,31 @@ UNRESTRICTED: Collection[Transition] = ()
 class ResourceModel:
     """One resource type.
 
-    type                Pulumi's type token, without an API version
-    id                  the cloud's ID, unique within the cloud
-    name_path           path of the explicit name if the ID does not contain it. A resource whose replacement keeps
-                        this name (or the ID) is deleted before the replacement is created
-    outputs             properties that the cloud computes in addition to the inputs. A preview that creates the
-                        resource does not know them
-    required            paths of inputs that both the provider and the SDK's signature require. What the cloud
-                        requires beyond that is a rule
-    defaults            inputs that the provider fills in if they are not set, keyed by path
-    replace_on_changes  paths whose change replaces the resource
-    replace_if          paths at which only some changes replace the resource: whether the change from an old to a new
-                        value does. A value that is not set is None
-    transitions         checks of an update against the old values, in previews too: UNKNOWN must pass. Each type has to
-                        list them, or be UNRESTRICTED
-    stable_outputs      outputs that a preview of an update knows; None: all that do not depend on changed inputs
-    constraints         the API's constraints on single inputs, in previews too
-    rules               checks of only the inputs, in previews too: UNKNOWN must pass
-    state_rules         checks against what exists, when the resource is created or updated
-    delete_rules        checks against what exists, when the resource is deleted
-    secrets             outputs that are secret
-    tombstone           the name that stays taken after a deletion
-    made_on_creation    what the service itself creates when the resource is created
-    made_on_deletion    what it creates when the resource is deleted
-    notes               inputs that are not checked because the simulation does not know enough: each returns what is
-                        not checked, or None
+    type                  Pulumi's type token, without an API version
+    id                    the cloud's ID, unique within the cloud
+    name_path             path of the explicit name if the ID does not contain it. A resource whose replacement keeps
+                          this name (or the ID) is deleted before the replacement is created
+    outputs               properties that the cloud computes in addition to the inputs. A preview that creates the
+                          resource does not know them
+    required              paths of inputs that both the provider and the SDK's signature require. What the cloud
+                          requires beyond that is a rule
+    defaults              inputs that the provider fills in if they are not set, keyed by path
+    replace_on_changes    paths whose change replaces the resource
+    replace_if            paths at which only some changes replace the resource: whether the change from an old to a new
+                          value does. A value that is not set is None
+    transitions           checks of an update against the old values, in previews too: UNKNOWN must pass. Each type
+                          has to list them, or be UNRESTRICTED
+    stable_outputs        outputs that a preview of an update knows; None: all that do not depend on changed inputs
+    constraints           the API's constraints on single inputs, in previews too
+    rules                 checks of only the inputs, in previews too: UNKNOWN must pass
+    state_rules           checks against what exists, when the resource is created or updated
+    delete_rules          checks against what exists, when the resource is deleted
+    secrets               outputs that are secret
+    tombstone             the name that stays taken after a deletion
+    creation_by_products  what the service itself creates when the resource is created
+    deletion_by_products  what it creates when the resource is deleted
+    notes                 inputs that are not checked because the simulation does not know enough: each returns what is
+                          not checked, or None
     """
 
     type: str
@@ -190,8 +190,8 @@ class ResourceModel:
     delete_rules: Collection[Rule] = ()
     secrets: Collection[str] = ()
     tombstone: Tombstone | None = None
-    made_on_creation: Collection[ByProduct] = ()
-    made_on_deletion: Collection[ByProduct] = ()
+    creation_by_products: Collection[ByProduct] = ()
+    deletion_by_products: Collection[ByProduct] = ()
     notes: Collection[Rule] = ()
 
     def is_replaced_by(self, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -46,8 +46,8 @@ def unless_unchanged(path: str, rule: Rule) -> Rule:
     """A rule for new values only: an existing resource may keep its value at `path`, such as a discontinued version."""
 
     def conditional(request: ResourceRequest) -> str | None:
-        is_kept = request.previous is not None and request.get(path) == request.get_previous(path)
-        return None if is_kept else rule(request)
+        is_unchanged = request.previous is not None and request.get(path) == request.get_previous(path)
+        return None if is_unchanged else rule(request)
 
     return conditional
 

@@ -126,7 +126,7 @@ class Simulation:
             self._require_free_name(model, request, on_deletion=False)
             self._require_acceptable(model, request, inputs.secrets)
             outputs = self._store(model, replace(request, id=id_), inputs)
-            self._create_by_products(model.made_on_creation, request)
+            self._create_by_products(model.creation_by_products, request)
             return id_, outputs
 
     def update(self, urn: str, type_: str, id_: str, inputs: Values, old_outputs: Values, *, preview: bool) -> Values:
@@ -177,8 +177,8 @@ class Simulation:
                 raise CloudError(reason)
             self._require_free_name(model, request, on_deletion=True)
             self._state.remove(record)
-            self._bury(model, request)
-            self._create_by_products(model.made_on_deletion, request)
+            self._add_tombstone(model, request)
+            self._create_by_products(model.deletion_by_products, request)
 
     def find_refusals(self, record: ResourceRecord, state: StateReader) -> list[str]:
         """The cloud's errors had an existing resource been created when only the resources in `state` existed."""
@@ -260,20 +260,20 @@ class Simulation:
         tombstone, today = model.tombstone, self._circumstances.today
         if tombstone is None or tombstone.is_left_by_deletion is not on_deletion or tombstone.duration(request) is None:
             return
-        if self._state.is_buried(model.type, str(render_template(tombstone.name, request)), today):
+        if self._state.has_tombstone(model.type, str(render_template(tombstone.name, request)), today):
             raise CloudError(request.fill(tombstone.message))
 
-    def _bury(self, model: ResourceModel, request: ResourceRequest) -> None:
+    def _add_tombstone(self, model: ResourceModel, request: ResourceRequest) -> None:
         duration = model.tombstone.duration(request) if model.tombstone else None
         if model.tombstone and duration:
             name = str(render_template(model.tombstone.name, request))
-            self._state.bury(model.type, name, self._circumstances.today + duration)
+            self._state.add_tombstone(model.type, name, self._circumstances.today + duration)
 
     def _create_by_products(self, by_products: Iterable[ByProduct], request: ResourceRequest) -> None:
         """Create the resources that a service creates itself. They have no URN: no program declares them."""
         for each in by_products:
             created = replace(request, id=str(render_template(each.id, request)))
-            if each.is_made(created) and self._state.get(each.type, created.id) is None:
+            if each.is_created(created) and self._state.get(each.type, created.id) is None:
                 outputs = {name: render_template(template, created) for name, template in each.outputs.items()}
                 self._state.put(ResourceRecord(each.type, created.id, "", 0, each.inputs(created), outputs))
 

@@ -153,14 +153,14 @@ class StateStore:
             for name in _references(record):
                 self._by_reference.pop(_normalize(name), None)
 
-    def bury(self, type_: str, name: str, until: date) -> None:
+    def add_tombstone(self, type_: str, name: str, until: date) -> None:
         """Keep the name of a deleted resource taken up to and including a day."""
         with self._lock:
             self._database.execute(
                 "INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?)", (type_, name, until.isoformat())
             )
 
-    def is_buried(self, type_: str, name: str, today: date) -> bool:
+    def has_tombstone(self, type_: str, name: str, today: date) -> bool:
         """Whether the name of a deleted resource is still taken."""
         with self._lock:
             query = "SELECT 1 FROM tombstone WHERE type = ? AND name = ? AND until >= ?"

@@ -35,7 +35,7 @@ def test_a_change_that_opens_a_group_and_resizes_a_pool() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "verdict"),
+    ("content", "conclusion"),
     [
         ({}, "can be deployed"),
         ({"changes": ()}, "no changes"),
@@ -44,8 +44,8 @@ def test_a_change_that_opens_a_group_and_resizes_a_pool() -> None:
     ],
     ids=["fine", "nothing", "refused", "settings"],
 )
-def test_the_verdict_is_in_the_heading(content: dict[str, object], verdict: str) -> None:
-    assert comment.render(findings(**content)).splitlines()[0].endswith(f": {verdict}")  # type: ignore[arg-type]
+def test_the_conclusion_is_in_the_heading(content: dict[str, object], conclusion: str) -> None:
+    assert comment.render(findings(**content)).splitlines()[0].endswith(f": {conclusion}")  # type: ignore[arg-type]
 
 
 def test_data_loss_has_its_own_section() -> None:

@@ -206,4 +206,4 @@ def test_a_report_fits_a_termination_message() -> None:
 
 
 def test_a_finished_job_is_kept_longer_than_the_cool_down_and_an_outage(service: Service) -> None:
-    assert service.settings.kept - service.settings.cool_down >= timedelta(days=7)
+    assert service.settings.job_retention - service.settings.cool_down >= timedelta(days=7)

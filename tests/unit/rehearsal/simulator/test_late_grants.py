@@ -18,7 +18,7 @@ from rehearsal.simulator.core.resource_model import Resource, StateReader
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values
-from rehearsal.simulator.late_grants import PAUSE, ActingState, find_delay
+from rehearsal.simulator.late_grants import PAUSE, EffectiveState, find_delay
 from tests.support.azure_subscription import GROUP, OPERATOR, VALID_INPUTS
 
 ASSIGNMENT, ACCESS = (
@@ -41,7 +41,7 @@ ACCESS_OF_ADA = ResourceRecord(ACCESS, "c#ada#p", "urn", 0, {"principalArn": "ad
 
 
 @pytest.mark.parametrize(
-    ("grant", "waiting", "acts"),
+    ("grant", "waiting", "is_in_effect"),
     [
         (assignment(), [], False),
         (assignment(), [pause("10m", first="/x/a")], True),
@@ -66,35 +66,35 @@ ACCESS_OF_ADA = ResourceRecord(ACCESS, "c#ada#p", "urn", 0, {"principalArn": "ad
     ],
 )
 def test_a_grant_takes_effect_once_a_pause_has_waited_for_it(
-    grant: ResourceRecord, waiting: list[ResourceRecord], *, acts: bool
+    grant: ResourceRecord, waiting: list[ResourceRecord], *, is_in_effect: bool
 ) -> None:
     state = StateStore(":memory:")
-    acting = ActingState(state)
+    effective = EffectiveState(state)
     for record in (grant, *waiting):
         state.put(record)
-    assert list(acting.all(grant.type)) == ([grant] if acts else [])
-    assert acting.find(grant.id) == (grant if acts else None)
+    assert list(effective.all(grant.type)) == ([grant] if is_in_effect else [])
+    assert effective.find(grant.id) == (grant if is_in_effect else None)
     assert state.find(grant.id) == grant
 
 
 def test_earlier_grants_are_in_effect() -> None:
     state = StateStore(":memory:")
     state.put(assignment())
-    acting = ActingState(state)
+    effective = EffectiveState(state)
     state.put(assignment("b"))
-    assert [record.id for record in acting.all(ASSIGNMENT)] == ["/x/a"]
+    assert [record.id for record in effective.all(ASSIGNMENT)] == ["/x/a"]
 
 
 def test_only_grants_are_late() -> None:
     assert find_delay("azure-native:keyvault:Vault", {}) is None
     state = StateStore(":memory:")
-    acting = ActingState(state)
+    effective = EffectiveState(state)
     state.put(ResourceRecord("azure-native:keyvault:Vault", "/v", "urn", 0, {}, {}))
-    assert acting.find("/v") is not None
+    assert effective.find("/v") is not None
 
 
-def use_grant(acting: StateReader, resource: Resource) -> Iterator[str]:
-    if resource.type.endswith(":VirtualNetwork") and not list(acting.all(ASSIGNMENT)):
+def use_grant(effective: StateReader, resource: Resource) -> Iterator[str]:
+    if resource.type.endswith(":VirtualNetwork") and not list(effective.all(ASSIGNMENT)):
         yield "it may not"
 
 

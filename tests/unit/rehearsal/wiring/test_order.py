@@ -12,7 +12,7 @@ import pytest
 
 from rehearsal import wiring
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.late_grants import PAUSE, ActingState
+from rehearsal.simulator.late_grants import PAUSE, EffectiveState
 from rehearsal.wiring import providers
 from rehearsal.wiring.declared import Declared, Graph, read_graph
 from rehearsal.wiring.order import find_early_uses
@@ -103,17 +103,17 @@ def test_a_pause_that_is_too_short_does_not_count(
 def test_a_resource_that_uses_a_grant_before_it_acts_is_refused(stacks: Stacks, kind: str, message: str) -> None:
     """As the clouds do in a rehearsal with slow grants."""
     state = StateStore(":memory:")
-    acting = ActingState(state)
+    effective = EffectiveState(state)
     records = list(stacks["azure"].recorder.state.all())
     for record in records:
         if record.type != PAUSE:
             state.put(record)
     using = [record for record in records if record.type.endswith(f":{kind}")]
     assert using
-    assert all(message in "; ".join(find_early_uses(acting, record)) for record in using)
+    assert all(message in "; ".join(find_early_uses(effective, record)) for record in using)
     for record in records:
         state.put(record)
-    assert [list(find_early_uses(acting, record)) for record in using] == [[]] * len(using)
+    assert [list(find_early_uses(effective, record)) for record in using] == [[]] * len(using)
 
 
 def test_a_resource_without_the_stacks_provider_is_reported(stacks: Stacks) -> None:

@@ -79,7 +79,7 @@ class Decider:
     def _write(self, participation: Participation, analysis: Analysis) -> None:
         verdict = analysis.findings.verdict
         is_final = verdict.action in (Action.PROMOTE, Action.STOP)
-        if not is_final and _says_the_same(participation, analysis):
+        if not is_final and _is_unchanged(participation, analysis):
             return
         self._log_report(participation, analysis)
         if is_final:
@@ -108,7 +108,7 @@ class Decider:
         self._notifier.send(Notification(version.model_version, self._stack, verdict.action, details))
 
 
-def _says_the_same(participation: Participation, analysis: Analysis) -> bool:
+def _is_unchanged(participation: Participation, analysis: Analysis) -> bool:
     """Whether the last decision differs from this one in figures only."""
     last, verdict = participation.decision, analysis.findings.verdict
     if last is None or last.action is not verdict.action:

@@ -14,7 +14,7 @@ from lifecycle.core.settings import SECRETS_DIR
 
 _CONFIG = SettingsConfigDict(env_prefix="RETRAINING_", secrets_dir=SECRETS_DIR, extra="ignore")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
-_KEPT = timedelta(days=7)  # longer than any outage of this service, which still has to read the result
+_RESULT_RETENTION = timedelta(days=7)  # longer than any outage of this service, which still has to read the result
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -65,9 +65,9 @@ class RetrainingSettings(BaseSettings):
         return timedelta(hours=self.cool_down_hours)
 
     @property
-    def kept(self) -> timedelta:
+    def job_retention(self) -> timedelta:
         """How long a finished Job is kept: the cool-down is read from it."""
-        return _KEPT + self.cool_down
+        return _RESULT_RETENTION + self.cool_down
 
     @field_validator("models", "scheduled", "alerts", mode="before")
     @classmethod

@@ -71,7 +71,7 @@ class Starter:
         if refusal:
             return refusal
         number = max((job.number for job in jobs), default=0) + 1
-        manifest = build_manifest(read_template(self._settings.template), request, number, self._settings.kept)
+        manifest = build_manifest(read_template(self._settings.template), request, number, self._settings.job_retention)
         try:
             job = self._client.create_job(manifest)
         except ConflictError:

@@ -42,7 +42,7 @@ from lifecycle.gitops.model_folder import (
 )
 from lifecycle.gitops.publication import ChangePublisher, Publication
 from lifecycle.gitops.repository import Change, Commit, Repository, Tree
-from lifecycle.rollout.experiments import Experiments, Ruling
+from lifecycle.rollout.experiments import Experiments, ExperimentState
 from lifecycle.rollout.guardrails import Evaluation, Guardrails, Periods, Result
 from lifecycle.rollout.settings import RolloutSettings
 
@@ -163,11 +163,11 @@ class Controller:
         )
 
     def _advance(self, rollout: _Rollout) -> StepResult:
-        ruling = self._consult_experiment(rollout)
-        if ruling.action is Action.STOP:
-            return self._roll_back(rollout, ruling.explain())
-        if ruling.is_waiting and ruling.has_entered and rollout.weight == 0:
-            return StepResult(f"waiting: {ruling.message}")  # the experiment's router sends and guards its requests
+        state = self._consult_experiment(rollout)
+        if state.action is Action.STOP:
+            return self._roll_back(rollout, state.explain())
+        if state.is_waiting and state.has_entered and rollout.weight == 0:
+            return StepResult(f"waiting: {state.message}")  # the experiment's router sends and guards its requests
         elapsed = self._elapsed(rollout.latest)
         has_requests = rollout.champion is not None and rollout.weight > 0
         periods = Periods(elapsed, self._elapsed(rollout.commits[-2])) if has_requests else None
@@ -175,30 +175,30 @@ class Controller:
         if evaluation.result is Result.FAILED:
             return self._roll_back(rollout, evaluation.reasons)
         if evaluation.result is Result.INCONCLUSIVE:
-            waited = min(elapsed, self._clock() - self._experiments.find_start(ruling))
+            waited = min(elapsed, self._clock() - self._experiments.find_start(state))
             return self._wait_or_fail(rollout, evaluation, waited)
-        if ruling.is_waiting:
-            return self._hold(rollout, ruling)
+        if state.is_waiting:
+            return self._hold(rollout, state)
         if has_requests and elapsed < self._settings.interval:
             remaining = self._settings.interval - elapsed
             return StepResult(f"guardrails pass at {rollout.weight} %, next step in {remaining:.0f} s")
         higher = [weight for weight in self._settings.steps if weight > rollout.weight]
-        return self._set_weight(rollout, higher[0], ruling.explain()) if higher else self._adopt(rollout)
+        return self._set_weight(rollout, higher[0], state.explain()) if higher else self._adopt(rollout)
 
-    def _consult_experiment(self, rollout: _Rollout) -> Ruling:
+    def _consult_experiment(self, rollout: _Rollout) -> ExperimentState:
         """A first version has no champion to be compared with, so no experiment."""
         if rollout.champion is None:
-            return Ruling()
+            return ExperimentState()
         return self._experiments.consult(self._repository.tree(), rollout.challenger)
 
-    def _hold(self, rollout: _Rollout, ruling: Ruling) -> StepResult:
+    def _hold(self, rollout: _Rollout, state: ExperimentState) -> StepResult:
         """Wait for the experiment, with no requests except its router's: a second split would mix its users."""
-        if ruling.experiment is None:
-            return StepResult(f"waiting: {ruling.message}")
+        if state.experiment is None:
+            return StepResult(f"waiting: {state.message}")
         if rollout.weight > 0:
-            return self._set_weight(rollout, 0, [f"The experiment {ruling.experiment.name} gives it requests."])
-        self._experiments.enter(ruling.experiment, rollout.challenger, self._clock())
-        return StepResult(f"waiting: {ruling.message}")
+            return self._set_weight(rollout, 0, [f"The experiment {state.experiment.name} gives it requests."])
+        self._experiments.enter(state.experiment, rollout.challenger, self._clock())
+        return StepResult(f"waiting: {state.message}")
 
     def _elapsed(self, commit: Commit) -> float:
         """Seconds since a commit reached the branch."""

@@ -24,7 +24,7 @@ from lifecycle.gitops.repository import Repository, Tree
 
 
 @dataclass(frozen=True)
-class Ruling:
+class ExperimentState:
     """Whether the rollout may continue, as far as experiments are concerned.
 
     experiment  the model's running experiment; None if there is none
@@ -72,28 +72,28 @@ class Experiments:
         self._repository = repository
         self._participations = Participations(registry)
 
-    def consult(self, tree: Tree, challenger: ModelVersion) -> Ruling:
+    def consult(self, tree: Tree, challenger: ModelVersion) -> ExperimentState:
         """Raises RegistryError, and RepositoryError except for an invalid experiments' file."""
         try:
             experiment = read_experiments(tree, self._repository.settings).running.get(challenger.model)
         except InvalidFileError as error:
-            return Ruling(problem=f"it is not known whether an experiment runs: {error}")
+            return ExperimentState(problem=f"it is not known whether an experiment runs: {error}")
         if experiment is None:
-            return Ruling()
+            return ExperimentState()
         found = self._participations.find_latest(challenger.model, experiment.name)
         if found is None or found.version != challenger.version:
-            return Ruling(experiment)
-        return Ruling(experiment, has_entered=True, decision=found.decision)
+            return ExperimentState(experiment)
+        return ExperimentState(experiment, has_entered=True, decision=found.decision)
 
     def enter(self, experiment: Experiment, challenger: ModelVersion, time: float) -> None:
         """Make the challenger take part from `time` on, in seconds since 1970. Raises RegistryError."""
         self._participations.enter(challenger.model, challenger.version, experiment.name, time)
 
-    def find_start(self, ruling: Ruling) -> float:
+    def find_start(self, state: ExperimentState) -> float:
         """The earliest time at which the rollout could continue, in seconds since 1970; 0 if no experiment ever ran."""
         path = experiments_path(self._repository.settings)
         changes = [self._repository.arrival_time(commit) for commit in self._repository.history(path, 1)]
-        return max([0.0, *changes, *([ruling.decision.time] if ruling.decision else [])])
+        return max([0.0, *changes, *([state.decision.time] if state.decision else [])])
 
     def edit_end(self, tree: Tree, challenger: ModelVersion) -> Edits:
         """The edit that ends the experiment that the challenger took part in.
@@ -101,9 +101,9 @@ class Experiments:
         No edits if the registry does not answer: nothing may keep a rollout from ending.
         """
         try:
-            ruling = self.consult(tree, challenger)
+            state = self.consult(tree, challenger)
         except LifecycleError:
             return {}
-        if ruling.experiment is None or not ruling.has_entered:
+        if state.experiment is None or not state.has_entered:
             return {}
-        return end_experiment(tree, self._repository.settings, ruling.experiment.name)
+        return end_experiment(tree, self._repository.settings, state.experiment.name)
