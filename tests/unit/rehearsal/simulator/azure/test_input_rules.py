@@ -80,7 +80,7 @@ REFUSED = [
     ("applicationinsights:Workbook", "displayName", "", "needs the property displayName"),
     ("consumption:Budget", "budgetName", "a month", "budget name"),
     ("consumption:Budget", "timeGrain", "Daily", "time grain"),
-    ("consumption:Budget", "amount", -1, "not be negative"),
+    ("consumption:Budget", "amount", 0.5, "at least 1"),
     ("consumption:Budget", "timePeriod.startDate", "2026-11-02T00:00:00Z", "first of a month"),
     ("consumption:Budget", "timePeriod.startDate", "2017-05-01T00:00:00Z", "June 1, 2017"),
     ("consumption:Budget", "notifications", {str(number): {} for number in range(6)}, "at most 5 notifications"),
