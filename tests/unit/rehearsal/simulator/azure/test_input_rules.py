@@ -72,6 +72,7 @@ REFUSED = [
     ("monitor:ScheduledQueryRule", f"{CONDITION}.operator", "GreaterOrLessThan", "operator 'GreaterOrLessThan'"),
     ("monitor:ScheduledQueryRule", f"{CONDITION}.timeAggregation", "Median", "timeAggregation 'Median'"),
     ("monitor:ScheduledQueryRule", f"{CONDITION}.metricMeasureColumn", None, "metricMeasureColumn is required"),
+    ("monitor:ScheduledQueryRule", f"{CONDITION}.timeAggregation", "Count", "metricMeasureColumn cannot be set"),
     ("monitor:ScheduledQueryRule", f"{CONDITION}.dimensions", [{"name": "a"}] * 7, "at most 6 dimensions"),
     ("monitor:ScheduledQueryRule", f"{CONDITION}.failingPeriods.numberOfEvaluationPeriods", 7, "1 to 6"),
     ("applicationinsights:Workbook", "resourceName", "overview", "must be a GUID"),
