@@ -30,11 +30,13 @@ _PARTS = {
     "tombstone": "name after deletion",
     "creation_by_products": "created by the service",
     "deletion_by_products": "created by the service",
+    "one_writer": "simultaneous changes",
 }
 # Arguments that are one rule, however many properties they list, and what that rule does.
-_REPLACEMENTS = {
+_WHOLE = {
     "replace_on_changes": "a change of what replaces it",
     "replace_if": "some changes of what replaces it",
+    "one_writer": "one at a time in a parent",
 }
 _MODEL_FUNCTIONS = ("ResourceModel", "arm_model")
 # Modules in which names are followed: those of the simulated clouds, and the kernel's dated data.
@@ -120,7 +122,7 @@ def read_functions(module: ModuleType, names: Sequence[str], about: str) -> list
 def _read_model(source: _Source, call: ast.Call) -> Iterator[SourcedRule]:
     for keyword in call.keywords:
         if keyword.arg in _PARTS:
-            is_whole = keyword.arg in (*_REPLACEMENTS, "tombstone")
+            is_whole = keyword.arg in (*_WHOLE, "tombstone")
             items = [keyword.value] if is_whole else _split(keyword.value)
             yield from (_describe(source, item, _PARTS[keyword.arg], keyword.arg) for item in items)
     helper = source.definitions.get(call.func.id) if isinstance(call.func, ast.Name) else None
@@ -131,8 +133,8 @@ def _read_model(source: _Source, call: ast.Call) -> Iterator[SourcedRule]:
 
 def _describe(source: _Source, node: ast.AST, about: str, part: str = "") -> SourcedRule:
     urls = tuple(dict.fromkeys(_list_all_urls(source, node, set(), _DEEPEST)))
-    if part in _REPLACEMENTS:
-        return SourcedRule(about, _REPLACEMENTS[part], urls)
+    if part in _WHOLE:
+        return SourcedRule(about, _WHOLE[part], urls)
     text = _name(node)
     check, _, path = text.partition(" `")
     return SourcedRule(about, text, urls, check, path.rstrip("`"))

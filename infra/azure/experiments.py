@@ -60,9 +60,12 @@ class Experiments(Component):
                 depends_on=[endpoint], protect=args.context.settings.resilience.deletion_protection
             ),
         )
-        self._containers = [
-            self._create_container(f"{name}-{container}", container, keys) for container, keys in CONTAINERS.items()
-        ]
+        self._containers: list[cosmosdb.SqlResourceSqlContainer] = []
+        for container, keys in CONTAINERS.items():
+            # Containers that share provisioned throughput cannot be created at the same time.
+            # Source: https://github.com/MicrosoftDocs/azure-docs/issues/47481
+            created = self._create_container(f"{name}-{container}", container, keys, after=self._containers[-1:])
+            self._containers.append(created)
         self.register_outputs({"name": self._database.name, "endpoint": self._account.document_endpoint})
 
     @property
@@ -139,7 +142,9 @@ class Experiments(Component):
             opts=self.child_options(protect=resilience.deletion_protection),
         )
 
-    def _create_container(self, name: str, container: str, keys: Sequence[str]) -> cosmosdb.SqlResourceSqlContainer:
+    def _create_container(
+        self, name: str, container: str, keys: Sequence[str], after: Sequence[pulumi.Resource]
+    ) -> cosmosdb.SqlResourceSqlContainer:
         hierarchical = len(keys) > 1
         retention_days = self._args.context.settings.experiments.retention_days
         return cosmosdb.SqlResourceSqlContainer(
@@ -155,5 +160,7 @@ class Experiments(Component):
                 ),
                 default_ttl=retention_days * _DAY if container in _EXPIRING else None,
             ),
-            opts=self.child_options(protect=self._args.context.settings.resilience.deletion_protection),
+            opts=self.child_options(
+                depends_on=after, protect=self._args.context.settings.resilience.deletion_protection
+            ),
         )

@@ -19,6 +19,7 @@ from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import USUAL, Caller, Circumstances
 from rehearsal.simulator.core.movement import apply_moves
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
+from rehearsal.simulator.core.one_writer import OneWriter
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
@@ -35,6 +36,13 @@ def find_unmodelled(types: Iterable[str]) -> list[str]:
         for type_ in set(types)
         if (cloud := clouds.get(type_.split(":", 1)[0])) is not None and cloud.get_model(type_) is None
     )
+
+
+def find_one_writer(type_: str) -> OneWriter | None:
+    """The rule of a type of which a cloud changes only one resource at a time; None for other types."""
+    models = (cloud.get_model(type_) for cloud in _CLOUDS if cloud.name == type_.split(":", 1)[0])
+    model = next(models, None)
+    return model.one_writer if model else None
 
 
 def list_notes(resources: Iterable[Mapping[str, Any]], circumstances: Circumstances = USUAL) -> list[str]:

@@ -18,6 +18,7 @@ from rehearsal.wiring import (
     metrics,
     mounts,
     nodes,
+    one_writer,
     order,
     pod_identities,
     private_names,
@@ -57,9 +58,10 @@ def find_problems(wiring: Wiring, catalogue: Sequence[Component] = ()) -> Iterat
 
 
 def check_graph(graph: Graph, state: StateStore, wiring: Wiring, caller: Caller) -> list[Problem]:
-    """Resources that do not wait for what they need, or do not use the stack's own provider."""
+    """Resources that do not wait for what they need, or for each other, or do not use the stack's own provider."""
     return [
         *order.find_problems(graph, state, wiring.cluster, caller),
+        *one_writer.find_problems(graph, state),
         *cluster_order.find_problems(graph, wiring),
         *providers.find_problems(graph),
     ]

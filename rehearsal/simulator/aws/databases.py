@@ -209,6 +209,8 @@ MODELS = (
         replace_on_changes=("kmsKeyId", "retentionPeriod", "sourceDbInstanceArn"),
         transitions=UNRESTRICTED,
         rules=(
+            # The same operation's input in CloudFormation (AutomaticBackupReplicationRetentionPeriod) has this maximum.
+            # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html
             in_range("retentionPeriod", 1, 35, "expected retention_period to be in the range (1 - 35), got {value}"),
         ),
         state_rules=(_require_backups,),

@@ -7,7 +7,7 @@ import re
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.rules import arn_template, find_resources
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import describe_unlisted, one_of, require_any
+from rehearsal.simulator.core.rules import describe_unlisted, one_of, refuse_when, require_any
 
 _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
@@ -28,6 +28,14 @@ _SERVICES = frozenset(
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html
 _TYPES = ("Gateway", "GatewayLoadBalancer", "Interface", "Resource", "ServiceNetwork")
 _REGIONAL = re.compile(r"com\.amazonaws\.[a-z]{2}(-[a-z]+)+-\d\.")
+
+
+# Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/r/vpc_endpoint.html.markdown
+_TARGETS = ("serviceName", "resourceConfigurationArn", "serviceNetworkArn")
+
+
+def _has_several_targets(request: ResourceRequest) -> bool:
+    return sum(request.get(path) not in (None, UNKNOWN) for path in _TARGETS) > 1
 
 
 def _get_service(request: ResourceRequest) -> str:
@@ -123,10 +131,9 @@ MODELS = (
         replace_on_changes=("vpcId", "serviceName", "vpcEndpointType"),
         transitions=UNRESTRICTED,
         rules=(
-            require_any(
-                ["serviceName", "resourceConfigurationArn", "serviceNetworkArn"],
-                "MissingParameter: The request must contain the parameter ServiceName",
-            ),
+            require_any(_TARGETS, "MissingParameter: The request must contain the parameter ServiceName"),
+            # The message is not AWS's own.
+            refuse_when(_has_several_targets, f"InvalidParameter: Only one of {', '.join(_TARGETS)} can be set."),
             one_of("vpcEndpointType", _TYPES, f"expected vpc_endpoint_type to be one of {list(_TYPES)}, got {{value}}"),
             _check_service,
         ),

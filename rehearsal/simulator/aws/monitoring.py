@@ -65,8 +65,16 @@ def _has_too_many_actions(request: ResourceRequest) -> bool:
     return any(isinstance(actions, list) and len(actions) > _MAXIMUM_ACTIONS for actions in lists)
 
 
-def _lacks_metric(request: ResourceRequest) -> bool:
-    return request.get("metricName") is not None and request.get("namespace") is None
+# Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/r/cloudwatch_metric_alarm.html.markdown
+def _check_metric(request: ResourceRequest) -> str | None:
+    """The message is not AWS's own."""
+    if request.get("metricName") is None:
+        return None
+    needed = {"Namespace": ("namespace",), "Period": ("period",), "Statistic": ("statistic", "extendedStatistic")}
+    for what, paths in needed.items():
+        if all(request.get(path) is None for path in paths):
+            return f"ValidationError: Metric {request.get('metricName')} has no {what}"
+    return None
 
 
 # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
@@ -138,7 +146,7 @@ MODELS = (
                 ["metricName", "metricQueries", "evaluationCriteria"],
                 "ValidationError: Exactly one of MetricName, Metrics and EvaluationCriteria is required",
             ),
-            refuse_when(_lacks_metric, "ValidationError: Metric {metricName} has no Namespace"),
+            _check_metric,
             matches("namespace", r"[^:].{0,254}", "ValidationError: Value '{value}' at 'namespace' failed: [^:].*"),
             one_of("comparisonOperator", _OPERATORS, "expected comparison_operator to be valid, got {value}"),
             one_of("statistic", _STATISTICS, "expected statistic to be valid, got {value}"),

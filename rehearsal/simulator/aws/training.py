@@ -43,6 +43,8 @@ MODELS = (
                 'and that its trust relationship policy allows the action "sts:AssumeRole" for the service principal '
                 '"sagemaker.amazonaws.com".',
             ),
+            # CloudFormation reports this error of CreateDomain as an existing domain with the name. Source:
+            # https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-sagemaker/blob/main/aws-sagemaker-domain/src/main/java/software/amazon/sagemaker/domain/Translator.java
             require_unique(["domainName"], "ResourceInUse: Domain name {0} is already taken"),
         ),
     ),

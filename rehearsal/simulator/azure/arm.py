@@ -8,6 +8,7 @@ from typing import Any
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.defaults import auto_named, default_location
+from rehearsal.simulator.core.one_writer import OneWriter
 from rehearsal.simulator.core.remains import ByProduct, Tombstone, is_account_used
 from rehearsal.simulator.core.resource_model import (
     Resource,
@@ -43,6 +44,7 @@ def arm_model(
     notes: Collection[Rule] = (),
     tombstone: Tombstone | None = None,
     creation_by_products: Collection[ByProduct] = (),
+    one_writer: OneWriter | None = None,
 ) -> ResourceModel:
     """The model of a resource type of Azure Resource Manager.
 
@@ -90,6 +92,7 @@ def arm_model(
         notes=notes,
         tombstone=tombstone,
         creation_by_products=creation_by_products,
+        one_writer=one_writer,
     )
 
 

@@ -58,7 +58,8 @@ MODELS = (
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/consumption/validate/name.go
             matches("budgetName", r"[A-Za-z0-9_-]{1,63}", "BadRequest: Invalid budget name '{value}'."),
             one_of("timeGrain", _TIME_GRAINS, "BadRequest: Invalid time grain '{value}'."),
-            in_range("amount", 0, 10**12, "BadRequest: The amount {value} of a budget must not be negative."),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/consumption/consumption_budget_base.go
+            in_range("amount", 1, 10**12, "BadRequest: The amount {value} of a budget must be at least 1."),
             refuse_when(
                 _starts_within_month,
                 "BadRequest: Start date must be the first of a month, and on or after June 1, 2017.",

@@ -10,6 +10,12 @@ from kernel.paths import look_up
 from kernel.regional_offers import AKS_API_IN_NETWORK
 from kernel.support_calendars import AKS
 from kernel.values import UNKNOWN
+from rehearsal.simulator.azure.api_server import (
+    build_fqdn,
+    build_private_fqdn,
+    check_api_subnet,
+    refuse_privacy_change,
+)
 from rehearsal.simulator.azure.arm import arm_model, get_location
 from rehearsal.simulator.azure.identity import has_role
 from rehearsal.simulator.azure.nodes import (
@@ -108,17 +114,6 @@ def _require_nat_gateway(request: ResourceRequest) -> str | None:
     return None
 
 
-# Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration
-def _check_api_subnet(request: ResourceRequest) -> str | None:
-    subnet = request.state.find(str(request.get("apiServerAccessProfile.subnetId")))
-    if subnet is None:
-        return None
-    services = [item["serviceName"] for item in subnet.inputs.get("delegations", ())]
-    if "Microsoft.ContainerService/managedClusters" not in services:
-        return f"The API server's subnet {subnet.id} is not delegated to Microsoft.ContainerService/managedClusters."
-    return None
-
-
 def _check_kubelet_identity(request: ResourceRequest) -> str | None:
     kubelet = request.get("identityProfile.kubeletidentity.resourceId")
     identities = request.get("identity.userAssignedIdentities", [])
@@ -205,33 +200,6 @@ def _build_version(request: ResourceRequest) -> str:
     return ".".join(map(str, numbers[:3]))
 
 
-def _can_change_privacy(request: ResourceRequest) -> bool:
-    """Whether an update can make the cluster private or public, which requires API server VNet integration.
-
-    Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration
-    """
-    return request.get("apiServerAccessProfile.enableVnetIntegration") in (True, UNKNOWN)
-
-
-def _refuse_privacy_change(request: ResourceRequest) -> str | None:
-    path = "apiServerAccessProfile.enablePrivateCluster"
-    change = get_change(request, path)
-    if change is None or bool(change[0]) == bool(change[1]) or _can_change_privacy(request):
-        return None
-    return POOL_CHANGE_REFUSED.format(path=path, old=change[0], new=change[1])
-
-
-def _build_fqdn(request: ResourceRequest) -> str:
-    return f"{request.get('dnsPrefix')}-{request.hex(8)}.hcp.{get_location(request)}.azmk8s.io"
-
-
-def _build_private_fqdn(request: ResourceRequest) -> str | None:
-    if request.get("apiServerAccessProfile.enablePrivateCluster") is not True:
-        return None
-    host = f"{request.get('dnsPrefix')}-{request.hex(8)}"
-    return f"{host}.{request.uuid('zone')}.privatelink.{get_location(request)}.azmk8s.io"
-
-
 def _has_issuer(request: ResourceRequest) -> bool:
     """Whether a cluster has an OIDC issuer: new clusters do since Kubernetes 1.34; an upgrade does not add one."""
     is_enabled = request.get("oidcIssuerProfile.enabled")
@@ -258,8 +226,8 @@ MODELS = (
         outputs={
             "agentPoolProfiles": _build_pool_profiles,
             "currentKubernetesVersion": _build_version,
-            "fqdn": _build_fqdn,
-            "privateFQDN": _build_private_fqdn,
+            "fqdn": build_fqdn,
+            "privateFQDN": build_private_fqdn,
             "oidcIssuerProfile": _build_issuer_profile,
             "provisioningState": "Succeeded",
         },
@@ -292,7 +260,7 @@ MODELS = (
                 "version at a time.",
             ),
             _refuse_pool_changes,
-            _refuse_privacy_change,
+            refuse_privacy_change,
             # Documented at https://learn.microsoft.com/azure/aks/use-oidc-issuer
             stays(
                 "oidcIssuerProfile.enabled", True, "OIDCIssuerFeatureCannotBeDisabled: OIDC issuer cannot be disabled."
@@ -388,7 +356,7 @@ MODELS = (
         state_rules=(
             _check_subnet_overlap,
             _require_nat_gateway,
-            _check_api_subnet,
+            check_api_subnet,
             _check_kubelet_identity,
             _check_kms_permission,
             _check_skew,

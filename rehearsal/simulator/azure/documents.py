@@ -8,6 +8,7 @@ from typing import Any
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group
 from rehearsal.simulator.azure.identity import GUID, require_principal
+from rehearsal.simulator.core.one_writer import OneWriter
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest, Transition
 from rehearsal.simulator.core.rules import list_objects, matches, refuse_when, require_any
 from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when, stays
@@ -99,6 +100,13 @@ def _lacks_backup_identity(request: ResourceRequest) -> bool:
     )
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/15842
+_ONE_IN_ACCOUNT = OneWriter(
+    "databaseAccounts",
+    "PreconditionFailed: There is another user operation in progress which requires an exclusive lock on [{parent}]. "
+    "Please retry after sometime.",
+)
+
 MODELS = (
     arm_model(
         "cosmosdb:DatabaseAccount",
@@ -163,6 +171,12 @@ MODELS = (
         _COSMOS + "/sqlDatabases/{databaseName}/containers/{containerName}",
         located=True,
         required=("resource.id",),
+        # Reported of databases whose containers share provisioned throughput; required of all here. Source:
+        # https://github.com/MicrosoftDocs/azure-docs/issues/47481
+        one_writer=OneWriter(
+            "sqlDatabases",
+            "Please retry as possibly multiple shared RU collection creates are competing. The database is {parent}.",
+        ),
         transitions=(
             # Documented at https://learn.microsoft.com/azure/cosmos-db/partitioning-overview
             refuse_change_when(
@@ -191,6 +205,7 @@ MODELS = (
         "cosmosdb:SqlResourceSqlRoleAssignment",
         _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
         transitions=_REFUSE_OTHER_ASSIGNEE,
+        one_writer=_ONE_IN_ACCOUNT,
         rules=(
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/cosmos/cosmosdb_sql_role_assignment_resource.go
             *(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rehearsal.simulator.azure.arm import STABLE_OUTPUTS, arm_model, get_location, require_location
 from rehearsal.simulator.azure.defaults import auto_named, default_location
 from rehearsal.simulator.core.circumstances import Person
+from rehearsal.simulator.core.one_writer import OneWriter
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule, StateReader
 from rehearsal.simulator.core.rules import matches, refuse_when
 from rehearsal.simulator.core.transitions import refuse_change
@@ -184,6 +185,12 @@ MODELS = (
             ),
         ),
         state_rules=(_require_new_subject,),
+        # Source: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations#errors
+        one_writer=OneWriter(
+            "userAssignedIdentities",
+            "Conflict: Concurrent write request to federated identity credential resources under the same "
+            "user-assigned identity has been denied. The identity is {parent}.",
+        ),
     ),
     ResourceModel(
         ASSIGNMENT,

@@ -128,6 +128,8 @@ def _check_log_condition(condition: Mapping[str, Any]) -> str | None:
         return f"BadRequest: The operator '{operator}' is not one of {', '.join(_LOG_OPERATORS)}."
     if aggregation not in ("Count", UNKNOWN) and measure is None:
         return f"BadRequest: metricMeasureColumn is required for the timeAggregation '{aggregation}'."
+    if aggregation == "Count" and measure not in (None, UNKNOWN):
+        return "BadRequest: metricMeasureColumn cannot be set for the timeAggregation 'Count'."
     if isinstance(dimensions, list) and len(dimensions) > _MAXIMUM_DIMENSIONS:
         return f"BadRequest: An alert has at most {_MAXIMUM_DIMENSIONS} dimensions."
     return _check_periods(periods) if isinstance(periods, Mapping) else None

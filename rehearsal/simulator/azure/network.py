@@ -14,6 +14,7 @@ from typing import Any
 from kernel.paths import look_up
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.azure.arm import WATCHER_GROUP, arm_model, find_in_group, get_location
+from rehearsal.simulator.core.one_writer import OneWriter
 from rehearsal.simulator.core.remains import ByProduct
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, Resource, ResourceRequest, Rule, Transition
 from rehearsal.simulator.core.rules import in_range, list_objects, matches, parse_cidr, refuse_when, require_any
@@ -30,6 +31,13 @@ _SERVICES_IN_SUBNETS = (
     "azure-native:dbforpostgresql:Server",
 )
 _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
+# Sources: https://github.com/pulumi/pulumi-azure-native/issues/1024 and, for peerings,
+# https://github.com/hashicorp/terraform-provider-azurerm/issues/2605
+_ONE_IN_NETWORK = OneWriter(
+    "virtualNetworks",
+    "AnotherOperationInProgress: Another operation on this or dependent resource is in progress. The network is "
+    "{parent}.",
+)
 
 
 def check_name(path: str, max_length: int) -> Rule:
@@ -267,6 +275,7 @@ MODELS = (
             "provisioningState": "Succeeded",
         },
         transitions=UNRESTRICTED,
+        one_writer=_ONE_IN_NETWORK,
         rules=(
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/virtual_network_peering_resource.go
             require_any(["remoteVirtualNetwork.id"], "The peering names no network: set remoteVirtualNetwork.id."),
@@ -278,6 +287,7 @@ MODELS = (
         _VNET + "/subnets/{subnetName}",
         outputs={"provisioningState": "Succeeded"},
         transitions=(_refuse_move_in_use, _refuse_other_delegation_in_use),
+        one_writer=_ONE_IN_NETWORK,
         rules=(
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/subnet_resource.go
             require_any(

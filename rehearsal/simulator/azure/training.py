@@ -39,6 +39,8 @@ def _lacks_primary_identity(request: ResourceRequest) -> bool:
     )
 
 
+# Microsoft's SDK refuses it too (validate_configuration in azureml/core/compute/amlcompute.py); the message is not
+# Azure's own. Source: https://pypi.org/project/azureml-core
 def _has_inverted_scale(request: ResourceRequest) -> bool:
     settings = "properties.properties.scaleSettings"
     low, high = request.get(f"{settings}.minNodeCount", 0), request.get(f"{settings}.maxNodeCount", UNKNOWN)

@@ -20,6 +20,7 @@ from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 
 if TYPE_CHECKING:
+    from rehearsal.simulator.core.one_writer import OneWriter
     from rehearsal.simulator.core.remains import ByProduct, Tombstone
 
 
@@ -170,6 +171,9 @@ class ResourceModel:
     tombstone             the name that stays taken after a deletion
     creation_by_products  what the service itself creates when the resource is created
     deletion_by_products  what it creates when the resource is deleted
+    one_writer            the parent in which the cloud changes only one resource at a time, if there is one. The
+                          simulation's own changes take no time: a rule of wiring checks that the resources wait for
+                          each other
     notes                 inputs that are not checked because the simulation does not know enough: each returns what is
                           not checked, or None
     """
@@ -192,6 +196,7 @@ class ResourceModel:
     tombstone: Tombstone | None = None
     creation_by_products: Collection[ByProduct] = ()
     deletion_by_products: Collection[ByProduct] = ()
+    one_writer: OneWriter | None = None
     notes: Collection[Rule] = ()
 
     def is_replaced_by(self, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

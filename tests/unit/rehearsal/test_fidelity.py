@@ -53,6 +53,8 @@ MODELS = (
         state_rules=(_check,),
         transitions=UNRESTRICTED,
         replace_on_changes=("name",),
+        # https://example.com/lock
+        one_writer=OneWriter("parents", "Conflict: {parent} is locked"),
     ),
 )
 '''
@@ -61,7 +63,7 @@ MODELS = (
 @pytest.fixture
 def example(tmp_path: Path) -> Iterator[ModuleType]:
     file = tmp_path / "example_models.py"
-    file.write_text(f"ResourceModel = lambda *_, **__: None\nUNRESTRICTED = ()\n{_EXAMPLE}")
+    file.write_text(f"OneWriter = ResourceModel = lambda *_, **__: None\nUNRESTRICTED = ()\n{_EXAMPLE}")
     specification = importlib.util.spec_from_file_location("example_models", file)
     assert specification is not None
     assert specification.loader is not None
@@ -96,6 +98,7 @@ def test_a_rule_has_the_sources_of_what_it_names(example: ModuleType) -> None:
         SourcedRule("input", "matches `other`", ("https://example.com/other",), "matches", "other"),
         SourcedRule("what exists", "check", (check,), "check"),
         SourcedRule("replacement", "a change of what replaces it", ()),
+        SourcedRule("simultaneous changes", "one at a time in a parent", ("https://example.com/lock",)),
     ]
     (limit,) = read_table(example, "LIMITS", "quota")["example:a/b:C"]
     assert (limit.about, limit.text, limit.sources) == ("quota", "one of `limit`", (sizes,))

@@ -13,7 +13,7 @@ import pytest
 from rehearsal import wiring
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.late_grants import PAUSE, EffectiveState
-from rehearsal.wiring import providers
+from rehearsal.wiring import one_writer, providers
 from rehearsal.wiring.declared import Declared, Graph, read_graph
 from rehearsal.wiring.order import find_early_uses
 from tests.support.declared_stack import DeclaredStack
@@ -63,6 +63,21 @@ def cut(graph: Graph, waiting: Declared, needed: Declared) -> Graph:
         ("azure", ("StorageAccount", "artifacts"), ("Sleep", "secrets-encryption-propagation"), "may not use the key"),
         ("azure", ("FlowLog", "audit-flows"), ("Sleep", "audit-flows-propagation"), "which may not"),
         ("aws", ("kubernetes", "kubernetes"), ("AccessPolicyAssociation", "cluster-admin-rehearsal"), "access entry"),
+        # the cloud changes only one at a time
+        ("azure", ("Subnet", "network-api"), ("Subnet", "network-database"), "AnotherOperationInProgress"),
+        ("azure", ("Subnet", "network-nodes"), ("VirtualNetworkPeering", "network-hub"), "AnotherOperationInProgress"),
+        (
+            "azure",
+            ("SqlResourceSqlRoleAssignment", "identity-experiment-router-assignments"),
+            ("SqlResourceSqlRoleAssignment", "identity-training-models"),
+            "exclusive lock",
+        ),
+        (
+            "azure",
+            ("SqlResourceSqlContainer", "experiments-results"),
+            ("SqlResourceSqlContainer", "experiments-assignments"),
+            "shared RU collection creates",
+        ),
         # in the cluster
         ("aws", ("ServiceMonitor", "experiment-router-monitor"), ("Release", "kube-prometheus-stack"), "its kind"),
         ("aws", ("Release", "kserve-runtime-configs"), ("Release", "kserve-resources"), "admitted by a webhook"),
@@ -78,6 +93,22 @@ def test_a_dependency_that_is_missing_is_reported(
     graph = stacks[cloud].graph
     found = list_problems(stacks[cloud], cut(graph, find(graph, *waiting), find(graph, *needed)))
     assert any(message in text for text in found), found
+
+
+def test_credentials_of_one_identity_wait_for_each_other(stacks: Stacks) -> None:
+    graph, state = stacks["azure"].graph, StateStore(":memory:")
+    one = find(graph, "FederatedIdentityCredential", "identity-loki")
+    record = next(each for each in stacks["azure"].recorder.state.all() if each.urn == one.urn)
+    other = replace(one, urn=f"{one.urn}-two")
+    elsewhere = replace(one, urn=f"{one.urn}-three")
+    state.put(record)
+    state.put(replace(record, urn=other.urn, id=f"{record.id}-two"))
+    state.put(replace(record, urn=elsewhere.urn, id=record.id.replace("loki", "tempo")))
+    (problem,) = one_writer.find_problems(Graph([*graph, other, elsewhere]), state)
+    assert "may be changed at the same time as FederatedIdentityCredential identity-loki-two" in problem.message
+    assert "Conflict: Concurrent write request" in problem.message
+    waiting = replace(other, needs=[*other.needs, one.urn])
+    assert list(one_writer.find_problems(Graph([*graph, waiting, elsewhere]), state)) == []
 
 
 @pytest.mark.parametrize(

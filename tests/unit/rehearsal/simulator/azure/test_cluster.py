@@ -7,6 +7,7 @@ Azure.
 from __future__ import annotations
 
 import base64
+from contextlib import nullcontext
 
 import pytest
 import yaml
@@ -24,6 +25,7 @@ from tests.support.azure_subscription import (
     Subscription,
     assign_role,
     identity_id,
+    subnet_inputs,
     with_change,
 )
 
@@ -42,6 +44,17 @@ def test_a_cluster_must_fit_its_network(cluster: Subscription, path: str, value:
     assign_role(cluster, CRYPTO_USER, VAULT)
     inputs = with_change(with_change(AKS, path, value), "networkProfile.dnsServiceIP", None)
     with pytest.raises(CloudError, match=message):
+        cluster.create("containerservice:ManagedCluster", inputs)
+
+
+@pytest.mark.parametrize(("length", "is_accepted"), [(28, True), (29, False)])
+def test_the_subnet_of_the_api_server_has_room(cluster: Subscription, length: int, is_accepted: bool) -> None:
+    assign_role(cluster, OPERATOR, identity_id("kubelet"))
+    assign_role(cluster, CRYPTO_USER, VAULT)
+    delegations = [{"name": "service", "serviceName": "Microsoft.ContainerService/managedClusters"}]
+    small = subnet_inputs("small", f"10.0.99.0/{length}", delegations=delegations)
+    inputs = with_change(AKS, "apiServerAccessProfile.subnetId", cluster.create("network:Subnet", small)[0])
+    with nullcontext() if is_accepted else pytest.raises(CloudError, match="too small for the API server"):
         cluster.create("containerservice:ManagedCluster", inputs)
 
 
