@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Generator, Sequence
 
 import pytest
@@ -15,6 +16,12 @@ configure_process()
 
 # Shells start background processes with Ctrl-C ignored, which the processes that the tests interrupt would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Audit events of a process that starts. Source: https://docs.python.org/3/library/audit_events.html
+_STARTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
+_SLOWER = ("process", "slow", "soak")
+_started: list[str] = []
+sys.addaudithook(lambda event, _: _started.append(event) if event in _STARTS else None)
 
 # Files that take minutes: if a worker began one of them last, the others would be idle at the end. The first two bring
 # up the stacks whose copies azure and operations use, which would have to wait if they were among the first.
@@ -59,6 +66,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((at for at, end in enumerate(_LONGEST_FIRST) if path.endswith(end)), len(_LONGEST_FIRST))
 
     items.sort(key=rank)  # stable: all others stay in their order
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    _started.clear()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a unit test that starts a process without the marker for it: `make test-fast` promises to start none."""
+    result = yield
+    if _started and "tests/unit" in item.path.as_posix() and not any(map(item.get_closest_marker, _SLOWER)):
+        pytest.fail("It starts a process: mark it with `@pytest.mark.process`.")
+    return result
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,32 @@ os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 _PROCESSES = frozenset({"mlflow_server", "prometheus", "remote"})
 
 
+# Audit events of a process that starts. Source: https://docs.python.org/3/library/audit_events.html
+_STARTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
+_SLOWER = ("process", "slow", "soak")
+_started: list[str] = []
+sys.addaudithook(lambda event, _: _started.append(event) if event in _STARTS else None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not _PROCESSES.isdisjoint(item.fixturenames):
             item.add_marker("process")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    _started.clear()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that starts a process without the marker for it: `make test-fast` promises to start none."""
+    result = yield
+    if _started and not any(map(item.get_closest_marker, _SLOWER)):
+        pytest.fail("It starts a process: mark it with `@pytest.mark.process`.")
+    return result
 
 
 # A hook of pytest-xdist, which need not be installed.

@@ -80,6 +80,7 @@ def audit(*options: object, stack: str = "azure-dev") -> int:
     return command.main(["audit", stack, *map(str, options)])
 
 
+@pytest.mark.process
 def test_an_export_is_analyzed_as_the_stack_that_it_belongs_to(
     engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_an_export_is_analyzed_as_the_stack_that_it_belongs_to(
     assert call["configuration"] == policies.configure_pack({})
 
 
+@pytest.mark.process
 def test_a_stack_is_analyzed_with_its_settings(engine: Path) -> None:
     answer(engine, SUMMARY)
     assert audit() == 0
@@ -107,6 +109,7 @@ def test_the_pack_is_configured_with_the_stacks_registries() -> None:
     assert configured["k8s-pod-image-registry"]["allowed"][-1] == "registry.example.com/*"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("level", ["", *SEVERITIES])
 def test_the_exit_status_depends_on_the_level(engine: Path, tmp_path: Path, level: str) -> None:
     answer(engine, event(control("medium")), SUMMARY)
@@ -114,6 +117,7 @@ def test_the_exit_status_depends_on_the_level(engine: Path, tmp_path: Path, leve
     assert audit("--file", export(tmp_path), *(["--level", level] if level else [])) == expected
 
 
+@pytest.mark.process
 def test_json_has_every_field(engine: Path, tmp_path: Path) -> None:  # noqa: ARG001 is on PATH
     output = tmp_path / "audit.json"
     assert audit("--file", export(tmp_path), "--format", "json", "--output", output) == 1
@@ -123,6 +127,7 @@ def test_json_has_every_field(engine: Path, tmp_path: Path) -> None:  # noqa: AR
     assert content["findings"][0]["severity"] == "high"
 
 
+@pytest.mark.process
 def test_junit_has_a_test_for_each_control(engine: Path, tmp_path: Path) -> None:
     output = tmp_path / "audit.xml"
     answer(engine, event(control("high")), event(control("low"), "advisory"), event("undecided", "advisory"), SUMMARY)
@@ -220,6 +225,7 @@ def test_an_export_of_two_stacks_is_rejected(tmp_path: Path, capsys: pytest.Capt
     assert "has resources of 2 stacks" in read_error(capsys)
 
 
+@pytest.mark.process
 def test_the_error_of_a_failed_engine_is_quoted(
     engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,6 +234,7 @@ def test_the_error_of_a_failed_engine_is_quoted(
     assert "The state could not be analyzed: passphrase must be set." in read_error(capsys)
 
 
+@pytest.mark.process
 def test_a_stack_that_is_not_in_the_backend_is_named(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (engine / "pulumi").write_text("#!/bin/sh\necho \"error: no stack named 'azure-dev' found\" >&2\nexit 255\n")
     assert audit() == 1

@@ -212,6 +212,7 @@ def test_shipped_stacks_have_the_experiments_folder_of_new_stacks() -> None:
         assert {file.name: file.read_text() for file in (folder / "experiments").iterdir()} == EXPERIMENT_FILES
 
 
+@pytest.mark.process
 def test_make_passes_only_variables_of_its_command_line() -> None:
     command = ["make", "--dry-run", "--silent", "new-stack", "STACK=aws-qa", "OWNER=a 'b' team"]
     run = subprocess.run(

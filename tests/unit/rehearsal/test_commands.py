@@ -59,6 +59,7 @@ def test_a_rehearsal_that_was_destroyed_is_not_destroyed_again(
     assert f"{NOTHING}, so there is nothing to destroy." in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_a_shell_reports_that_nothing_is_deployed_and_how_to_begin(
     rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,8 @@ from rehearsal.toolchain import ROOT
 from tests.support.policies.analyzer import build_request
 from tests.support.policies.cases import Declared
 
+pytestmark = pytest.mark.process
+
 BAD = Declared("kubernetes:core/v1:Pod", {"spec": {"containers": [{"securityContext": {"privileged": True}}]}}, "bad")
 
 

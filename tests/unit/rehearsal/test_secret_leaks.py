@@ -64,6 +64,7 @@ def test_the_engines_copies_of_earlier_states_are_not_searched(rehearsal: Rehear
     assert find_leaks(rehearsal) == []
 
 
+@pytest.mark.process
 def test_compressed_objects_of_the_repository_are_read(rehearsal: Rehearsal, tmp_path: Path) -> None:
     source = tmp_path / "gitops"
     source.mkdir()

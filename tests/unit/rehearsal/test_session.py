@@ -61,6 +61,7 @@ def test_the_stack_file_of_another_stack_may_be_broken(rehearsal: Rehearsal) -> 
     assert rehearsal.changed_settings() == []
 
 
+@pytest.mark.process
 def test_no_credentials_are_found_in_a_rehearsal(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_PROFILE", "ARM_CLIENT_SECRET", "AZURE_CONFIG_DIR", "PULUMI_ACCESS_TOKEN", "KUBECONFIG"):
         monkeypatch.setenv(name, "real")
@@ -72,6 +73,7 @@ def test_no_credentials_are_found_in_a_rehearsal(rehearsal: Rehearsal, monkeypat
     assert [name for name in files if Path(environment[name]).exists()] == []
 
 
+@pytest.mark.process
 def test_the_rehearsals_pulumi_is_never_used_as_the_engine(
     rehearsal: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +121,7 @@ def run_engine(
     return run
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", ["up", "destroy", "preview"])
 def test_a_run_that_changes_something_saves_its_state_at_its_end(
     run_engine: Callable[..., subprocess.CompletedProcess[str]], command: str
@@ -127,6 +130,7 @@ def test_a_run_that_changes_something_saves_its_state_at_its_end(
     assert completed.stdout.strip() == ("" if command == "preview" else "true")
 
 
+@pytest.mark.process
 def test_a_rehearsal_does_not_continue_after_its_engine_was_killed_before_saving(
     run_engine: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
@@ -136,6 +140,7 @@ def test_a_rehearsal_does_not_continue_after_its_engine_was_killed_before_saving
         run_engine("up", "kill -9 $$")
 
 
+@pytest.mark.process
 def test_a_rehearsal_continues_after_its_engine_was_killed_after_saving(
     rehearsal: Rehearsal, run_engine: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

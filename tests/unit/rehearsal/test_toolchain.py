@@ -21,6 +21,8 @@ from rehearsal.helm import cli
 from rehearsal.kubernetes.control_plane import programs
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

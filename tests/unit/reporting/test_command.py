@@ -49,6 +49,7 @@ def test_an_invalid_argument_has_one_message(
     assert message in error
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("style", ["markdown", "html"])
 def test_invalid_settings_are_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], style: str

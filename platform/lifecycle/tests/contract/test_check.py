@@ -202,11 +202,13 @@ def test_a_model_without_an_input_example_is_rejected(tmp_path: Path) -> None:
     assert "has no input example" in rejection(tmp_path / "model")
 
 
+@pytest.mark.process
 def test_predictions_that_are_not_finite_are_rejected(model: Path, tmp_path: Path, fake_interpreter: Any) -> None:
     fake_interpreter(always_respond(tmp_path, {"predictions": [float("nan")], **contract_versions()}))
     assert "predicts [nan], not a finite number for each row" in rejection(model)
 
 
+@pytest.mark.process
 def test_a_serving_environment_of_another_python_is_rejected_with_both_versions(
     model: Path, tmp_path: Path, fake_interpreter: Any
 ) -> None:
@@ -214,6 +216,7 @@ def test_a_serving_environment_of_another_python_is_rejected_with_both_versions(
     assert "has Python 3.12.1, the serving contract requires 3.11" in rejection(model)
 
 
+@pytest.mark.process
 def test_a_serving_environment_that_lacks_a_library_is_rejected(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +234,7 @@ def test_an_interpreter_that_does_not_exist_is_named(model: Path, monkeypatch: p
     assert "CONTRACT_PYTHON is /nowhere/python3.11, which is not an executable" in rejection(model)
 
 
+@pytest.mark.process
 def test_a_model_that_does_not_respond_times_out(
     model: Path, fake_interpreter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,11 +243,13 @@ def test_a_model_that_does_not_respond_times_out(
     assert "did not load and predict within 0.5 s" in rejection(model)
 
 
+@pytest.mark.process
 def test_a_model_that_kills_its_process_is_rejected(model: Path, fake_interpreter: Any) -> None:
     fake_interpreter("echo out of memory >&2; kill -9 $$")
     assert "ended with status -9: out of memory" in rejection(model)
 
 
+@pytest.mark.process
 def test_no_secret_reaches_the_models_process(
     model: Path, tmp_path: Path, fake_interpreter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -253,6 +253,7 @@ def report(url: str, times: int = 1) -> None:
     finish()
 
 
+@pytest.mark.process
 def test_an_error_is_reported_without_personal_data() -> None:
     with receive() as (url, received):
         report(url)
@@ -268,6 +269,7 @@ def test_an_error_is_reported_without_personal_data() -> None:
     assert "user" not in event
 
 
+@pytest.mark.process
 def test_equal_errors_are_reported_a_few_times() -> None:
     with receive() as (url, received):
         report(url, times=50)
@@ -283,12 +285,14 @@ def test_after_a_while_an_error_is_reported_again() -> None:
     assert limit.allows("x")
 
 
+@pytest.mark.process
 def test_an_unavailable_error_tracking_service_delays_nothing() -> None:
     started = time.monotonic()
     report("http://127.0.0.1:9", times=5)
     assert time.monotonic() - started < TIMEOUT
 
 
+@pytest.mark.process
 def test_an_invalid_address_is_an_error_for_people() -> None:
     settings = ErrorTrackingSettings.model_validate({"sentry_dsn": "not-an-address"})
     with pytest.raises(

@@ -163,6 +163,7 @@ def test_waiting_events_are_counted(inbox: Inbox) -> None:
     assert inbox.count_waiting() == 2
 
 
+@pytest.mark.process
 def test_a_managed_servers_administrator_creates_the_database(postgres: PostgresServer) -> None:
     """As on RDS and Azure, where no login is a superuser. Again, with another password, it changes only that."""
     with psycopg.connect(postgres.url, autocommit=True) as connection:
@@ -190,6 +191,7 @@ def test_a_database_that_cannot_be_created_is_one_message(url: str) -> None:
         create_database(DatabaseSettings(inbox=url, administrator="postgresql://administrator@host/tracking"))
 
 
+@pytest.mark.process
 def test_a_database_that_restarts_is_used_again(postgres: PostgresServer) -> None:
     inbox = Inbox(postgres.url)
     inbox.add("restart", "wine", "1")
@@ -202,6 +204,7 @@ def test_a_database_that_restarts_is_used_again(postgres: PostgresServer) -> Non
     inbox.close()
 
 
+@pytest.mark.process
 def test_an_inbox_that_cannot_be_opened_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(InboxError, match="unable to open database file"):
         Inbox(f"sqlite:///{tmp_path}/nowhere/inbox.db")

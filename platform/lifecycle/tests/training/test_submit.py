@@ -20,6 +20,8 @@ from lifecycle.training import pipeline, steps, submit
 from lifecycle.training.settings import SubmitSettings, Target, TrainingSettings
 from support.network import HttpRequest, HttpResponse, serve_http
 
+pytestmark = pytest.mark.process
+
 IMAGE = "registry.example/lifecycle-training-python:1.2.3"
 TASKS = "ingest validate split tune tune-2 train train-2 evaluate gate register".split()
 TRAINING = TrainingSettings(tracking_uri="https://mlflow.example", data_remote="s3://artifacts/data")

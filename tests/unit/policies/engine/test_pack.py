@@ -157,6 +157,7 @@ def running_pack() -> Iterator[Any]:
     process.communicate(timeout=10)
 
 
+@pytest.mark.process
 def test_started_pack_serves_every_control(running_pack: Any) -> None:
     info = running_pack.GetAnalyzerInfo(empty_pb2.Empty())
     assert info.name == "groundwork"
@@ -168,6 +169,7 @@ def test_started_pack_serves_every_control(running_pack: Any) -> None:
     }
 
 
+@pytest.mark.process
 def test_started_pack_has_the_settings_of_the_stack(running_pack: Any) -> None:
     configuration = {"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}
     running_pack.ConfigureStack(proto.AnalyzerStackConfigureRequest(config=configuration))
@@ -182,11 +184,13 @@ def test_started_pack_has_the_settings_of_the_stack(running_pack: Any) -> None:
     assert evaluate("registry.example.com/serving:1") == ["k8s-pod-image-registry"]
 
 
+@pytest.mark.process
 def test_started_pack_evaluates_a_stack(running_pack: Any) -> None:
     """The SDK expects one of its own classes in the servicer."""
     assert not running_pack.AnalyzeStack(proto.AnalyzeStackRequest()).diagnostics
 
 
+@pytest.mark.process
 def test_the_engine_gets_no_default_that_the_stack_extends(running_pack: Any) -> None:
     """It would send the default back as if it had been configured."""
     info = running_pack.GetAnalyzerInfo(empty_pb2.Empty())
@@ -195,6 +199,7 @@ def test_the_engine_gets_no_default_that_the_stack_extends(running_pack: Any) ->
     assert schemas["aws-rds-backups"]["minDays"]["default"] == 7
 
 
+@pytest.mark.process
 def test_started_pack_rejects_a_misspelt_control(running_pack: Any) -> None:
     with pytest.raises(grpc.RpcError, match="there is no control 'aws-rds-backup'"):
         running_pack.Configure(_configuration("aws-rds-backup"))

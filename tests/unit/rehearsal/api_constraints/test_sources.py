@@ -56,6 +56,7 @@ def test_awss_file_matches_botocore(botocore: Path) -> None:
     assert _read(aws.FILE)["source"] == source
 
 
+@pytest.mark.slow
 def test_every_modelled_type_has_its_operations(botocore: Path) -> None:
     assert read_aws(botocore / "data").keys() == MODELS.keys()
 
@@ -74,6 +75,7 @@ def test_every_declared_property_is_a_member_of_the_api_or_listed_apart(botocore
     assert unfound == set(), "name their members in rehearsal/api_constraints/aws_members.yaml"
 
 
+@pytest.mark.slow
 def test_a_missing_botocore_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
     monkeypatch.setattr(command, "find_botocore", lambda: None)
     monkeypatch.setattr(azure, "FILE", tmp_path / "azure.json")

@@ -113,6 +113,7 @@ def test_a_placeholder_that_was_set_to_a_value_is_no_longer_listed(workspace: Wo
     assert workspace.patch() == ""
 
 
+@pytest.mark.process
 def test_changes_are_a_patch_of_the_projects_file(workspace: Workspace) -> None:
     database = config(workspace)["shop:database"]
     change(workspace, size="4", database={**database, "user": "root"}, owner="me")
@@ -127,6 +128,7 @@ def test_changes_are_a_patch_of_the_projects_file(workspace: Workspace) -> None:
     assert workspace.patch() == ""
 
 
+@pytest.mark.process
 def test_a_stack_that_exists_only_in_the_rehearsal_is_a_patch_that_creates_its_file(workspace: Workspace) -> None:
     (workspace.folder / "Pulumi.new.yaml").write_text("encryptionsalt: v1:x\nconfig:\n  shop:size: '1'\n")
     (workspace.root / "settings.patch").write_text(workspace.patch())

@@ -22,6 +22,8 @@ from rehearsal.project import Project
 from rehearsal.simulator.core.errors import CloudError
 from tests.support import chart_packages
 
+pytestmark = pytest.mark.process
+
 TOY = Chart("toy", chart_packages.VERSION, "https://charts.example")
 
 # Helm's file name for a pulled package; `$8` is the folder after --destination.
