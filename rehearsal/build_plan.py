@@ -1,4 +1,4 @@
-"""The programs that have to be built before a rehearsal can run: how many, and roughly how long that takes."""
+"""The programs that have to be built or downloaded before a rehearsal can run, and roughly how long building takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BuildPlan:
-    """The builds of a process, so that each can report its position, such as `2 of 4`."""
+    """The builds and downloads of a process, so that each can report its position, such as `2 of 4`."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -21,7 +21,10 @@ class BuildPlan:
         self._lock = threading.Lock()
 
     def announce(self, missing: Iterable[Tool]) -> None:
-        """Print what has to be built; programs that share an executable are built once."""
+        """Print what has to be built or downloaded; programs that share an executable count once.
+
+        Which vendors' hosts are reachable is not known yet, so the time is that of building everything.
+        """
         with self._lock:
             tools = {tool.name: tool for tool in missing if tool.name not in self._names}
             self._names |= set(tools)
@@ -31,7 +34,7 @@ class BuildPlan:
             info(f"To be built or downloaded, once for this user: {titles} (about {minutes} minutes on two cores).")
 
     def start(self, tool: Tool) -> str:
-        """The position of this build, such as `2 of 4`; empty if it was not announced."""
+        """The position of this build or download, such as `2 of 4`; empty if it was not announced."""
         with self._lock:
             if tool.name not in self._names:
                 return ""

@@ -1,7 +1,7 @@
 """Command-line programs that a rehearsal runs: from PATH at an acceptable version, else downloaded, else built.
 
 Downloaded and built programs go into the user's cache, once for all clones. An executable appears under its name only
-when it is complete.
+when it is complete. An archive with several programs is downloaded once.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rehearsal import go_build, prebuilt
 from rehearsal.build_plan import PLAN
 from rehearsal.console import UserError
 from rehearsal.go_build import BuildCancelledError
+from rehearsal.prebuilt import Download
 
 ROOT = Path(__file__).resolve().parents[1]
 GO_MODULES = ROOT / "third_party" / "go"
@@ -86,7 +87,7 @@ class Tool:
 
     @property
     def binary(self) -> Path:
-        """Path of the program in the cache."""
+        """Path of the program in the cache if it is built."""
         return CACHE / "tools" / f"{self.name}-{self._digest}" / self.command
 
     @property
@@ -132,7 +133,18 @@ def installed(tool: Tool) -> Path | None:
     on_path = shutil.which(tool.command, path=search_path(os.environ))
     if on_path and tool.is_acceptable(_read_version(on_path, tool.version_arguments)):
         return Path(on_path)
-    return tool.binary if tool.binary.exists() else None
+    return _cached(tool)
+
+
+def _cached(tool: Tool) -> Path | None:
+    """The program in the cache, downloaded or built."""
+    published = prebuilt.find(PREBUILT, tool.command, tool.version)
+    paths = [_download_folder(published) / tool.command] if published else []
+    return next((path for path in (*paths, tool.binary) if path.exists()), None)
+
+
+def _download_folder(published: Download) -> Path:
+    return CACHE / "tools" / published.folder
 
 
 def _read_version(program: str, arguments: Sequence[str]) -> str:
@@ -145,8 +157,8 @@ def _read_version(program: str, arguments: Sequence[str]) -> str:
 
 
 def announce_builds(tools: Iterable[Tool]) -> None:
-    """Print which of these programs are neither installed nor built yet."""
-    PLAN.announce(tool for tool in tools if not tool.binary.exists() and installed(tool) is None)
+    """Print which of these programs are neither installed nor in the cache yet."""
+    PLAN.announce(tool for tool in tools if _cached(tool) is None and installed(tool) is None)
 
 
 def ensure(tool: Tool) -> Path:
@@ -157,26 +169,50 @@ def ensure(tool: Tool) -> Path:
     found = installed(tool)
     if found:
         return found
-    folder = tool.binary.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with _build_lock(tool):
-        if not tool.binary.exists() and not prebuilt.download(PREBUILT, tool.command, tool.version, tool.binary):
-            executable = folder / (tool.executable or tool.command)
-            if not executable.exists():
-                go_build.build(tool, executable, CACHE, PLAN.start(tool))
-            if executable != tool.binary:
-                tool.binary.symlink_to(executable.name)
+    with _lock(tool.name, tool.title):
+        return _cached(tool) or _share_executable(tool) or _download_or_build(tool)
+
+
+def _share_executable(tool: Tool) -> Path | None:
+    """The program, if its executable was built for another command."""
+    executable = _executable(tool)
+    if executable == tool.binary or not executable.exists():
+        return None
+    tool.binary.symlink_to(executable.name)
     return tool.binary
 
 
+def _executable(tool: Tool) -> Path:
+    """Path of the executable that a build makes."""
+    return tool.binary.with_name(tool.executable or tool.command)
+
+
+def _download_or_build(tool: Tool) -> Path:
+    position = PLAN.start(tool)
+    published = prebuilt.find(PREBUILT, tool.command, tool.version)
+    if published:
+        folder = _download_folder(published)
+        with _lock(published.name, tool.title):  # another tool may be waiting for the same archive
+            if folder.exists() or prebuilt.download(published, folder, position):
+                return folder / tool.command
+    executable = _executable(tool)
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    go_build.build(tool, executable, CACHE, position)
+    return _share_executable(tool) or executable
+
+
 @contextmanager
-def _build_lock(tool: Tool) -> Iterator[None]:
-    """Allow one build of a tool at a time. Raises BuildCancelledError if waiting for another build is cancelled."""
-    lock = FileLock(CACHE / f"{tool.name}.lock", fallback_to_soft=False)
+def _lock(name: str, title: str) -> Iterator[None]:
+    """Allow one build or download of this name at a time.
+
+    Raises BuildCancelledError with the title if the rehearsal ends while this waits for another one.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(CACHE / f"{name}.lock", fallback_to_soft=False)
     try:
         lock.acquire(cancel_check=go_build.is_cancelled)
     except Timeout:
-        raise BuildCancelledError(tool.title) from None
+        raise BuildCancelledError(title) from None
     try:
         yield
     finally:

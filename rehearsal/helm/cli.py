@@ -1,4 +1,4 @@
-"""The Helm command line: one of version 3 on PATH, else built from its pinned Go module."""
+"""The Helm command line: one of version 3 on PATH, else downloaded, else built from its pinned Go module."""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
-"""The control plane's programs: from PATH at an acceptable version, else built from pinned Go modules.
+"""The control plane's programs: from PATH at an acceptable version, else downloaded, else built from pinned Go modules.
 
-They are built as one executable that acts by the name it is called by, so their common code is compiled once.
+Those of Kubernetes are built as one executable that acts by the name it is called by, so their common code is compiled
+and linked once. etcd and kwok are built by themselves: where only they are missing, Kubernetes is not compiled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,57 +15,55 @@ from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.toolchain import GO_MODULES, Tool
 
-_ETCD = "go.etcd.io/etcd/server/v3"
-_KUBERNETES = "k8s.io/kubernetes"
-_KWOK = "sigs.k8s.io/kwok"
-
-
-def _tool(
-    command: str,
-    module: str,
-    install_url: str,
-    minimum_version: str = "",
-    below_version: str = "",
-    version_arguments: Sequence[str] = ("--version",),
-) -> Tool:
-    return Tool(
-        name="control-plane",
-        title="the Kubernetes control plane",
-        command=command,
-        version_arguments=version_arguments,
-        folder=GO_MODULES / "control-plane",
-        module=module,
-        package=".",
-        executable="control-plane",
-        version_variables={
-            "k8s.io/component-base/version.gitVersion": _KUBERNETES,
-            "sigs.k8s.io/kwok/pkg/consts.Version": _KWOK,
-        },
-        build_minutes=4,
-        install_url=install_url,
-        minimum_version=minimum_version,
-        below_version=below_version,
-    )
-
-
-def _kubernetes(command: str) -> Tool:
-    return _tool(
-        command,
-        _KUBERNETES,
-        "https://kubernetes.io/releases/download/",
-        minimum_version="1.33.0",  # required by KServe, the charts and the stacks
-        below_version="1.34.0",  # the schemas that objects are checked against offline are those of 1.33
-    )
-
-
-API_SERVER = _kubernetes("kube-apiserver")
-CONTROLLER_MANAGER = _kubernetes("kube-controller-manager")
-SCHEDULER = _kubernetes("kube-scheduler")
-ETCD = _tool("etcd", _ETCD, "https://etcd.io/docs/latest/install/", minimum_version="3.4.0")
-KWOK = _tool("kwok", _KWOK, "https://kwok.sigs.k8s.io/docs/user/installation/")
+API_SERVER = Tool(
+    name="control-plane",
+    title="the Kubernetes control plane",
+    command="kube-apiserver",
+    version_arguments=("--version",),
+    folder=GO_MODULES / "control-plane",
+    module="k8s.io/kubernetes",
+    package=".",
+    executable="control-plane",
+    version_variables={"k8s.io/component-base/version.gitVersion": "k8s.io/kubernetes"},
+    build_minutes=4,
+    install_url="https://kubernetes.io/releases/download/",
+    minimum_version="1.33.0",  # required by KServe, the charts and the stacks
+    below_version="1.34.0",  # the schemas that objects are checked against offline are those of 1.33
+)
+CONTROLLER_MANAGER = replace(API_SERVER, command="kube-controller-manager")
+SCHEDULER = replace(API_SERVER, command="kube-scheduler")
 # For people, in the rehearsal's shell. It works with API servers within one minor version of its own.
-KUBECTL = _tool(
-    "kubectl", _KUBERNETES, "https://kubernetes.io/docs/tasks/tools/", "1.32.0", "1.35.0", ("version", "--client")
+KUBECTL = replace(
+    API_SERVER,
+    command="kubectl",
+    version_arguments=("version", "--client"),
+    install_url="https://kubernetes.io/docs/tasks/tools/",
+    minimum_version="1.32.0",
+    below_version="1.35.0",
+)
+ETCD = Tool(
+    name="etcd",
+    title="etcd",
+    command="etcd",
+    version_arguments=("--version",),
+    folder=GO_MODULES / "control-plane",
+    module="go.etcd.io/etcd/server/v3",
+    package="go.etcd.io/etcd/server/v3",
+    build_minutes=1,
+    install_url="https://etcd.io/docs/latest/install/",
+    minimum_version="3.4.0",
+)
+KWOK = Tool(
+    name="kwok",
+    title="kwok",
+    command="kwok",
+    version_arguments=("--version",),
+    folder=GO_MODULES / "control-plane",
+    module="sigs.k8s.io/kwok",
+    package="sigs.k8s.io/kwok/cmd/kwok",
+    version_variables={"sigs.k8s.io/kwok/pkg/consts.Version": "sigs.k8s.io/kwok"},
+    build_minutes=1,
+    install_url="https://kwok.sigs.k8s.io/docs/user/installation/",
 )
 
 PROCESSES = (API_SERVER, CONTROLLER_MANAGER, SCHEDULER, ETCD, KWOK)

@@ -1,4 +1,4 @@
-"""Programs that have to be built are announced once, and each build has its position among all."""
+"""Programs that have to be built or downloaded are announced once, and each has its position among all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def test_programs_that_share_an_executable_count_once(capsys: pytest.CaptureFixt
     plan.announce([pulumi_cli.TOOL, cli.TOOL, *programs.TOOLS])
     message = capsys.readouterr().err
     assert message.count("control plane") == 1
-    minutes = pulumi_cli.TOOL.build_minutes + cli.TOOL.build_minutes + programs.ETCD.build_minutes
-    assert f"(about {minutes} minutes on two cores)" in message
-    assert [plan.start(tool) for tool in (pulumi_cli.TOOL, cli.TOOL, programs.ETCD)] == ["1 of 3", "2 of 3", "3 of 3"]
+    tools = (pulumi_cli.TOOL, cli.TOOL, programs.API_SERVER, programs.ETCD, programs.KWOK)
+    assert f"(about {sum(tool.build_minutes for tool in tools)} minutes on two cores)" in message
+    assert [plan.start(tool) for tool in tools] == [f"{number} of 5" for number in range(1, 6)]
 
 
 def test_nothing_is_announced_twice_or_if_nothing_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,10 +138,19 @@ def test_go_from_the_wheel_builds(machine: Path, tmp_path: Path, monkeypatch: py
 def test_programs_that_share_an_executable_are_built_once(machine: Path) -> None:
     log = machine / "log"
     install(machine, "go", GO.format(ending=f"echo built >> {log}; {WRITES}"))
-    paths = [toolchain.ensure(tool) for tool in programs.TOOLS]
-    assert [path.name for path in paths] == [tool.command for tool in programs.TOOLS]
+    tools = (programs.API_SERVER, programs.CONTROLLER_MANAGER, programs.SCHEDULER, programs.KUBECTL)
+    paths = [toolchain.ensure(tool) for tool in tools]
+    assert [path.name for path in paths] == [tool.command for tool in tools]
     assert {path.resolve() for path in paths} == {paths[0].with_name("control-plane")}
     assert log.read_text() == "built\n"
+
+
+def test_etcd_and_kwok_are_built_without_kubernetes(machine: Path) -> None:
+    log = machine / "log"
+    install(machine, "go", GO.format(ending=f'for last; do :; done; echo "$last" >> {log}; {WRITES}'))
+    for tool in (programs.ETCD, programs.KWOK):
+        assert toolchain.ensure(tool).name == tool.command
+    assert log.read_text().split() == ["go.etcd.io/etcd/server/v3", "sigs.k8s.io/kwok/cmd/kwok"]
 
 
 def test_a_program_built_from_other_sources_is_built_again(machine: Path, tmp_path: Path) -> None:

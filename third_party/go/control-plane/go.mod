@@ -1,11 +1,10 @@
-// The control plane, kubectl and kwok. Built by rehearsal/go_build.py on machines without them.
+// The control plane, kubectl, etcd and kwok. Built by rehearsal/go_build.py on machines without them.
 module groundwork.invalid/control-plane
 
 go 1.25.0
 
 require (
 	github.com/spf13/cobra v1.9.1
-	github.com/spf13/pflag v1.0.6
 	go.etcd.io/etcd/server/v3 v3.5.21
 	k8s.io/component-base v0.33.13
 	k8s.io/kubectl v0.0.0
@@ -127,6 +126,7 @@ require (
 	github.com/sirupsen/logrus v1.9.3 // indirect
 	github.com/soheilhy/cmux v0.1.5 // indirect
 	github.com/spf13/cast v1.7.0 // indirect
+	github.com/spf13/pflag v1.0.6 // indirect
 	github.com/stoewer/go-strcase v1.3.0 // indirect
 	github.com/tmc/grpc-websocket-proxy v0.0.0-20220101234140-673ab2c3ae75 // indirect
 	github.com/wzshiming/cmux v0.4.2 // indirect

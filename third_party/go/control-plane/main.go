@@ -1,7 +1,7 @@
-// The programs of a Kubernetes control plane, kubectl, and kwok for its nodes, in one executable.
+// The API server, the controller manager, the scheduler and kubectl, in one executable.
 //
 // It does what it is called by, like the hyperkube that Kubernetes once shipped: the packages that they share are then
-// compiled and linked once instead of six times.
+// linked once instead of four times.
 package main
 
 import (
@@ -11,7 +11,6 @@ import (
 	_ "time/tzdata" // time zones of CronJobs
 
 	"github.com/spf13/cobra"
-	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
@@ -32,12 +31,8 @@ func main() {
 		run(scheduler.NewSchedulerCommand())
 	case "kubectl":
 		kubectl()
-	case "etcd":
-		etcdmain.Main(os.Args)
-	case "kwok":
-		kwok()
 	default:
-		fmt.Fprintf(os.Stderr, "%s is none of kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, etcd, kwok\n", name)
+		fmt.Fprintf(os.Stderr, "%s is none of kube-apiserver, kube-controller-manager, kube-scheduler, kubectl\n", name)
 		os.Exit(2)
 	}
 }
