@@ -17,6 +17,8 @@ _LEAST_AUTOSCALED = 0.1  # of the maximum, https://learn.microsoft.com/azure/cos
 _WRITE_UNITS = (
     5  # request units of a write of 1 KB, a read has one: https://learn.microsoft.com/azure/cosmos-db/request-units
 )
+# Of a managed network: to the workspace, to its store's blobs and files, to its vault and its registry.
+_OWN_ENDPOINTS = 5
 _TABLES = "azure-native:cosmosdb:SqlResourceSqlContainer"
 
 
@@ -172,6 +174,20 @@ def _charge_log_alert(rule: Resource, _: Stack) -> Charges:
 def _charge_flow_log(_: Resource, stack: Stack) -> Charges:
     """https://azure.microsoft.com/pricing/details/network-watcher/"""
     yield volume("logs", "flow-logs", stack.usage["flowLogsGb"])
+
+
+@CATALOGUE.charges_for("azure-native:machinelearningservices:Workspace")
+def _charge_managed_network(workspace: Resource, _: Stack) -> Charges:
+    """Private endpoints of the managed network, and its firewall, which exists if there are rules for hosts.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#pricing
+    """
+    if workspace.get("managedNetwork.isolationMode", "Disabled") == "Disabled":
+        return
+    kinds = [rule.get("type") for rule in (workspace.get("managedNetwork.outboundRules") or {}).values()]
+    yield hourly("endpoints", "private-endpoint", count=_OWN_ENDPOINTS + kinds.count("PrivateEndpoint"))
+    if "FQDN" in kinds:
+        yield hourly("firewall", f"firewall/{workspace.get('managedNetwork.firewallSku', 'Standard')}")
 
 
 @CATALOGUE.charges_for("azure-native:machinelearningservices:Compute")

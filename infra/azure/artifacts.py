@@ -16,6 +16,7 @@ from infra.azure.storage_account import (
     create_expiry,
     create_private_account,
     create_soft_delete,
+    expire_versions,
 )
 from infra.contract import ArtifactsContract
 from infra.core.component import Component, StackContext
@@ -97,15 +98,11 @@ class Artifacts(Component):
         )
 
     def _list_expiry(self) -> Sequence[Expiry]:
-        """Rules that delete replaced and deleted blobs after the time in which they can be restored."""
+        """Rules that delete old versions and old inferences."""
         settings = self._args.context.settings
-        old = storage.DateAfterCreationArgs(days_after_creation_greater_than=settings.resilience.artifact_version_days)
         expired = storage.DateAfterModificationArgs(days_after_modification_greater_than=settings.drift.retention_days)
         return [
-            Expiry(
-                "old-versions",
-                storage.ManagementPolicyActionArgs(version=storage.ManagementPolicyVersionArgs(delete=old)),
-            ),
+            expire_versions(settings.resilience.artifact_version_days),
             Expiry(
                 "expired-inferences",
                 storage.ManagementPolicyActionArgs(base_blob=storage.ManagementPolicyBaseBlobArgs(delete=expired)),

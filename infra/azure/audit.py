@@ -62,6 +62,9 @@ class Audit(Component):
             args.artifacts.blob_service_id,
             ["StorageRead", "StorageWrite", "StorageDelete"],
         )
+        self._create_diagnostic_setting(
+            f"{name}-jobs", args.training.blob_service_id, ["StorageRead", "StorageWrite", "StorageDelete"]
+        )
         # Without Loki's and Tempo's stores: both read and write all the time, and have their own logs.
         self._create_diagnostic_setting(f"{name}-telemetry", args.telemetry_stores.blob_service_id, ["StorageDelete"])
         if args.secrets.copy_encryption:

@@ -72,7 +72,7 @@ def create_foundation(context: StackContext) -> Foundation:
     )
     training = Training(
         "training",
-        TrainingArgs(context, network, observability, secrets, registry, artifacts, identities),
+        TrainingArgs(context, network, observability, secrets, registry, artifacts, experiments, identities),
         opts,
     )
     audit = Audit(

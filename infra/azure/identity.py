@@ -1,6 +1,7 @@
 """Roles, role assignments and the workloads' identities.
 
-`ROLES` and `COSMOS_ROLES` translate the access table; workloads get no other roles.
+`ROLES` and `COSMOS_ROLES` translate the access table; workloads get no other roles, except that jobs of Azure Machine
+Learning write to its own store.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Role(StrEnum):
     KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
     KUBERNETES_CLUSTER_ADMIN = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
     MANAGED_IDENTITY_OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
+    NETWORK_CONNECTION_APPROVER = "b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
     NETWORK_CONTRIBUTOR = "4d97b98b-1d4f-4787-a291-c67834d212e7"
     READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 

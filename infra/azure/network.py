@@ -22,6 +22,7 @@ PRIVATE_ZONES: Mapping[str, Sequence[str]] = {
     "vault": ("privatelink.vaultcore.azure.net",),
     "registry": ("privatelink.azurecr.io",),
     "blob": ("privatelink.blob.core.windows.net",),
+    "file": ("privatelink.file.core.windows.net",),
     "Sql": ("privatelink.documents.azure.com",),
     "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
 }
@@ -69,6 +70,7 @@ class Network(Component):
             opts=self.child_options(),
         )
         self._resource_group: pulumi.Output[str] = group.name
+        self._resource_group_id: pulumi.Output[str] = group.id
         self._network = network.VirtualNetwork(
             name,
             resource_group_name=self.resource_group,
@@ -93,6 +95,10 @@ class Network(Component):
     @property
     def resource_group(self) -> pulumi.Output[str]:
         return self._resource_group
+
+    @property
+    def resource_group_id(self) -> pulumi.Output[str]:
+        return self._resource_group_id
 
     @property
     def id(self) -> pulumi.Output[str]:

@@ -116,6 +116,14 @@ def create_soft_delete(
     )
 
 
+def expire_versions(days: int) -> Expiry:
+    """Delete replaced and deleted blobs after the time in which they can be restored."""
+    old = storage.DateAfterCreationArgs(days_after_creation_greater_than=days)
+    return Expiry(
+        "old-versions", storage.ManagementPolicyActionArgs(version=storage.ManagementPolicyVersionArgs(delete=old))
+    )
+
+
 def create_expiry(
     name: str,
     account: storage.StorageAccount,

@@ -26,6 +26,7 @@ from rehearsal.wiring import (
     references,
     routes,
     secret_stores,
+    training_jobs,
     volumes,
 )
 from rehearsal.wiring.declared import Graph
@@ -46,6 +47,7 @@ RULES: Sequence[Rule] = (
     alarms.find_problems,
     log_destinations.find_problems,
     nodes.find_problems,
+    training_jobs.find_problems,
     references.find_problems,
 )
 

@@ -58,6 +58,13 @@ def list_azure_roles(wiring: Wiring, principal: str, target: str) -> Iterator[st
             yield ROLES.get(role, role)
 
 
+def list_azure_scopes(wiring: Wiring, principal: str) -> Iterator[str]:
+    """IDs of what a principal has roles on: those of Azure, and those of Cosmos DB itself."""
+    for type_ in (_ASSIGNMENT, _COSMOS_ASSIGNMENT):
+        for assignment in wiring.find_all(type_, "principalId", principal):
+            yield str(assignment.inputs.get("scope"))
+
+
 def has_azure_role(wiring: Wiring, principal: str, roles: Collection[str], target: str) -> bool:
     return any(role in roles for role in list_azure_roles(wiring, principal, target))
 

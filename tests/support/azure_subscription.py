@@ -19,6 +19,7 @@ NODES, API, DATABASE, ENDPOINTS = (f"{VNET}/subnets/{name}" for name in ("nodes"
 ROLES = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
 OPERATOR = f"{ROLES}/f1a07417-d97a-45cb-824c-7a7467783830"
 CRYPTO_USER = f"{ROLES}/12338af0-0e69-4776-bea7-57ae8d297424"
+APPROVER = f"{ROLES}/b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
 READER = f"{ROLES}/acdd72a7-3385-48ef-bd42-f606fba81ae7"
 ZONES = f"{GROUP}/providers/Microsoft.Network/privateDnsZones"
 
@@ -367,12 +368,12 @@ class Subscription:
             self.create(type_, VALID_INPUTS[type_])
 
 
-def assign_role(azure: Subscription, role: str, scope: str) -> None:
-    """Assign the identity `control` a role on a scope."""
-    control = azure.state.find(identity_id("control"))
-    assert control
-    inputs = {"scope": scope, "principalId": control.outputs["principalId"], "roleDefinitionId": role}
-    azure.create("authorization:RoleAssignment", inputs, role[-4:])
+def assign_role(azure: Subscription, role: str, scope: str, identity: str = "control") -> None:
+    """Assign an identity a role on a scope."""
+    found = azure.state.find(identity_id(identity))
+    assert found
+    inputs = {"scope": scope, "principalId": found.outputs["principalId"], "roleDefinitionId": role}
+    azure.create("authorization:RoleAssignment", inputs, f"{role[-4:]}-{scope}")
 
 
 def private_endpoint(target: str, group: str, subnet: str = ENDPOINTS) -> dict[str, Any]:

@@ -70,6 +70,7 @@ _OF_CLOUDS: Mapping[Cloud, Mapping[str, Any]] = {
     Cloud.AZURE: {
         "location": "westeurope",
         "subscription": "00000000-0000-4000-8000-000000000001",
+        "training": {"outboundHosts": ["pypi.org", "*.pythonhosted.org"]},
         "cluster": {
             "privateAccessFrom": ["10.0.0.0/24"],
             "admins": [_GROUP],

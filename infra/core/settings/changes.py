@@ -274,6 +274,9 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # The provider replaces the machines; there are none while no job runs.
     "training.size": _per_cloud(Transitions(Change(Effect.INTERRUPTS, "running jobs are ended")), _FREE),
     "training.maximumNodes": _both(_FREE),
+    "training.outboundHosts": _per_cloud(
+        Transitions(Change(Effect.FREE, "the first host adds a firewall, which takes about ten minutes")), _FREE
+    ),
     # Source: https://learn.microsoft.com/azure/azure-monitor/logs/data-retention-configure and
     # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
     "telemetry.retentionDays": _both(_shorter("older logs and metrics")),

@@ -35,6 +35,7 @@ from infra.core.settings.recovery_rules import check_second_location, check_stan
 from infra.core.settings.retraining_rules import check_retraining
 from infra.core.settings.stack_settings import Settings
 from infra.core.settings.tag_rules import check_tags
+from infra.core.settings.training_rules import check_training
 from infra.core.settings.versions import KUBERNETES
 
 
@@ -60,6 +61,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         check_gitops,
         check_gateway,
         check_retraining,
+        check_training,
         check_second_location,
         _check_sso,
     ):

@@ -19,6 +19,7 @@ from infra.core.settings.values import (
     BackupStore,
     Cidr,
     Email,
+    HostPattern,
     SecretName,
     StackName,
     Switch,
@@ -161,6 +162,13 @@ class TrainingSettings(Section):
     size: str = Field(examples=["Standard_NC6s_v3", "ml.g5.xlarge"], description="instance size of training nodes")
     maximum_nodes: Nodes = Field(
         4, ge=0, le=100, examples=[8], description="maximum number of low-priority nodes; the minimum is 0"
+    )
+    outbound_hosts: tuple[HostPattern, ...] = Field(
+        (),
+        examples=[["pypi.org", "*.pythonhosted.org"]],
+        description="hosts on the internet that jobs of Azure ML may reach on ports 80 and 443, such as those of a "
+        "package index; for these Azure adds a firewall, which is charged by the hour; if empty, jobs have only the "
+        "packages of their image (Azure; jobs of SageMaker reach all hosts on port 443)",
     )
 
 

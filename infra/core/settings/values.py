@@ -160,6 +160,17 @@ HttpsUrl = Annotated[
     ),
 ]
 
+HostPattern = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            rf"(\*\.)?{_LABEL}(\.{_LABEL})+",
+            "must be a host's name in lower case, or *. and a domain for all hosts in it",
+            "write it like pypi.org or *.pythonhosted.org",
+        )
+    ),
+]
+
 HostAndPort = Annotated[
     str,
     AfterValidator(

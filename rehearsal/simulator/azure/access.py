@@ -15,7 +15,7 @@ _CLUSTER = "azure-native:containerservice:ManagedCluster"
 _SERVER = "azure-native:dbforpostgresql:Server"
 VAULT = "azure-native:keyvault:Vault"
 # Services with private endpoints, and the property that says whether they can be reached in other ways too.
-_ENDPOINT_SERVICES = {
+ENDPOINT_SERVICES = {
     VAULT: ("vault", "properties.publicNetworkAccess"),
     "azure-native:containerregistry:Registry": ("registry", "publicNetworkAccess"),
     "azure-native:storage:StorageAccount": ("storage account", "publicNetworkAccess"),
@@ -39,7 +39,7 @@ def describe_service_access(state: StateReader, caller: Caller) -> Iterator[Serv
         is_refused = is_inside and not is_private(caller.address)
         reason = f"it is in a subnet (delegatedSubnetResourceId), and {caller.address} is outside"
         yield ServiceAccess("database", _get_name(server), f"connection timed out: {reason}." if is_refused else "")
-    for type_, (service, _) in _ENDPOINT_SERVICES.items():
+    for type_, (service, _) in ENDPOINT_SERVICES.items():
         for resource in state.all(type_):
             refusal = _find_endpoint_refusal(state, resource, caller)
             if not refusal and type_ == VAULT:
@@ -86,7 +86,7 @@ def _find_cluster_refusal(state: StateReader, cluster: Resource, caller: Caller)
 
 def _find_endpoint_refusal(state: StateReader, resource: Resource, caller: Caller) -> str:
     """Source: https://learn.microsoft.com/azure/private-link/private-endpoint-overview."""
-    _, path = _ENDPOINT_SERVICES[resource.type]
+    _, path = ENDPOINT_SERVICES[resource.type]
     if look_up(resource.inputs, path, "Enabled") != "Disabled":
         return ""
     if not is_private(caller.address):

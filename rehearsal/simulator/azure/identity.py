@@ -22,6 +22,7 @@ _ASSIGNMENT_PATH = "{scope}/providers/Microsoft.Authorization/roleAssignments/{r
 ROLES: Mapping[str, str] = {
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
+    "b556d68e-0be0-4f35-a333-ad7ee1ce17ea": "Azure AI Enterprise Network Connection Approver",
     "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b": "Azure Kubernetes Service RBAC Cluster Admin",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",

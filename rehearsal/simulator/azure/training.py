@@ -6,12 +6,16 @@ from datetime import timedelta
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
+from rehearsal.simulator.azure.managed_network import (
+    WORKSPACE,
+    is_managed,
+    refuse_impossible_rules,
+    refuse_unapproved_endpoints,
+)
 from rehearsal.simulator.core.remains import Tombstone
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any
 from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when, stays
-
-_WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 
 
 # Source: https://github.com/microsoft/AzureTRE/issues/1920
@@ -50,13 +54,12 @@ def _has_inverted_scale(request: ResourceRequest) -> bool:
 # Documented at https://github.com/hashicorp/terraform-provider-azurerm/pull/21377 and, for managed networks,
 # https://github.com/hashicorp/terraform-provider-azurerm/issues/27506; the message is not Azure's own.
 def _require_compute_network(request: ResourceRequest) -> str | None:
-    workspace = find_in_group(request, _WORKSPACE)
+    workspace = find_in_group(request, WORKSPACE)
     if workspace is None or request.get("properties.properties.enableNodePublicIp") is not False:
         return None
     if request.get("properties.properties.subnet"):
         return None
-    isolation = workspace.inputs.get("managedNetwork", {}).get("isolationMode", "Disabled")
-    if isolation != "Disabled":
+    if is_managed(workspace.inputs):
         return None
     return "BadRequest: Compute without public IP needs a subnet, or a workspace with a managed network."
 
@@ -64,7 +67,7 @@ def _require_compute_network(request: ResourceRequest) -> str | None:
 MODELS = (
     arm_model(
         "machinelearningservices:Workspace",
-        _WORKSPACE,
+        WORKSPACE,
         located=True,
         identity=True,
         outputs={
@@ -117,12 +120,13 @@ MODELS = (
                 _lacks_primary_identity,
                 "ValidationError: primaryUserAssignedIdentity must be one of the workspace's identities.",
             ),
+            refuse_impossible_rules,
         ),
-        state_rules=(_refuse_hierarchical_storage,),
+        state_rules=(_refuse_hierarchical_storage, refuse_unapproved_endpoints),
     ),
     arm_model(
         "machinelearningservices:Compute",
-        _WORKSPACE + "/computes/{computeName}",
+        WORKSPACE + "/computes/{computeName}",
         located=True,
         identity=True,
         outputs={},
@@ -151,6 +155,6 @@ MODELS = (
             ),
             refuse_when(_has_inverted_scale, "BadRequest: minNodeCount must not be greater than maxNodeCount."),
         ),
-        state_rules=(_require_compute_network,),
+        state_rules=(_require_compute_network, refuse_unapproved_endpoints),
     ),
 )

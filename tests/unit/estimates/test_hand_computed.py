@@ -24,6 +24,7 @@ AKS, POOL = "azure-native:containerservice:ManagedCluster", "azure-native:contai
 SERVER, ACCOUNT = "azure-native:dbforpostgresql:Server", "azure-native:storage:StorageAccount"
 COSMOS, DATABASE = "azure-native:cosmosdb:DatabaseAccount", "azure-native:cosmosdb:SqlResourceSqlDatabase"
 REGISTRY, WORKSPACE = "azure-native:containerregistry:Registry", "azure-native:operationalinsights:Workspace"
+ML = "azure-native:machinelearningservices:Workspace"
 RULE, TRAINING = "azure-native:monitor:ScheduledQueryRule", "azure-native:machinelearningservices:Compute"
 DATA = [{"dataResources": [{"type": "AWS::S3::Object"}]}]
 METRIC = {"metric": {"metricName": "m"}}
@@ -39,6 +40,12 @@ def group(size: str, nodes: int) -> dict[str, Any]:
 
 def server(size: str, gigabytes: int, mode: str = "Disabled") -> dict[str, Any]:
     return {"sku": {"name": size}, "storage": {"storageSizeGB": gigabytes}, "highAvailability": {"mode": mode}}
+
+
+def network(*kinds: str) -> dict[str, Any]:
+    """A managed network with a rule of each kind."""
+    rules = {f"rule-{number}": {"type": kind} for number, kind in enumerate(kinds)}
+    return {"isolationMode": "AllowOnlyApprovedOutbound", "firewallSku": "Basic", "outboundRules": rules}
 
 
 def compute(size: str, idle: int = 0) -> dict[str, Any]:
@@ -152,6 +159,9 @@ CASES: list[tuple[str, str, Mapping[str, Any], Mapping[str, float], float]] = [
     ("log alert", RULE, {"evaluationFrequency": "PT15M"}, {}, 0.50),
     ("frequent log alert", RULE, {"evaluationFrequency": "PT5M"}, {}, 1.50),
     ("flow logs", "azure-native:network:FlowLog", {}, {}, 2.50),
+    ("managed network", ML, {"managedNetwork": network()}, {}, 5 * 7.30),
+    ("managed network with rules", ML, {"managedNetwork": network("PrivateEndpoint", "FQDN")}, {}, 6 * 7.30 + 288.35),
+    ("workspace without a managed network", ML, {}, {}, 0),
     ("training", TRAINING, compute("Standard_D4s_v3"), {}, 2.40),
     ("training with an idle node", TRAINING, compute("Standard_D4s_v3", idle=1), {}, 740 * 0.24),
     ("peering", "azure-native:network:VirtualNetworkPeering", {}, {}, 2.00),

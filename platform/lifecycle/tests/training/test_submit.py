@@ -136,6 +136,7 @@ def test_without_a_region_sagemaker_reports_it(monkeypatch: pytest.MonkeyPatch, 
     [
         ({"data_remote": "data"}, "TRAINING_DATA_REMOTE is the folder data, which a cloud's machines cannot reach"),
         ({"source": "new.csv"}, "TRAINING_SOURCE is the file new.csv, which a cloud's machines cannot reach"),
+        ({"tracking_uri": "http://mlflow.mlflow.svc.cluster.local"}, "MLFLOW_TRACKING_URI is http://mlflow.mlflow.svc"),
         ({"tracking_uri": "http://127.0.0.1:5000"}, "MLFLOW_TRACKING_URI is http://127.0.0.1:5000, which"),
     ],
 )

@@ -85,6 +85,9 @@ CUTS: list[tuple[str, Change, str]] = [
         replaced("RolePolicy", "secretsmanager:Get", "x:Get", "identity-external-secrets"),
         "may not read the secret",
     ),
+    # jobs of the managed training service
+    ("azure", without("RoleAssignment", "training-jobs"), "which their identity UserAssignedIdentity"),
+    ("azure", changed("Workspace", "managedNetwork.outboundRules", {}, "training"), "has no private endpoint to it"),
     # networks
     ("azure", without("VirtualNetworkLink", "network-azurecr"), "not linked to"),
     ("azure", without("PrivateDnsZoneGroup", "registry"), "its target's name resolves to the public address"),

@@ -247,7 +247,7 @@ def _require(settings: SubmitSettings, *names: str) -> None:
 
 
 def _reject_local(training: TrainingSettings) -> None:
-    """A cloud's machines can use neither this machine's folders nor its loopback address."""
+    """A cloud's machines can use neither this machine's folders and loopback address, nor names within a cluster."""
     if "://" not in training.data_remote:
         raise LifecycleError(
             f"TRAINING_DATA_REMOTE is the folder {training.data_remote}, which a cloud's machines cannot reach. "
@@ -258,7 +258,7 @@ def _reject_local(training: TrainingSettings) -> None:
             f"TRAINING_SOURCE is the file {training.source}, which a cloud's machines cannot reach. "
             "Run the pipeline here once, and set the version that it prints: dvc:<hash>."
         )
-    if any(host in training.tracking_uri for host in ("//127.", "//localhost", "//[::1]")):
+    if any(host in training.tracking_uri for host in ("//127.", "//localhost", "//[::1]", ".svc")):
         raise LifecycleError(
             f"MLFLOW_TRACKING_URI is {training.tracking_uri}, which a cloud's machines cannot reach. "
             "Set it to the stack's MLflow."

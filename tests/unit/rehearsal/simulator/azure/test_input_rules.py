@@ -20,6 +20,7 @@ from tests.support.azure_subscription import GROUP, ROLES, VALID_INPUTS, Subscri
 from tests.support.every_case import check_every
 
 CONDITION = "criteria.allOf.0"
+RULES = "managedNetwork.outboundRules"
 SCALE = "properties.properties.scaleSettings"
 
 # type, path, a value that Azure refuses there, and a part of the error message.
@@ -154,6 +155,22 @@ REFUSED = [
     ("containerservice:AgentPool", "mode", "Spot", "mode"),
     ("machinelearningservices:Workspace", "workspaceName", "ml", "ValidationError"),
     ("machinelearningservices:Workspace", "primaryUserAssignedIdentity", identity_id("other"), "identities"),
+    ("machinelearningservices:Workspace", RULES, {"a": {"type": "FQDN", "destination": "pypi.org"}}, "rule name a"),
+    (
+        "machinelearningservices:Workspace",
+        RULES,
+        {"store": {"type": "FQDN", "destination": "store1.blob.core.windows.net"}},
+        "must be a private endpoint",
+    ),
+    (
+        "machinelearningservices:Workspace",
+        "managedNetwork",
+        {
+            "isolationMode": "AllowInternetOutbound",
+            "outboundRules": {"host": {"type": "FQDN", "destination": "pypi.org"}},
+        },
+        "not supported when the isolation mode is AllowInternetOutbound",
+    ),
     ("machinelearningservices:Compute", "computeName", "low-", "Compute name"),
     ("machinelearningservices:Compute", "properties.properties.vmPriority", "Spot", "VM priority"),
     ("machinelearningservices:Compute", f"{SCALE}.minNodeCount", 5, "greater"),

@@ -9,12 +9,16 @@ import pytest
 
 from rehearsal.simulator.core.errors import CloudError
 from tests.support.azure_subscription import (
+    APPROVER,
     ENDPOINTS,
+    GROUP,
+    READER,
     SERVER,
     VALID_INPUTS,
     VAULT,
     ZONE,
     Subscription,
+    assign_role,
     identity_id,
     private_endpoint,
     with_change,
@@ -71,16 +75,68 @@ def test_a_workspace_refuses_hierarchical_storage(azure: Subscription) -> None:
         azure.create_valid("machinelearningservices:Workspace")
 
 
-@pytest.mark.parametrize("isolation", ["AllowOnlyApprovedOutbound", "Disabled"])
-def test_compute_without_public_ip_needs_a_managed_network(azure: Subscription, isolation: str) -> None:
+WORKSPACE, COMPUTE = "machinelearningservices:Workspace", "machinelearningservices:Compute"
+STORE_OF_RULE = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/store2"
+UNAPPROVED = r"may not approve its private endpoint connection to \S+/workspaces/workspace\."
+
+
+@pytest.fixture(name="training")
+def training_fixture(azure: Subscription) -> Subscription:
+    """A subscription with what a workspace needs, except for roles."""
     azure.create_valid("managedidentity:UserAssignedIdentity", "operationalinsights:Workspace")
     azure.create_valid("applicationinsights:Component", "storage:StorageAccount")
-    workspace = with_change(
-        VALID_INPUTS["machinelearningservices:Workspace"], "managedNetwork.isolationMode", isolation
-    )
-    azure.create("machinelearningservices:Workspace", workspace)
+    return azure
+
+
+@pytest.mark.parametrize("isolation", ["AllowOnlyApprovedOutbound", "Disabled"])
+def test_compute_without_public_ip_needs_a_managed_network(training: Subscription, isolation: str) -> None:
+    assign_role(training, APPROVER, GROUP, "someone")
+    training.create(WORKSPACE, with_change(VALID_INPUTS[WORKSPACE], "managedNetwork.isolationMode", isolation))
     if isolation == "Disabled":
         with pytest.raises(CloudError, match="without public IP"):
-            azure.create_valid("machinelearningservices:Compute")
+            training.create_valid(COMPUTE)
     else:
-        azure.create_valid("machinelearningservices:Compute")
+        training.create_valid(COMPUTE)
+
+
+def test_a_managed_network_needs_an_identity_that_approves_each_of_its_endpoints(training: Subscription) -> None:
+    """When it is created with the workspace, before the workspace itself can be the scope of a role."""
+    rule = {"type": "PrivateEndpoint", "destination": {"serviceResourceId": STORE_OF_RULE, "subresourceTarget": "blob"}}
+    training.create("storage:StorageAccount", {**VALID_INPUTS["storage:StorageAccount"], "accountName": "store2"})
+    workspace = with_change(VALID_INPUTS[WORKSPACE], "managedNetwork.outboundRules", {"other": rule})
+    workspace["provisionNetworkNow"] = True
+
+    with pytest.raises(CloudError, match=UNAPPROVED):
+        training.create(WORKSPACE, workspace)
+    assign_role(training, READER, GROUP, "someone")
+    with pytest.raises(CloudError, match=UNAPPROVED):
+        training.create(WORKSPACE, workspace)
+    assign_role(training, APPROVER, GROUP, "someone")
+    training.create(WORKSPACE, workspace)
+
+
+def test_the_target_of_a_rule_has_to_be_approved_too(training: Subscription) -> None:
+    rule = {"type": "PrivateEndpoint", "destination": {"serviceResourceId": STORE_OF_RULE, "subresourceTarget": "blob"}}
+    training.create("storage:StorageAccount", {**VALID_INPUTS["storage:StorageAccount"], "accountName": "store2"})
+    workspace = with_change(VALID_INPUTS[WORKSPACE], "managedNetwork.outboundRules", {"other": rule})
+    id_, _ = training.create(WORKSPACE, workspace)
+    for target in (id_, VALID_INPUTS[WORKSPACE]["storageAccount"], VAULT):
+        assign_role(training, APPROVER, target, "someone")
+    with pytest.raises(CloudError, match=r"private endpoint connection to \S+/store2\."):
+        training.create_valid(COMPUTE)
+
+
+def test_the_first_compute_creates_a_managed_network_that_does_not_exist_yet(training: Subscription) -> None:
+    id_, _ = training.create(WORKSPACE, VALID_INPUTS[WORKSPACE])
+    for target in (VALID_INPUTS[WORKSPACE]["storageAccount"], VAULT):
+        assign_role(training, APPROVER, target, "someone")
+    with pytest.raises(CloudError, match=UNAPPROVED):
+        training.create_valid(COMPUTE)
+    assign_role(training, APPROVER, id_, "someone")
+    training.create_valid(COMPUTE)
+
+
+def test_azure_lets_a_system_assigned_identity_approve(training: Subscription) -> None:
+    workspace = with_change(VALID_INPUTS[WORKSPACE], "primaryUserAssignedIdentity", None)
+    training.create(WORKSPACE, {**workspace, "identity": {"type": "SystemAssigned"}, "provisionNetworkNow": True})
+    training.create_valid(COMPUTE)
