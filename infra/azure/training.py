@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pulumi
 from pulumi_azure_native import authorization, machinelearningservices, managedidentity, storage
@@ -25,7 +26,9 @@ _COMPUTE = "low-priority"
 _SOFT_DELETE_DAYS = 30
 _JOBS = "training"  # the workload as which jobs run
 
-_OutboundRule = machinelearningservices.FqdnOutboundRuleArgs | machinelearningservices.PrivateEndpointOutboundRuleArgs
+_OutboundRule: TypeAlias = (
+    machinelearningservices.FqdnOutboundRuleArgs | machinelearningservices.PrivateEndpointOutboundRuleArgs
+)
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,9 @@ def test_a_deployment_takes_no_longer_than_its_critical_path(resources: Sequence
     assert find_makespan(resources, durations, _RUNNER) <= 1.05 * schedule.critical_path_s
 
 
-def test_a_deployment_takes_at_most_50_minutes(resources: Sequence[Resource]) -> None:
-    assert 15 * 60 < critical_path(resources, load_durations()).critical_path_s < 50 * 60
+def test_a_deployment_takes_at_most_an_hour(resources: Sequence[Resource]) -> None:
+    """On Azure, where the network of the training workspace takes half of it."""
+    assert 15 * 60 < critical_path(resources, load_durations()).critical_path_s < 60 * 60
 
 
 def test_serving_is_deleted_before_its_dependencies(resources: Sequence[Resource]) -> None:

@@ -167,12 +167,9 @@ def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: DeclaredStack, wo
         r.inputs for r in dev.of_type("cosmosdb:SqlResourceSqlRoleAssignment") if r.inputs["principalId"] == principal
     ]
 
-    # Jobs of Azure ML run as the workload, and write their outputs to the workspace's store.
-    jobs = [grant for grant in granted if grant["scope"] == job_store(dev).id]
-    assert [tail(grant["roleDefinitionId"]) for grant in jobs] == (
-        [Role.BLOB_DATA_CONTRIBUTOR] if workload.name == "training" else []
-    )
-    granted = [grant for grant in granted if grant not in jobs]
+    # Jobs of Azure ML run as the workload; their own store has a test in test_azure_training.
+    jobs = {account.id for account in dev.of_type("storage:StorageAccount") if account.name == "training-jobs"}
+    granted = [grant for grant in granted if grant["scope"] not in jobs]
     assert {
         (tail(grant["roleDefinitionId"]), end)
         for grant in granted
@@ -211,40 +208,6 @@ def test_only_the_workloads_service_account_can_use_its_identity(dev: DeclaredSt
         credential["issuer"]
         == dev.recorder.single("azure-native:containerservice:ManagedCluster").outputs["oidcIssuerProfile"]["issuerURL"]
     )
-
-
-def test_the_training_workspace_has_a_store_of_its_own(dev: DeclaredStack) -> None:
-    """The workspace administers its store, and has no role on the store of models."""
-    store, workspace = job_store(dev), dev.single("machinelearningservices:Workspace")
-    assert workspace["storageAccount"] == store.id
-    assert workspace["systemDatastoresAuthMode"] == "identity"
-    assert store.inputs["allowSharedKeyAccess"] is False
-    (own,) = [one for one in dev.of_type("managedidentity:UserAssignedIdentity") if one.name == "training"]
-    scopes = [
-        grant.inputs["scope"]
-        for grant in dev.of_type("authorization:RoleAssignment")
-        if grant.inputs["principalId"] == own.outputs["principalId"]
-    ]
-    assert store.id in scopes
-    accounts = [one.id for one in dev.of_type("storage:StorageAccount") if one.id != store.id]
-    assert not [scope for scope in scopes for account in accounts if scope.startswith(account)]
-
-
-def test_jobs_reach_the_stores_that_they_use_and_the_hosts_of_the_settings(dev: DeclaredStack) -> None:
-    """Azure adds a firewall, which is charged, if there is a rule for a host."""
-    closed = dev.single("machinelearningservices:Workspace")
-    targets = {
-        name: rule["destination"]["subresourceTarget"]
-        for name, rule in closed["managedNetwork"]["outboundRules"].items()
-    }
-    assert targets == {"artifacts": "blob", "experiments": "Sql"}
-    assert closed["provisionNetworkNow"] is True
-
-    opened = declare(training={"outboundHosts": ["pypi.org", "*.pythonhosted.org"]})
-    rules = opened.single("machinelearningservices:Workspace")["managedNetwork"]["outboundRules"]
-    hosts = [rule["destination"] for rule in rules.values() if rule["type"] == "FQDN"]
-    assert hosts == ["pypi.org", "*.pythonhosted.org"]
-    assert opened.single("machinelearningservices:Workspace")["managedNetwork"]["firewallSku"] == "Basic"
 
 
 def test_every_role_is_a_built_in_role_with_the_same_name_in_the_simulator() -> None:
@@ -425,12 +388,6 @@ def security_rules(stack: DeclaredStack, name: str) -> list[Mapping[str, Any]]:
 
 def role_of(store: Store, access: Access) -> str:
     return ROLES[store, access].value
-
-
-def job_store(stack: DeclaredStack) -> RecordedResource:
-    """The storage account of the training workspace."""
-    (account,) = [one for one in stack.of_type("storage:StorageAccount") if one.name == "training-jobs"]
-    return account
 
 
 def tail(reference: str) -> str:
