@@ -15,6 +15,7 @@ from rehearsal.wiring import (
     images,
     key_grants,
     log_destinations,
+    maintenance,
     metrics,
     mounts,
     nodes,
@@ -46,6 +47,7 @@ RULES: Sequence[Rule] = (
     alarms.find_problems,
     log_destinations.find_problems,
     nodes.find_problems,
+    maintenance.find_problems,
     references.find_problems,
 )
 
