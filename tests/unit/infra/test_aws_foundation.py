@@ -232,12 +232,6 @@ def test_a_stack_keeps_its_zones_when_a_zone_is_added_to_the_region(monkeypatch:
     declare(recorder=recorder)  # fails if it would replace a subnet
 
 
-def test_the_database_is_maintained_at_the_time_of_the_settings_after_a_backup() -> None:
-    database = declare(maintenance="Saturday 23:00").single("aws:rds/instance:Instance", "database")
-    assert database["maintenanceWindow"] == "sat:23:00-sun:03:00"
-    assert database["backupWindow"] == "21:00-22:00"
-
-
 def test_the_databases_disk_grows_into_striped_storage() -> None:
     small = declare(database={"storageGb": 100})
     assert small.single("aws:rds/instance:Instance", "database").get("iops") is None

@@ -270,32 +270,6 @@ def test_pools_have_their_sizes_and_bounds(dev: DeclaredStack) -> None:
         assert pool["tags"] == dict(dev.tags)
 
 
-def test_pools_are_upgraded_in_four_rounds_with_time_to_drain(dev: DeclaredStack) -> None:
-    """So that an upgrade that begins with the window ends in it, even if each node takes all of its time to drain."""
-    (system,) = dev.single("containerservice:ManagedCluster")["agentPoolProfiles"]
-    for pool in (system, dev.single("containerservice:AgentPool")):
-        settings = pool["upgradeSettings"]
-        assert settings["maxSurge"] == "33%"
-        assert 4 * (settings["drainTimeoutInMinutes"] + settings["nodeSoakDurationInMinutes"]) < 4 * 60
-
-
-def test_cluster_nodes_and_database_are_maintained_at_the_time_of_the_settings() -> None:
-    stack = declare(maintenance="Saturday 23:00")
-    windows = {
-        one.inputs["configName"]: one.inputs for one in stack.of_type("containerservice:MaintenanceConfiguration")
-    }
-    assert windows.keys() == {"default", "aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule"}
-    for inputs in windows.values():
-        assert inputs["maintenanceWindow"] == {
-            "schedule": {"weekly": {"dayOfWeek": "Saturday", "intervalWeeks": 1}},
-            "startTime": "23:00",
-            "utcOffset": "+00:00",
-            "durationHours": 4,
-        }
-    server = stack.single("dbforpostgresql:Server")["maintenanceWindow"]
-    assert server == {"customWindow": "Enabled", "dayOfWeek": 6, "startHour": 23, "startMinute": 0}
-
-
 def test_stores_are_reachable_only_through_the_network(dev: DeclaredStack) -> None:
     targets = [
         connection["privateLinkServiceId"]
