@@ -14,6 +14,7 @@ from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
 from infra.contract import DatabaseContract
 from infra.core.component import Component, StackContext
+from infra.core.maintenance import WeeklyHour, find_window
 from infra.core.settings import Cloud
 from infra.core.settings.versions import POSTGRESQL
 
@@ -96,6 +97,7 @@ class Database(Component):
 
     def _create_instance(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions) -> rds.Instance:
         settings, resilience = self._context.settings.database, self._context.settings.resilience
+        window = find_window(self._context.settings)
         return rds.Instance(
             name,
             identifier=self._identifier,
@@ -103,6 +105,10 @@ class Database(Component):
             engine_version=_VERSION,
             allow_major_version_upgrade=True,
             auto_minor_version_upgrade=True,
+            maintenance_window=f"{_format_hour(window.start)}-{_format_hour(window.end)}",
+            # Each day, and over before maintenance begins. RDS would choose a time that may overlap, and refuse that.
+            # Source: https://github.com/hashicorp/terraform-provider-aws/pull/7046
+            backup_window=f"{window.start.move(-2).time}-{window.start.move(-1).time}",
             # Otherwise changes wait for the maintenance window, and the server does not match the settings until then.
             apply_immediately=True,
             instance_class=settings.size,
@@ -188,3 +194,8 @@ class Database(Component):
             tags=self._context.naming.tags,
             opts=self.child_options(),
         )
+
+
+def _format_hour(hour: WeeklyHour) -> str:
+    """An hour of the week as RDS writes it, such as `sun:22:00`."""
+    return f"{hour.day_name[:3].lower()}:{hour.time}"

@@ -26,6 +26,7 @@ from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
 from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine, define_gpu_pool
 from infra.core.component import Component, StackContext
+from infra.core.maintenance import find_window
 
 # The data that Container Insights collects. Container logs are excluded: Loki stores them at lower cost.
 _INSIGHTS_STREAMS = (
@@ -34,6 +35,13 @@ _INSIGHTS_STREAMS = (
     "Microsoft-KubeNodeInventory",
     "Microsoft-InsightsMetrics",
 )
+# AKS's names of what it maintains: its weekly releases, and the upgrades of both channels.
+# Source: https://learn.microsoft.com/azure/aks/planned-maintenance
+_MAINTENANCE = {
+    "releases": "default",
+    "version": "aksManagedAutoUpgradeSchedule",
+    "images": "aksManagedNodeOSUpgradeSchedule",
+}
 # Zone-redundant, so that a disk can follow its pod into another zone, as in AKS's own classes.
 # Source: https://learn.microsoft.com/azure/aks/concepts-storage#storage-classes
 _DISK_SKU = "StandardSSD_ZRS"
@@ -67,6 +75,7 @@ class Cluster(Component):
         self._oidc_issuer: pulumi.Output[str] = self._cluster.oidc_issuer_profile.issuer_url
         for pool in filter(None, (self._node_pools[1], self._gpu_pool)):
             create_pool(f"{name}-{pool.name}", pool, args.context, args.network, self._cluster, self)
+        self._create_maintenance(f"{name}-maintenance")
         self._create_data_collection(f"{name}-insights")
         self._creator = wait_for_propagation(
             f"{name}-creator", [self._grant_creator(f"{name}-creator")], self, CLUSTER_PROPAGATION
@@ -267,6 +276,29 @@ class Cluster(Component):
                 },
             ),
         }
+
+    def _create_maintenance(self, name: str) -> None:
+        """When AKS maintains the cluster. Without `startDate`, which could not be sent again once it has passed.
+
+        Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/22762
+        """
+        window = find_window(self._args.context.settings)
+        for what, configuration in _MAINTENANCE.items():
+            containerservice.MaintenanceConfiguration(
+                f"{name}-{what}",
+                resource_group_name=self._args.network.resource_group,
+                resource_name_=self._cluster.name,
+                config_name=configuration,
+                maintenance_window=containerservice.MaintenanceWindowArgs(
+                    schedule=containerservice.ScheduleArgs(
+                        weekly=containerservice.WeeklyScheduleArgs(interval_weeks=1, day_of_week=window.start.day_name)
+                    ),
+                    start_time=window.start.time,
+                    utc_offset="+00:00",
+                    duration_hours=window.hours,
+                ),
+                opts=self.child_options(),
+            )
 
     def _create_data_collection(self, name: str) -> None:
         """The data collection rule that the monitoring agent needs because the workspace accepts no keys."""

@@ -12,6 +12,7 @@ from infra.azure.network import Network
 from infra.azure.secrets import Secrets
 from infra.contract import DatabaseContract
 from infra.core.component import Component, StackContext
+from infra.core.maintenance import find_window
 from infra.core.settings import Cloud
 from infra.core.settings.versions import POSTGRESQL
 
@@ -77,7 +78,7 @@ class Database(Component):
     def _create_server(self, name: str) -> dbforpostgresql.Server:
         context, network, encryption = self._args.context, self._args.network, self._args.secrets.encryption
         settings, resilience = context.settings.database, context.settings.resilience
-        copy = self._args.secrets.copy_encryption
+        copy, maintenance = self._args.secrets.copy_encryption, find_window(context.settings).start
         identities = [encryption.identity, *([copy.identity] if copy else [])]
         return dbforpostgresql.Server(
             name,
@@ -121,6 +122,12 @@ class Database(Component):
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/13443
             high_availability=dbforpostgresql.HighAvailabilityArgs(
                 mode="ZoneRedundant" if resilience.multi_zone_database else "Disabled"
+            ),
+            # For an hour. The API's specification allows it in updates, not at creation: a new server may have Azure's
+            # own choice until the next update.
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/postgres/postgresql_flexible_server_resource.go
+            maintenance_window=dbforpostgresql.MaintenanceWindowArgs(
+                custom_window="Enabled", day_of_week=maintenance.day, start_hour=maintenance.hour, start_minute=0
             ),
             tags=context.naming.tags,
             opts=self.child_options(protect=resilience.deletion_protection),

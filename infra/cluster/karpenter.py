@@ -18,6 +18,7 @@ from infra.cluster.release import create_release
 from infra.cluster.versions import EKS_NODE_IMAGE, KARPENTER, KARPENTER_CRD
 from infra.contract import POOL_LABEL, ClusterContract, KarpenterContract, Taint, TaintEffect
 from infra.core.component import Component, StackContext
+from infra.core.maintenance import MaintenanceWindow, find_window
 
 SPOT_TAINT = Taint("groundwork/spot", "true", TaintEffect.NO_SCHEDULE)
 
@@ -130,6 +131,7 @@ def _node_pools(args: KarpenterArgs) -> Mapping[str, Mapping[str, Any]]:
     generation = {"key": "karpenter.k8s.aws/instance-generation", "operator": "Gt", "values": ["4"]}
     architecture = {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
     cores = count_cores(pool.size)
+    disruption = _disruption(find_window(args.context.settings))
     pools = {
         "user": _node_pool("user", "on-demand", [_require_size(pool.size)], (pool.maximum - pool.minimum) * cores),
         "spot": _node_pool("spot", "spot", [family, generation, architecture], pool.maximum * cores, [SPOT_TAINT]),
@@ -137,7 +139,26 @@ def _node_pools(args: KarpenterArgs) -> Mapping[str, Mapping[str, Any]]:
     if gpu := args.cluster.gpu_pool:
         most = gpu.maximum * count_cores(gpu.size)
         pools[gpu.name] = _node_pool(gpu.name, "on-demand", [_require_size(gpu.size)], most, gpu.taints)
-    return pools
+    return {name: {**spec, "disruption": disruption} for name, spec in pools.items()}
+
+
+def _disruption(window: MaintenanceWindow) -> Mapping[str, Any]:
+    """How Karpenter ends nodes: those that are not needed at any time, those that differ from their pool in the window.
+
+    A budget cannot allow what another one forbids, so the second is about the rest of the week, from the window's end
+    on. Nodes that expire have no budgets. Source: https://karpenter.sh/docs/concepts/disruption/
+    """
+    outside = {
+        "nodes": "0",
+        "reasons": ["Drifted"],
+        "schedule": f"0 {window.end.hour} * * {window.end.day}",
+        "duration": f"{window.hours_outside}h",
+    }
+    return {
+        "consolidationPolicy": "WhenEmptyOrUnderutilized",
+        "consolidateAfter": "5m",
+        "budgets": [{"nodes": "10%"}, outside],
+    }
 
 
 def _require_size(size: str) -> Mapping[str, Any]:
@@ -163,11 +184,6 @@ def _node_pool(
             },
         },
         "limits": {"cpu": str(cores)},
-        "disruption": {
-            "consolidationPolicy": "WhenEmptyOrUnderutilized",
-            "consolidateAfter": "5m",
-            "budgets": [{"nodes": "10%"}],
-        },
     }
 
 

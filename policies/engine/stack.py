@@ -30,7 +30,7 @@ class Resource:
         recorded = self.property_dependencies.get(str(parse_path(path)[0]))
         if recorded:
             return other.urn in recorded
-        names = [other.props.get(key) for key in ("id", "arn", "bucket", "accountName")]
+        names = [other.props.get(key) for key in ("id", "arn", "bucket", "accountName", "resourceName")]
         named = any_matches((value for _, value in each_value(self.props, path)), lambda value: value in names)
         return Undecided(f"{self.name}.{path}") if named is UNKNOWN else named
 

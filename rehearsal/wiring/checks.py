@@ -15,6 +15,7 @@ from rehearsal.wiring import (
     images,
     key_grants,
     log_destinations,
+    maintenance,
     metrics,
     mounts,
     nodes,
@@ -48,6 +49,7 @@ RULES: Sequence[Rule] = (
     log_destinations.find_problems,
     nodes.find_problems,
     training_jobs.find_problems,
+    maintenance.find_problems,
     references.find_problems,
 )
 

@@ -295,6 +295,18 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
         minCount=1,
         maxCount=5,
         count=1,
+        upgradeSettings={"maxSurge": "33%", "drainTimeoutInMinutes": 30, "nodeSoakDurationInMinutes": 5},
+    ),
+    "containerservice:MaintenanceConfiguration": in_group(
+        resourceName="aks",
+        configName="default",
+        maintenanceWindow={
+            "schedule": {"weekly": {"dayOfWeek": "Sunday", "intervalWeeks": 1}},
+            "startTime": "22:00",
+            "startDate": "2030-01-01",
+            "utcOffset": "+00:00",
+            "durationHours": 4,
+        },
     ),
     "machinelearningservices:Workspace": in_group(
         workspaceName="workspace",

@@ -186,6 +186,9 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "account": _per_cloud(_UNUSED, _pin("account")),
     "subscription": _per_cloud(_pin("subscription"), _UNUSED),
     "tenant": _per_cloud(_pin("tenant"), _UNUSED),
+    # Neither restarts anything, unless the new window on AWS has already begun and maintenance is pending.
+    # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html
+    "maintenance": _both(_FREE),
     # Subnets in use cannot move: https://learn.microsoft.com/azure/virtual-network/manage-subnet-delegation and
     # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html (the first block of a VPC is permanent)
     "network.cidr": _both(Transitions(Change(Effect.FIXED, "a network that is in use cannot move"))),

@@ -30,7 +30,7 @@ from infra.core.settings.service_sections import (
     PipelinesSettings,
     SsoSettings,
 )
-from infra.core.settings.values import AwsAccount, Organization, Tags, TagValue, Uuid
+from infra.core.settings.values import AwsAccount, Organization, Tags, TagValue, Uuid, WeeklyTime
 
 
 class Settings(Section):
@@ -67,6 +67,13 @@ class Settings(Section):
         "",
         examples=["11111111-2222-3333-4444-555555555555"],
         description="ID of that subscription's Entra tenant; if empty, that of the credentials (Azure)",
+    )
+    # Neither the hours in which most people work, nor those of the nightly training.
+    maintenance: WeeklyTime = Field(
+        "Sunday 22:00",
+        examples=["Saturday 01:00"],
+        description="day of the week and hour, in UTC, at which the four hours begin in which the clouds upgrade the "
+        "cluster and its nodes and maintain the database, and Karpenter replaces nodes that differ from its pools",
     )
     network: NetworkSettings = NetworkSettings()
     cluster: ClusterSettings

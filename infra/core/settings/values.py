@@ -218,6 +218,17 @@ GitFolder = Annotated[
         )
     ),
 ]
+DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+WeeklyTime = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            rf"({'|'.join(DAYS)}) ([01]\d|2[0-3]):00",
+            "must be a day of the week and a full hour in UTC",
+            "write it like Sunday 22:00",
+        )
+    ),
+]
 # A quotation mark or a line break would end the group in a policy of Argo CD or an expression of Grafana.
 GroupName = Annotated[
     str,

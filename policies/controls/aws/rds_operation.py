@@ -98,6 +98,18 @@ def minor_upgrades(props: Props) -> Findings:
 
 
 @control(
+    "aws-rds-maintenance-window",
+    title="RDS databases are maintained in a window that their owner chose",
+    severity="low",
+    types=INSTANCE,
+    remedy="set maintenanceWindow, and backupWindow to a time outside of it",
+)
+def maintenance_window(props: Props) -> Findings:
+    chosen = Requirement("must be a window of a week", lambda value: isinstance(value, str) and "-" in value)
+    yield from expect(props, "maintenanceWindow", chosen, "the database may restart at a random time")
+
+
+@control(
     "aws-rds-log-exports",
     title="RDS databases send their logs to CloudWatch",
     severity="medium",

@@ -1,5 +1,6 @@
 """Azure Kubernetes Service: the nodes of a cluster's own pools and of pools that are separate resources."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ NODES = (
     "azure-native:containerservice:AgentPool",
 )
 CLUSTER_POOLS = "agentPoolProfiles"
+_SURGE = re.compile(r"[1-9]\d*%?")
 
 
 def _in_pools(props: Props, setting: str) -> str:
@@ -128,3 +130,24 @@ def node_system_taint(props: Props) -> Findings:
 
     yield from check_each(props, f"{CLUSTER_POOLS}[*]", check)
     yield from check("the pool", props)
+
+
+@control(
+    "azure-aks-node-surge",
+    title="AKS adds nodes before it upgrades others",
+    severity="low",
+    types=NODES,
+    remedy="set upgradeSettings.maxSurge on every pool, such as 33%",
+)
+def node_surge(props: Props) -> Findings:
+    def check(where: str, pool: Any) -> Findings:
+        spot, surge = look_up(pool, "scaleSetPriority"), look_up(pool, "upgradeSettings.maxSurge")
+        # Spot pools have no surge: https://github.com/hashicorp/terraform-provider-azurerm/issues/19355
+        regular = UNKNOWN if spot is UNKNOWN else spot != "Spot"
+        without = UNKNOWN if surge is UNKNOWN else not _SURGE.fullmatch(str(surge))
+        problem = "must set upgradeSettings.maxSurge above 0, otherwise an upgrade is slow, or takes nodes away"
+        yield from fail_if_all(where, [regular, without], problem)
+
+    if look_up(props, CLUSTER_POOLS) in (ABSENT, []):
+        yield from check("the pool", props)
+    yield from check_each(props, f"{CLUSTER_POOLS}[*]", check)

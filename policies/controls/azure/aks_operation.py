@@ -10,9 +10,18 @@ from policies.controls.cluster_versions import expect_supported
 from policies.controls.tags import EXEMPT, is_exempt
 from policies.engine.expectations import IS_FALSE, IS_TRUE, expect, expect_set, none_of, one_of
 from policies.engine.findings import Findings, Props, Undecided
-from policies.engine.registry import control
+from policies.engine.registry import control, stack_control
+from policies.engine.stack import Resource, Stack, StackFindings, expect_companion, of_type
 
 CLUSTER = ("azure-native:containerservice:ManagedCluster",)
+MAINTENANCE = "azure-native:containerservice:MaintenanceConfiguration"
+# Which configuration says when a channel's upgrades are installed.
+_SCHEDULES = {
+    "upgradeChannel": "aksManagedAutoUpgradeSchedule",
+    "nodeOSUpgradeChannel": "aksManagedNodeOSUpgradeSchedule",
+}
+# Without upgrades by AKS: with `Unmanaged`, the operating system installs its own.
+_OFF = ("none", "unmanaged")
 
 
 def _addon(props: Props, name: str) -> str:
@@ -207,3 +216,31 @@ def paid_tier(props: Props, settings: Mapping[str, Any]) -> Findings:
         return
     accepted = none_of("must be a tier with a service level agreement", "Free")
     yield from expect(props, "sku.tier", accepted, "the availability of the API server is not guaranteed")
+
+
+@stack_control(
+    "azure-aks-maintenance-window",
+    title="AKS upgrades clusters and nodes only in a maintenance window",
+    severity="medium",
+    types=CLUSTER,
+    remedy="declare MaintenanceConfigurations named aksManagedAutoUpgradeSchedule and aksManagedNodeOSUpgradeSchedule",
+)
+def maintenance_window(stack: Stack) -> StackFindings:
+    clusters = of_type(stack, *CLUSTER)
+    for channel, name in _SCHEDULES.items():
+        path = f"autoUpgradeProfile.{channel}"
+        chosen = [(cluster, look_up(cluster.props, path, "none")) for cluster in clusters]
+        yield from ((cluster, Undecided(path)) for cluster, value in chosen if value is UNKNOWN)
+        upgraded = [cluster for cluster, value in chosen if value is not UNKNOWN and str(value).lower() not in _OFF]
+        named = [each for each in of_type(stack, MAINTENANCE) if look_up(each.props, "configName") in (name, UNKNOWN)]
+        missing = (
+            f"the cluster must have a MaintenanceConfiguration for {channel}, otherwise upgrades begin at any time"
+        )
+        yield from expect_companion(
+            upgraded, named, "resourceName", missing, _expect_name, check_alone=lambda _: iter(())
+        )
+
+
+def _expect_name(configuration: Resource) -> Findings:
+    if look_up(configuration.props, "configName") is UNKNOWN:
+        yield Undecided(f"{configuration.name}.configName")

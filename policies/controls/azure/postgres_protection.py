@@ -82,3 +82,15 @@ def high_availability(props: Props, settings: Mapping[str, Any]) -> Findings:
 def auto_grow(props: Props) -> Findings:
 
     yield from expect(props, "storage.autoGrow", one_of("Enabled"), "a full disk makes the database read-only")
+
+
+@control(
+    "azure-postgres-maintenance-window",
+    title="PostgreSQL servers are maintained in a window that their owner chose",
+    severity="low",
+    types=SERVER + CLUSTER,
+    remedy="set maintenanceWindow.customWindow to Enabled, with dayOfWeek and startHour",
+)
+def maintenance_window(props: Props) -> Findings:
+    path = "maintenanceWindow.customWindow"
+    yield from expect(props, path, one_of("Enabled"), "Azure restarts the server on a day that nobody knows")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from kernel.support_calendars import RDS_POSTGRESQL
 from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.maintenance import WINDOW_RULES
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.remains import FINAL_SNAPSHOT
 from rehearsal.simulator.aws.rules import arn_template, get_availability_zones, get_name
@@ -327,6 +328,7 @@ MODELS = (
             _require_new_database,
             _check_storage_size,
             _check_performance,
+            *WINDOW_RULES,
             # Source: https://github.com/aws/aws-cdk/pull/10597; of the message: https://github.com/aws/aws-cdk/pull/5125
             refuse_when(
                 lambda request: (request.get("engine"), request.get("username")) == ("postgres", "admin"),

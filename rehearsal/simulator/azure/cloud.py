@@ -14,6 +14,7 @@ from rehearsal.simulator.azure import (
     endpoints,
     identity,
     kubeconfig,
+    maintenance,
     monitoring,
     network,
     nodes,
@@ -43,6 +44,7 @@ MODULES = (
     billing,
     cluster,
     nodes,
+    maintenance,
     training,
 )
 MODELS: Mapping[str, ResourceModel] = {

@@ -24,6 +24,7 @@ from rehearsal.simulator.azure.nodes import (
     POOL_CHANGE_REFUSED,
     check_pool_bounds,
     check_pool_names,
+    check_upgrade_settings,
     find_skew_error,
     get_pool_version,
     list_pools,
@@ -304,6 +305,7 @@ MODELS = (
             ),
             check_pool_names,
             check_pool_bounds,
+            check_upgrade_settings,
             refuse_when(
                 _lacks_system_pool, "InvalidParameter: Managed cluster {resourceName} must have a system agent pool."
             ),

@@ -211,6 +211,16 @@ MODELS = (
                 35,
                 "InvalidParameterValue: backup retention of {value} days is not in 7 to 35.",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/postgres/postgresql_flexible_server_resource.go
+            *(
+                in_range(
+                    f"maintenanceWindow.{unit}",
+                    0,
+                    high,
+                    f"InvalidParameterValue: {unit} {{value}} of the maintenance window is not in 0 to {high}.",
+                )
+                for unit, high in (("dayOfWeek", 6), ("startHour", 23), ("startMinute", 59))
+            ),
             # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-high-availability
             refuse_when(
                 lambda request: (

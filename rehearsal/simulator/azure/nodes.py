@@ -36,6 +36,10 @@ IMMUTABLE_POOL_PROPERTIES = (
 POOL_CHANGE_REFUSED = (
     "PropertyChangeNotAllowed: Changing property 'properties.{path}' is not allowed (from {old} to {new})."
 )
+# A number of nodes, or a share of a pool's nodes.
+_NODE_SHARE = re.compile(r"\d+|(100|\d{1,2})%")
+# Source: https://learn.microsoft.com/azure/aks/upgrade-aks-node-pools-rolling
+_UPGRADE_MINUTES = {"drainTimeoutInMinutes": (5, 24 * 60), "nodeSoakDurationInMinutes": (0, 30)}
 # Minor versions that a pool may be behind the control plane.
 # Source: https://learn.microsoft.com/rest/api/aks/agent-pools/create-or-update (orchestratorVersion)
 _MAX_SKEW = 2
@@ -76,6 +80,34 @@ def check_pool_bounds(request: ResourceRequest) -> str | None:
                 f"InvalidParameter: agent pool {pool.get('name')}: count {count} must lie between min count {low} and "
                 f"max count {high}."
             )
+    return None
+
+
+# Source: https://learn.microsoft.com/azure/aks/upgrade-aks-node-pools-rolling; the messages are not Azure's own, apart
+# from that of spot pools: https://github.com/hashicorp/terraform-provider-azurerm/issues/19355
+def check_upgrade_settings(request: ResourceRequest) -> str | None:
+    for pool in list_pools(request):
+        settings = pool.get("upgradeSettings")
+        if isinstance(settings, Mapping) and (error := _find_upgrade_error(pool, settings)):
+            return f"InvalidParameter: The value of parameter agentPoolProfile.upgrade.{error}"
+    return None
+
+
+def _find_upgrade_error(pool: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    surge, unavailable = (settings.get(name) for name in ("maxSurge", "maxUnavailable"))
+    if pool.get("scaleSetPriority") == "Spot" and surge is not None:
+        return "maxSurge is invalid. Error details: Spot pools can't set max surge."
+    if pool.get("mode") == "System" and unavailable not in (None, "0", UNKNOWN):
+        return f"maxUnavailable '{unavailable}' is invalid. Error details: System pools can't set max unavailable."
+    for name, value in (("maxSurge", surge), ("maxUnavailable", unavailable)):
+        if value not in (None, UNKNOWN) and not _NODE_SHARE.fullmatch(str(value)):
+            return f"{name} '{value}' is invalid. Error details: it is a number of nodes, or a percentage up to 100%."
+    if surge in ("0", "0%") and unavailable in (None, "0", "0%"):
+        return f"maxSurge '{surge}' is invalid. Error details: without surge, max unavailable has to be set."
+    for name, (low, high) in _UPGRADE_MINUTES.items():
+        value = settings.get(name)
+        if value not in (None, UNKNOWN) and not low <= value <= high:
+            return f"{name} {value} is invalid. Error details: it is not in {low} to {high} minutes."
     return None
 
 
@@ -212,6 +244,7 @@ MODELS = (
         rules=(
             check_pool_names,
             check_pool_bounds,
+            check_upgrade_settings,
             one_of(
                 "mode", ("System", "User", "Gateway"), "InvalidParameter: The agent pool mode '{value}' is not known."
             ),

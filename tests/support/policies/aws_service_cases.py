@@ -160,6 +160,9 @@ CASES: dict[str, Cases] = {
     "aws-rds-minor-upgrades": property_cases(
         (RDS, AURORA, MEMBER), "autoMinorVersionUpgrade", good=(True,), bad=(False,), absent="passes", other=PROXY
     ),
+    "aws-rds-maintenance-window": property_cases(
+        RDS, "maintenanceWindow", good=("sun:22:00-mon:02:00",), bad=("", "sunday"), absent="fails", other=PROXY
+    ),
     "aws-rds-log-exports": property_cases(
         (RDS, AURORA), "enabledCloudwatchLogsExports", good=(["postgresql"],), bad=([],), absent="fails", other=PROXY
     ),

@@ -5,7 +5,15 @@ from typing import Any, Final
 from kernel.support_calendars import AKS as CALENDAR
 from policies.controls.azure.cost import TAGGED
 from tests.support.policies.azure_cases import ACR, AKS, CACHE, POOL, VNET
-from tests.support.policies.cases import UNKNOWN_TEXT, Cases, Declared, nested, property_cases, resource_cases
+from tests.support.policies.cases import (
+    UNKNOWN_TEXT,
+    Cases,
+    Declared,
+    Subject,
+    nested,
+    property_cases,
+    resource_cases,
+)
 
 LOGS, TABLE = "azure-native:operationalinsights:Workspace", "azure-native:operationalinsights:Table"
 ACTIVITY_ALERT, QUERY_ALERT = "azure-native:monitor:ActivityLogAlert", "azure-native:monitor:ScheduledQueryRule"
@@ -14,6 +22,8 @@ BUDGET, LOCK = "azure-native:consumption:Budget", "azure-native:authorization:Ma
 DISKS, DISK = "azure-native:compute:DiskEncryptionSet", "azure-native:compute:Disk"
 SNAPSHOT, REPLICATION = "azure-native:compute:Snapshot", "azure-native:containerregistry:Replication"
 GROUP = "azure-native:resources:ResourceGroup"
+MAINTENANCE = "azure-native:containerservice:MaintenanceConfiguration"
+CLUSTER_WINDOW, NODES_WINDOW = "aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule"
 OWNED: Final = {"environment": "dev", "owner": "ml-platform"}
 
 
@@ -30,6 +40,18 @@ def in_pools(setting: str, *, good: tuple[object, ...], bad: tuple[object, ...],
         more_good=[[Declared(POOL, nested(setting, value))] for value in good],
         more_bad=[[Declared(POOL, nested(setting, value))] for value in bad],
     )
+
+
+def scheduled(*names: object, channel: object = "patch") -> Subject:
+    """A cluster that upgrades itself and its nodes, unless `channel` is off, and maintenance configurations."""
+    cluster = Declared(AKS, {"autoUpgradeProfile": {"upgradeChannel": channel, "nodeOSUpgradeChannel": channel}}, "aks")
+    return [
+        cluster,
+        *(
+            Declared(MAINTENANCE, {"configName": name}, f"window-{number}", {"resourceName": "aks"})
+            for number, name in enumerate(names)
+        ),
+    ]
 
 
 def addon(name: str, *, enabled: bool) -> Cases:
@@ -70,6 +92,42 @@ CASES: dict[str, Cases] = {
         "type", good=("VirtualMachineScaleSets",), bad=("AvailabilitySet",), absent_passes=True
     ),
     "azure-aks-node-pods": in_pools("maxPods", good=(50, 110), bad=(30,)),
+    "azure-aks-node-surge": resource_cases(
+        AKS,
+        good=[
+            nested("agentPoolProfiles[*].upgradeSettings.maxSurge", "33%"),
+            {"agentPoolProfiles": [{"scaleSetPriority": "Spot"}]},
+        ],
+        bad=[nested("agentPoolProfiles[*].upgradeSettings.maxSurge", "0")],
+        absent=("fails", {"agentPoolProfiles": [{"name": "system"}]}),
+        unknown=("undecided", nested("agentPoolProfiles[*].upgradeSettings.maxSurge", UNKNOWN_TEXT)),
+        other=VNET,
+        more_good=[[Declared(POOL, nested("upgradeSettings.maxSurge", "1"))]],
+        more_bad=[[Declared(POOL)]],
+    ),
+    "azure-aks-maintenance-window": Cases(
+        compliant=[
+            scheduled(CLUSTER_WINDOW, NODES_WINDOW),
+            scheduled(CLUSTER_WINDOW, NODES_WINDOW, "default"),
+            scheduled(channel="none"),
+            scheduled(CLUSTER_WINDOW, channel="None"),
+            [Declared(AKS, {"autoUpgradeProfile": {"nodeOSUpgradeChannel": "Unmanaged"}})],
+            [Declared(MAINTENANCE, {"configName": CLUSTER_WINDOW, "resourceName": "other"})],
+            [
+                Declared(AKS, {"autoUpgradeProfile": {"upgradeChannel": "stable"}, "resourceName": "aks"}),
+                Declared(MAINTENANCE, {"configName": CLUSTER_WINDOW, "resourceName": "aks"}, "window"),
+            ],
+        ],
+        violating=[
+            scheduled(CLUSTER_WINDOW),
+            scheduled(NODES_WINDOW, "default"),
+            [*scheduled(), Declared(MAINTENANCE, {"configName": CLUSTER_WINDOW, "resourceName": "other"}, "window")],
+        ],
+        absent=("passes", [Declared(AKS)]),
+        unknown=("undecided", scheduled(CLUSTER_WINDOW, NODES_WINDOW, channel=UNKNOWN_TEXT)),
+        other_type=[Declared(POOL)],
+        also_undecided=[scheduled(CLUSTER_WINDOW, UNKNOWN_TEXT)],
+    ),
     "azure-aks-node-system-taint": resource_cases(
         AKS,
         good=[{"agentPoolProfiles": [system_pool(RESERVED), system_pool(mode="User")]}],

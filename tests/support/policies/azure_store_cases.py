@@ -249,6 +249,14 @@ CASES: dict[str, Cases] = {
         absent="fails",
         other=DATABASE,
     ),
+    "azure-postgres-maintenance-window": property_cases(
+        (POSTGRES, PG_CLUSTER),
+        "maintenanceWindow.customWindow",
+        good=("Enabled",),
+        bad=("Disabled",),
+        absent="fails",
+        other=DATABASE,
+    ),
     "azure-postgres-auto-grow": property_cases(
         POSTGRES, "storage.autoGrow", good=("Enabled",), bad=("Disabled",), absent="fails", other=DATABASE
     ),

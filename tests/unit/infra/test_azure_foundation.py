@@ -33,6 +33,7 @@ UNTAGGED = frozenset(
     for type_ in (
         "authorization:RoleAssignment",
         "consumption:Budget",
+        "containerservice:MaintenanceConfiguration",
         "cosmosdb:SqlResourceSqlContainer",
         "cosmosdb:SqlResourceSqlDatabase",
         "cosmosdb:SqlResourceSqlRoleAssignment",

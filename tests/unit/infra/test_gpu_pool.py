@@ -89,12 +89,14 @@ def test_aks_has_an_agent_pool_like_the_others_that_starts_at_zero() -> None:
     pools = {item.name: item.inputs for item in recorder.of_type(AGENT_POOL)}
     gpu, user = pools["cluster-gpu"], pools["cluster-user"]
     assert gpu["nodeTaints"] == ["nvidia.com/gpu=present:NoSchedule"]
-    own = {"agentPoolName", "vmSize", "minCount", "maxCount", "nodeLabels", "nodeTaints"}
+    own = {"agentPoolName", "vmSize", "minCount", "maxCount", "nodeLabels", "nodeTaints", "upgradeSettings"}
     assert (gpu["agentPoolName"], gpu["vmSize"], gpu["minCount"], gpu["maxCount"]) == ("gpu", SIZES[Cloud.AZURE], 0, 6)
     assert gpu["nodeLabels"] == {"groundwork/pool": "gpu"}
     assert {key: value for key, value in gpu.items() if key not in own} == {
         key: value for key, value in user.items() if key not in own
     }
+    # An upgrade adds a single node with a GPU, for which there is little quota.
+    assert gpu["upgradeSettings"] == {**user["upgradeSettings"], "maxSurge": "1"}
     assert gpu["enableEncryptionAtHost"] is True
     assert gpu["availabilityZones"] == ["1", "2", "3"]
     request = recorder.requests[AGENT_POOL, "cluster-gpu"]

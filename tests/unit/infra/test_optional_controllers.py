@@ -132,6 +132,16 @@ def test_node_pools_have_bounds_and_only_spot_nodes_a_taint(
     assert spec["disruption"]["consolidationPolicy"] == "WhenEmptyOrUnderutilized"
 
 
+@pytest.mark.parametrize("pool", ["user", "spot"])
+def test_karpenter_replaces_nodes_that_differ_from_their_pool_only_in_the_maintenance_window(
+    platform: Recorder, pool: str
+) -> None:
+    """From Monday 02:00, when the window of Sunday 22:00 ends, until the next one."""
+    always, outside = custom_object(platform, "NodePool", pool)["disruption"]["budgets"]
+    assert always == {"nodes": "10%"}
+    assert outside == {"nodes": "0", "reasons": ["Drifted"], "schedule": "0 2 * * 1", "duration": "164h"}
+
+
 @pytest.mark.parametrize(
     ("size", "cores"), [("t3.medium", 2), ("m6i.large", 2), ("m6i.xlarge", 4), ("m6i.2xlarge", 8), ("c7g.16xlarge", 64)]
 )

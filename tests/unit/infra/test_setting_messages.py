@@ -112,6 +112,11 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "gateway: {acmeServer: 'https://acme.example.com'}", "no meaning unless gateway.issuer", "to acme, or"),
         (AZURE, "gateway: {acmeHosts: [mlflow]}", '= ["mlflow"] (line 2): has no meaning unless', "or remove it"),
         (AZURE, "gateway: {acmeHosts: [ml.flow]}", "acmeHosts[0] = 'ml.flow' (line 2): must be one label", "mlflow"),
+        *(
+            (cloud, f"maintenance: {time}", "must be a day of the week and a full hour in UTC", "like Sunday 22:00")
+            for cloud in Cloud
+            for time in ("Sunday", "22:00 Sunday", "sunday 22:00", "Sunday 22:30", "Sunday 24:00", "Someday 02:00")
+        ),
         (AZURE, "network: {cidr: 10.0.0.0/33}", "this one has no prefix length from /0 to /32", "10.20.0.0/16"),
         (AZURE, "network: {cidr: 10.40.0.0}", "= '10.40.0.0' (line 2): must be an IPv4 block", "as in 10.40.0.0/16."),
         (AZURE, "cluster: {privateAccessFrom: [10.9.0.7]}", "this one has no prefix length", "as in 10.9.0.0/16."),

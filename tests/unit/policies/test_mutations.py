@@ -40,7 +40,9 @@ _RBAC: Final = frozenset(
     }
 )
 # A pool, subnet or rule that a case adds lacks the settings that other controls require.
-_POOLS: Final = frozenset(f"azure-aks-node-{what}" for what in ("autoscaling", "encryption", "pods", "ssh", "zones"))
+_POOLS: Final = frozenset(
+    f"azure-aks-node-{what}" for what in ("autoscaling", "encryption", "pods", "ssh", "surge", "zones")
+)
 _SUBNETS: Final = frozenset({"azure-network-default-outbound", "azure-network-subnet-security-group"})
 _DESCRIBED: Final = frozenset({"aws-vpc-group-description"})
 _IMAGES: Final = frozenset({"k8s-pod-image-digest", "k8s-pod-image-tag"})

@@ -108,6 +108,21 @@ CUTS: list[tuple[str, Change, str]] = [
     ("aws", without("AccessEntry", "karpenter-nodes"), "EC2_LINUX"),
     ("aws", without("EventTarget", "karpenter-interruptions-spot"), "it has no target for its events"),
     ("aws", without("QueuePolicy"), "does not allow it to send messages"),
+    # maintenance at one time
+    (
+        "azure",
+        changed("Server", "maintenanceWindow.dayOfWeek", 3, "database"),
+        "maintained on Wednesday 22:00 UTC for 1",
+    ),
+    (
+        "azure",
+        changed("MaintenanceConfiguration", "maintenanceWindow.utcOffset", "-02:00", "cluster-maintenance-version"),
+        "on Monday 00:00 UTC for 4 h",
+    ),
+    ("aws", changed("Instance", "maintenanceWindow", "sun:20:00-mon:00:00", "database"), "choose one time for all"),
+    ("aws", changed("NodePool", "spec.disruption.budgets", [{"nodes": "10%"}], "spot"), "at any time"),
+    ("aws", replaced("NodePool", "Drifted", "Empty", "user"), "replaced as soon as they differ from it"),
+    ("aws", replaced("NodePool", "0 2 * * 1", "0 3 * * 1", "user"), "maintained on Sunday 23:00 UTC for 4 h"),
     # objects in the cluster
     ("aws", without("ClusterIssuer", "platform"), "names ClusterIssuer platform, which does not exist"),
     ("aws", without("Gateway", "platform"), "names Gateway platform, which does not exist"),

@@ -83,6 +83,7 @@ OPEN = {"vpcId": UNKNOWN, "name": "db", "description": "Database", "ingress": [P
 FLOWS = {"vpcId": UNKNOWN, "trafficType": "ALL", "iamRoleArn": UNKNOWN, "maxAggregationInterval": 600}
 ROUTE_TABLE = "aws:ec2/routeTable:RouteTable"
 ROUTES = {"vpcId": UNKNOWN, "routes": [{"cidrBlock": "0.0.0.0/0", "gatewayId": UNKNOWN}, {"cidrBlock": UNKNOWN}]}
+WINDOWS = {**POSTGRES, "maintenanceWindow": "sun:22:00-mon:02:00", "backupWindow": "20:00-21:00"}
 COREDNS = {"clusterName": "acme", "addonName": "coredns"}
 
 RULES = [
@@ -208,6 +209,16 @@ RULES = [
     Rule(DATABASE, POSTGRES, {"allocatedStorage": 10}, "Invalid storage size"),
     Rule(DATABASE, POSTGRES, {"username": "admin"}, "reserved word"),
     Rule(DATABASE, POSTGRES, {"backupRetentionPeriod": 36}, "Must be between 0 and 35"),
+    Rule(DATABASE, WINDOWS, {"maintenanceWindow": "sunday:22:00-monday:02:00"}, '"ddd:hh24:mi-ddd:hh24:mi"'),
+    Rule(DATABASE, WINDOWS, {"backupWindow": "20-21"}, '"hh24:mi-hh24:mi"'),
+    Rule(DATABASE, WINDOWS, {"maintenanceWindow": "sun:22:00-sun:22:20"}, "must be at least 30 minutes"),
+    Rule(DATABASE, WINDOWS, {"backupWindow": "23:50-00:10"}, "must be at least 30 minutes"),
+    *(
+        Rule(DATABASE, WINDOWS, {"backupWindow": backups}, "must not overlap")
+        for backups in ("21:00-22:01", "23:00-23:30", "01:59-03:00", "00:00-23:59")
+    ),
+    Rule(DATABASE, {**WINDOWS, "backupWindow": "21:00-22:00"}, {"maintenanceWindow": "sat:23:00-sun:22:00"}, "overlap"),
+    Rule(DATABASE, {**WINDOWS, "backupWindow": "02:00-22:00"}, {"backupWindow": "01:30-22:00"}, "must not overlap"),
     Rule(
         "aws:rds/subnetGroup:SubnetGroup",
         {"name": "acme", "subnetIds": UNKNOWN},

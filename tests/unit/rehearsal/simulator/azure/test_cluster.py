@@ -21,6 +21,7 @@ from tests.support.azure_subscription import (
     GROUP,
     OPERATOR,
     READER,
+    VALID_INPUTS,
     VAULT,
     Subscription,
     assign_role,
@@ -105,3 +106,15 @@ def test_the_kubeconfig_names_the_cluster_and_contains_no_credential(cluster: Su
     assert set(kubeconfig["users"][0]["user"]) == {"exec"}
     with pytest.raises(CloudError, match="ResourceNotFound"):
         cluster.simulation.invoke(token, Values({"resourceGroupName": "rg", "resourceName": "missing"}))
+
+
+def test_a_maintenance_window_cannot_begin_in_the_past(cluster: Subscription) -> None:
+    assign_role(cluster, OPERATOR, identity_id("kubelet"))
+    assign_role(cluster, CRYPTO_USER, VAULT)
+    cluster.create("containerservice:ManagedCluster", AKS)
+    kind, start = "containerservice:MaintenanceConfiguration", "maintenanceWindow.startDate"
+    with pytest.raises(CloudError, match="startDate 2026-01-01 of the maintenance window is before"):
+        cluster.create(kind, with_change(VALID_INPUTS[kind], start, "2026-01-01"))
+    cluster.create(kind, VALID_INPUTS[kind])
+    upgrades = with_change(VALID_INPUTS[kind], "configName", "aksManagedAutoUpgradeSchedule")
+    cluster.create(kind, with_change(upgrades, start, None), "without-start")

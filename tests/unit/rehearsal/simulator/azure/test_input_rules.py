@@ -21,6 +21,7 @@ from tests.support.every_case import check_every
 
 CONDITION = "criteria.allOf.0"
 RULES = "managedNetwork.outboundRules"
+WEEKLY = "maintenanceWindow.schedule.weekly"
 SCALE = "properties.properties.scaleSettings"
 
 # type, path, a value that Azure refuses there, and a part of the error message.
@@ -131,6 +132,9 @@ REFUSED = [
     ("dbforpostgresql:Server", "backup.backupRetentionDays", 36, "7 to 35"),
     ("dbforpostgresql:Server", "highAvailability.standbyAvailabilityZone", "1", "another zone"),
     ("dbforpostgresql:Server", "network.privateDnsZoneArmResourceId", None, "privateDnsZoneArmResourceId"),
+    ("dbforpostgresql:Server", "maintenanceWindow", {"customWindow": "Enabled", "dayOfWeek": 7}, "not in 0 to 6"),
+    ("dbforpostgresql:Server", "maintenanceWindow", {"startHour": 24}, "not in 0 to 23"),
+    ("dbforpostgresql:Server", "maintenanceWindow", {"startMinute": 60}, "not in 0 to 59"),
     ("dbforpostgresql:Database", "databaseName", "9lives", "database name"),
     ("dbforpostgresql:Configuration", "value", "maybe", "InvalidParameterValue"),
     ("compute:DiskEncryptionSet", "activeKey.keyUrl", "https://kv-one.vault.azure.net/keys/platform", "version"),
@@ -153,6 +157,35 @@ REFUSED = [
     ("containerservice:AgentPool", "agentPoolName", "user-pool", "InvalidParameter"),
     ("containerservice:AgentPool", "minCount", 6, "must lie between"),
     ("containerservice:AgentPool", "mode", "Spot", "mode"),
+    ("containerservice:AgentPool", "scaleSetPriority", "Spot", "Spot pools can't set max surge"),
+    ("containerservice:AgentPool", "upgradeSettings.maxSurge", "a third", "a number of nodes, or a percentage"),
+    ("containerservice:AgentPool", "upgradeSettings.maxSurge", "101%", "percentage up to 100%"),
+    ("containerservice:AgentPool", "upgradeSettings.maxSurge", "0", "max unavailable has to be set"),
+    ("containerservice:AgentPool", "upgradeSettings.maxUnavailable", "half", "a number of nodes"),
+    ("containerservice:AgentPool", "upgradeSettings.drainTimeoutInMinutes", 4, "not in 5 to 1440 minutes"),
+    ("containerservice:AgentPool", "upgradeSettings.drainTimeoutInMinutes", 1441, "not in 5 to 1440 minutes"),
+    ("containerservice:AgentPool", "upgradeSettings.nodeSoakDurationInMinutes", 31, "not in 0 to 30 minutes"),
+    (
+        "containerservice:ManagedCluster",
+        "agentPoolProfiles.0.upgradeSettings",
+        {"maxSurge": "1", "maxUnavailable": "1"},
+        "System pools can't set max unavailable",
+    ),
+    ("containerservice:MaintenanceConfiguration", "configName", "weekly", "allowed configNames"),
+    ("containerservice:MaintenanceConfiguration", "maintenanceWindow", None, "needs a maintenanceWindow"),
+    ("containerservice:MaintenanceConfiguration", WEEKLY, None, "has none"),
+    (
+        "containerservice:MaintenanceConfiguration",
+        "maintenanceWindow.schedule.daily",
+        {"intervalDays": 1},
+        "it has daily, weekly",
+    ),
+    ("containerservice:MaintenanceConfiguration", f"{WEEKLY}.intervalWeeks", 2, "Only weekly schedule is supported"),
+    ("containerservice:MaintenanceConfiguration", "maintenanceWindow.durationHours", 3, "not in 4 to 24"),
+    ("containerservice:MaintenanceConfiguration", "maintenanceWindow.durationHours", 25, "not in 4 to 24"),
+    ("containerservice:MaintenanceConfiguration", "maintenanceWindow.startTime", "24:00", "'00:00' and '23:59'"),
+    ("containerservice:MaintenanceConfiguration", "maintenanceWindow.utcOffset", "UTC", "like '+00:00'"),
+    ("containerservice:MaintenanceConfiguration", "maintenanceWindow.startDate", "1.1.2030", "like '2026-12-31'"),
     ("machinelearningservices:Workspace", "workspaceName", "ml", "ValidationError"),
     ("machinelearningservices:Workspace", "primaryUserAssignedIdentity", identity_id("other"), "identities"),
     ("machinelearningservices:Workspace", RULES, {"a": {"type": "FQDN", "destination": "pypi.org"}}, "rule name a"),
@@ -216,6 +249,24 @@ def test_an_alert_on_logs_covers_at_most_two_days() -> None:
         "monitor:ScheduledQueryRule", with_change(rule, f"{CONDITION}.failingPeriods", periods)
     )
     assert "longer than two days" in reason
+
+
+def test_the_upgrades_of_a_cluster_have_any_schedule_and_a_window() -> None:
+    kind = "containerservice:MaintenanceConfiguration"
+    upgrades = with_change(VALID_INPUTS[kind], "configName", "aksManagedAutoUpgradeSchedule")
+    daily = with_change(upgrades, "maintenanceWindow.schedule", {"daily": {"intervalDays": 1}})
+    assert Subscription().check(kind, daily) == []
+    slots = [{"day": "Sunday", "hourSlots": [22, 23]}]
+    releases = with_change(with_change(VALID_INPUTS[kind], "maintenanceWindow", None), "timeInWeek", slots)
+    assert Subscription().check(kind, releases) == []
+    (reason,) = Subscription().check(kind, with_change(releases, "configName", "aksManagedAutoUpgradeSchedule"))
+    assert "'aksManagedAutoUpgradeSchedule' needs a maintenanceWindow" in reason
+
+
+def test_a_spot_pool_without_surge_is_accepted() -> None:
+    spot = with_change(VALID_INPUTS["containerservice:AgentPool"], "scaleSetPriority", "Spot")
+    minutes = {"drainTimeoutInMinutes": 30}
+    assert Subscription().check("containerservice:AgentPool", with_change(spot, "upgradeSettings", minutes)) == []
 
 
 def test_a_new_cluster_has_an_issuer_by_default_since_kubernetes_1_34() -> None:
