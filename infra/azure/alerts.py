@@ -99,6 +99,11 @@ class Alerts(Component):
             MetricCondition("Availability", "Average", "LessThan", 99),
             _CRITICAL,
         )
+        self._create_log_alert(
+            "key-expiry",
+            "A key will expire within 30 days: its rotation has failed",
+            monitor.ConditionArgs(time_aggregation="Count", operator="GreaterThan", threshold=0),
+        )
 
     def _watch_network(self) -> None:
         """Source: https://learn.microsoft.com/azure/nat-gateway/nat-metrics"""

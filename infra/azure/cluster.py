@@ -149,6 +149,7 @@ class Cluster(Component):
             identity=compute.EncryptionSetIdentityArgs(
                 type="UserAssigned", user_assigned_identities=[encryption.identity]
             ),
+            # Azure requires a version, and replaces it after each rotation.
             active_key=compute.KeyForDiskEncryptionSetArgs(key_url=encryption.key_version),
             rotation_to_latest_key_version_enabled=True,
             tags=self._args.context.naming.tags,
@@ -250,7 +251,9 @@ class Cluster(Component):
             # The vault is private; AKS reaches it through the API server's subnet.
             azure_key_vault_kms=containerservice.AzureKeyVaultKmsArgs(
                 enabled=True,
-                key_id=encryption.key_version,
+                # A key of its own: after a rotation, all Kubernetes secrets have to be written again. Source:
+                # https://learn.microsoft.com/azure/aks/use-kms-etcd-encryption#rotate-existing-keys-in-a-private-key-vault
+                key_id=self._args.secrets.create_pinned_key("kubernetes"),
                 key_vault_network_access="Private",
                 key_vault_resource_id=encryption.vault,
             ),

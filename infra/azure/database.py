@@ -110,9 +110,11 @@ class Database(Component):
             ),
             data_encryption=dbforpostgresql.DataEncryptionArgs(
                 type="AzureKeyVault",
-                primary_key_uri=encryption.key_version,
+                # Without a version: a server whose version expired would refuse all connections. Source:
+                # https://learn.microsoft.com/azure/postgresql/security/security-data-encryption#automatic-key-version-updates
+                primary_key_uri=encryption.key,
                 primary_user_assigned_identity_id=encryption.identity,
-                geo_backup_key_uri=copy.key_version if copy else None,
+                geo_backup_key_uri=copy.key if copy else None,
                 geo_backup_user_assigned_identity_id=copy.identity if copy else None,
             ),
             backup=dbforpostgresql.BackupArgs(

@@ -1,4 +1,4 @@
-"""The vault of secrets, and the key that encrypts data at rest."""
+"""The vault of secrets, and the keys that encrypt data at rest."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from infra.azure.network import Network
 from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
 
-# Services that refer to the key without a version use a new version within about a day. The old version decrypts until
-# it expires, 18 months after its creation.
-_ROTATE_AFTER, _EXPIRE_AFTER = "P1Y", "P18M"
+# Services that name the key without a version use a new version within about a day. Versions that a rotation creates
+# expire 18 months later, the first version does not: an expiry means that the next rotation has failed for half a year.
+# Source: https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation#key-rotation-policy
+_ROTATE_AFTER, _EXPIRE_AFTER, _NOTIFY_BEFORE = "P1Y", "P18M", "P30D"
 
 
 @dataclass(frozen=True)
 class Encryption:
-    """What a service needs in order to encrypt with the platform's key."""
+    """What a service needs in order to encrypt with the platform's key, which rotates."""
 
     identity: pulumi.Output[str]  # ID; known once the identity can use the key
     client: pulumi.Output[str]  # client ID of the identity
@@ -29,7 +30,7 @@ class Encryption:
     vault_uri: pulumi.Output[str]
     key_name: pulumi.Output[str]
     key: pulumi.Output[str]  # URI without version: the service uses new versions
-    key_version: pulumi.Output[str]  # URI with version, for services that require one
+    key_version: pulumi.Output[str]  # URI with version, for a service that requires one and replaces it by itself
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class CopyEncryption:
 
     vault: pulumi.Output[str]  # ID
     identity: pulumi.Output[str]  # ID; known once the identity can use the key
-    key_version: pulumi.Output[str]  # URI with version
+    key: pulumi.Output[str]  # URI without version
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class SecretsArgs:
 
 
 class Secrets(Component):
-    """A vault, the platform's key in it, and the identity with which services use the key.
+    """A vault, the platform's key in it, and the identity with which services use the keys of the vault.
 
     Keys and secrets are deleted only with their vault: the provider would delete them in the data plane, where it has
     no role, and which it cannot reach from outside of the network.
@@ -65,7 +66,8 @@ class Secrets(Component):
         self._vault = create_private_vault(name, "kv", context, network, parent=self)
         self._vault_id: pulumi.Output[str] = self._vault.id
         self._vault_uri: pulumi.Output[str] = self._vault.properties.vault_uri
-        self._key = self._create_key(f"{name}-key", self._vault)
+        self._name = name
+        self._key = self._create_key(f"{name}-key", "platform", self._vault, _rotate())
         self._identity = managedidentity.UserAssignedIdentity(
             f"{name}-encryption",
             resource_group_name=network.resource_group,
@@ -121,28 +123,37 @@ class Secrets(Component):
             name_prefix="",
         )
 
-    def _create_key(self, name: str, vault: keyvault.Vault) -> keyvault.Key:
+    def create_pinned_key(self, purpose: str) -> pulumi.Output[str]:
+        """The URI, with its version, of a key for a service that uses one version until it is told another one.
+
+        The key neither rotates nor expires by itself; docs/operations.md says how to rotate it.
+        """
+        key = self._create_key(f"{self._name}-pinned-{purpose}", purpose, self._vault)
+        version: pulumi.Output[str] = key.key_uri_with_version
+        return version
+
+    def _create_key(
+        self,
+        name: str,
+        key_name: str,
+        vault: keyvault.Vault,
+        rotation: keyvault.RotationPolicyArgs | None = None,
+    ) -> keyvault.Key:
         context = self._args.context
         return keyvault.Key(
             name,
             resource_group_name=self._args.network.resource_group,
             vault_name=vault.name,
-            key_name="platform",
-            properties=keyvault.KeyPropertiesArgs(
-                kty="RSA",
-                key_size=3072,
-                rotation_policy=keyvault.RotationPolicyArgs(
-                    attributes=keyvault.KeyRotationPolicyAttributesArgs(expiry_time=_EXPIRE_AFTER),
-                    lifetime_actions=[
-                        keyvault.LifetimeActionArgs(
-                            action=keyvault.ActionArgs(type="rotate"),
-                            trigger=keyvault.TriggerArgs(time_after_create=_ROTATE_AFTER),
-                        )
-                    ],
-                ),
-            ),
+            key_name=key_name,
+            properties=keyvault.KeyPropertiesArgs(kty="RSA", key_size=3072, rotation_policy=rotation),
             tags=context.naming.tags,
-            opts=self.child_options(retain_on_delete=True, protect=context.settings.resilience.deletion_protection),
+            opts=self.child_options(
+                retain_on_delete=True,
+                protect=context.settings.resilience.deletion_protection,
+                # Azure accepts an update of an existing key and changes nothing, which every later refresh would find.
+                # Source: https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
+                ignore_changes=["properties", "tags"],
+            ),
         )
 
     def _create_copy_encryption(self, name: str) -> CopyEncryption | None:
@@ -152,7 +163,7 @@ class Secrets(Component):
         if not location:
             return None
         vault = create_private_vault(name, "kc", context, network, parent=self, location=location)
-        key = self._create_key(f"{name}-key", vault)
+        key = self._create_key(f"{name}-key", "platform", vault, _rotate())
         identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=network.resource_group,
@@ -166,7 +177,7 @@ class Secrets(Component):
         return CopyEncryption(
             vault=vault.id,
             identity=pulumi.Output.all(identity.id, propagation.triggers).apply(lambda ids: str(ids[0])),
-            key_version=key.key_uri_with_version,
+            key=key.key_uri,
         )
 
     def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
@@ -180,6 +191,23 @@ class Secrets(Component):
             tags=self._args.context.naming.tags,
             opts=self.child_options(retain_on_delete=True),
         )
+
+
+def _rotate() -> keyvault.RotationPolicyArgs:
+    """The policy of a key that Azure rotates; the notice before a version expires raises the alert `key-expiry`."""
+    return keyvault.RotationPolicyArgs(
+        attributes=keyvault.KeyRotationPolicyAttributesArgs(expiry_time=_EXPIRE_AFTER),
+        lifetime_actions=[
+            keyvault.LifetimeActionArgs(
+                action=keyvault.ActionArgs(type="rotate"),
+                trigger=keyvault.TriggerArgs(time_after_create=_ROTATE_AFTER),
+            ),
+            keyvault.LifetimeActionArgs(
+                action=keyvault.ActionArgs(type="notify"),
+                trigger=keyvault.TriggerArgs(time_before_expiry=_NOTIFY_BEFORE),
+            ),
+        ],
+    )
 
 
 def create_private_vault(

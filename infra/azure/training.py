@@ -173,8 +173,11 @@ class Training(Component):
             encryption=machinelearningservices.EncryptionPropertyArgs(
                 status="Enabled",
                 identity=machinelearningservices.IdentityForCmkArgs(user_assigned_identity=encryption.identity),
+                # Documented with a version only, and without a way to follow a rotation. Source:
+                # https://learn.microsoft.com/azure/machine-learning/how-to-setup-customer-managed-keys
                 key_vault_properties=machinelearningservices.KeyVaultPropertiesArgs(
-                    key_vault_arm_id=encryption.vault, key_identifier=encryption.key_version
+                    key_vault_arm_id=encryption.vault,
+                    key_identifier=self._args.secrets.create_pinned_key("training"),
                 ),
             ),
             # Encrypts the data on Microsoft's side. Otherwise the workspace creates a database and a search service in

@@ -45,6 +45,12 @@ def find_one_writer(type_: str) -> OneWriter | None:
     return model.one_writer if model else None
 
 
+def is_never_updated(type_: str) -> bool:
+    """Whether a cloud accepts updates of a type and changes nothing."""
+    models = (cloud.get_model(type_) for cloud in _CLOUDS if cloud.name == type_.split(":", 1)[0])
+    return any(model.is_never_updated for model in models if model)
+
+
 def list_notes(resources: Iterable[Mapping[str, Any]], circumstances: Circumstances = USUAL) -> list[str]:
     """What the simulated clouds did not check in the resources of the engine's state, one line each."""
     state, clouds = StateStore(":memory:"), {cloud.name: cloud for cloud in _CLOUDS}

@@ -12,8 +12,10 @@ from rehearsal.wiring import (
     cluster_order,
     data_paths,
     encryption_identities,
+    ignored_updates,
     images,
     key_grants,
+    key_versions,
     log_destinations,
     maintenance,
     metrics,
@@ -39,6 +41,7 @@ RULES: Sequence[Rule] = (
     data_paths.find_problems,
     key_grants.find_problems,
     encryption_identities.find_problems,
+    key_versions.find_problems,
     images.find_problems,
     volumes.find_problems,
     mounts.find_problems,
@@ -62,10 +65,14 @@ def find_problems(wiring: Wiring, catalogue: Sequence[Component] = ()) -> Iterat
 
 
 def check_graph(graph: Graph, state: StateStore, wiring: Wiring, caller: Caller) -> list[Problem]:
-    """Resources that do not wait for what they need, or for each other, or do not use the stack's own provider."""
+    """Resources that do not wait for what they need, or for each other, or do not use the stack's own provider.
+
+    Updates that had no effect are reported too.
+    """
     return [
         *order.find_problems(graph, state, wiring.cluster, caller),
         *one_writer.find_problems(graph, state),
+        *ignored_updates.find_problems(graph, state),
         *cluster_order.find_problems(graph, wiring),
         *providers.find_problems(graph),
     ]

@@ -45,6 +45,7 @@ def arm_model(
     tombstone: Tombstone | None = None,
     creation_by_products: Collection[ByProduct] = (),
     one_writer: OneWriter | None = None,
+    is_never_updated: bool = False,
 ) -> ResourceModel:
     """The model of a resource type of Azure Resource Manager.
 
@@ -93,6 +94,7 @@ def arm_model(
         tombstone=tombstone,
         creation_by_products=creation_by_products,
         one_writer=one_writer,
+        is_never_updated=is_never_updated,
     )
 
 

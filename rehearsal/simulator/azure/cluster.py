@@ -354,6 +354,13 @@ MODELS = (
                 ),
                 "InvalidParameter: A private key vault for KMS needs API server VNet integration.",
             ),
+            # The message is not Azure's own. Source:
+            # https://github.com/Azure/azure-cli/blob/dev/src/azure-cli/azure/cli/command_modules/acs/_validators.py
+            matches(
+                "securityProfile.azureKeyVaultKms.keyId",
+                r"https://[^/]+/keys/[^/]+/[^/]+",
+                "InvalidParameter: The key ID '{value}' of KMS must include the key's version.",
+            ),
         ),
         state_rules=(
             _check_subnet_overlap,

@@ -13,6 +13,7 @@ from rehearsal.simulator.core.transitions import parse_version
 
 _CLUSTER, _POOL = "azure-native:containerservice:ManagedCluster", "azure-native:containerservice:AgentPool"
 _SERVER, _KEY = "azure-native:dbforpostgresql:Server", "azure-native:keyvault:Key"
+_DISKS = "azure-native:compute:DiskEncryptionSet"
 _NETWORK = "azure-native:network:VirtualNetwork"
 
 
@@ -68,14 +69,20 @@ def _patch(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _rotate_keys(state: StateReader, _today: date) -> Iterator[Move]:
-    """A key's rotation policy creates a new version of it.
+    """A key's rotation policy creates a new version of it, which disk encryption sets use instead of the old one.
 
-    Source: https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation
+    Sources: https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation and
+    https://learn.microsoft.com/azure/virtual-machines/disk-encryption#automatic-key-rotation-of-customer-managed-keys
     """
     for key in state.all(_KEY):
         if key.inputs.get("properties", {}).get("rotationPolicy"):
-            address = str(key.outputs.get("keyUriWithVersion")).rpartition("/")[0]
-            yield Move(key, "keyUriWithVersion", f"{address}/{'0123456789abcdef' * 2}")
+            old = key.outputs.get("keyUriWithVersion")
+            new = f"{str(old).rpartition('/')[0]}/{'0123456789abcdef' * 2}"
+            yield Move(key, "keyUriWithVersion", new)
+            for disks in state.all(_DISKS):
+                follows = disks.inputs.get("rotationToLatestKeyVersionEnabled") is True
+                if follows and look_up(disks.inputs, "activeKey.keyUrl", None) == old:
+                    yield Move(disks, "activeKey.keyUrl", new)
 
 
 def _end_support(state: StateReader, today: date) -> Iterator[Move]:

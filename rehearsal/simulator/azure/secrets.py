@@ -129,9 +129,10 @@ MODELS = (
             "keyUriWithVersion": "https://{vaultName}.vault.azure.net/keys/{keyName}/{hex:32}",
         },
         required=("properties",),
-        # Azure returns an existing key unchanged, even if an update requests another type or size. Source:
-        # https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
+        # Azure returns an existing key unchanged, even if an update requests another type, size, policy or tag.
+        # Source: https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
         transitions=UNRESTRICTED,
+        is_never_updated=True,
         rules=(
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/keyvault/key_vault_key_resource.go
             require_any(["properties.kty"], "BadParameter: The key has no type: set properties.kty."),

@@ -174,6 +174,7 @@ class ResourceModel:
     one_writer            the parent in which the cloud changes only one resource at a time, if there is one. The
                           simulation's own changes take no time: a rule of wiring checks that the resources wait for
                           each other
+    is_never_updated      whether the cloud accepts updates, and changes nothing: its API creates what does not exist
     notes                 inputs that are not checked because the simulation does not know enough: each returns what is
                           not checked, or None
     """
@@ -197,6 +198,7 @@ class ResourceModel:
     creation_by_products: Collection[ByProduct] = ()
     deletion_by_products: Collection[ByProduct] = ()
     one_writer: OneWriter | None = None
+    is_never_updated: bool = False
     notes: Collection[Rule] = ()
 
     def is_replaced_by(self, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -145,6 +145,8 @@ class Simulation:
             if record is None:
                 raise CloudError(f"{id_} was not found: it has been deleted outside Pulumi (run a refresh)")
             self._require_acceptable(model, request, inputs.secrets)
+            if model.is_never_updated:
+                return Values.restore_secrets(record.outputs, old_outputs, self._state.key)
             return self._store(model, request, inputs, old_outputs)
 
     def read(self, type_: str, id_: str, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:

@@ -325,19 +325,6 @@ def test_the_kubeconfig_has_a_server_name_that_a_hub_resolves(dev: DeclaredStack
     assert f"https://{cluster['fqdn']}:443" in dev.kubeconfig
 
 
-def test_stores_are_encrypted_with_the_platforms_key(dev: DeclaredStack) -> None:
-    key = dev.recorder.single("azure-native:keyvault:Key").outputs
-    (vault,) = [r.outputs["properties"]["vaultUri"] for r in dev.of_type("keyvault:Vault") if r.name == "secrets"]
-    assert all(
-        account.inputs["encryption"]["keyVaultProperties"] == {"keyVaultUri": vault, "keyName": key["name"]}
-        for account in dev.of_type("storage:StorageAccount")
-    )
-    registry = dev.single("containerregistry:Registry")["encryption"]
-    assert registry["keyVaultProperties"]["keyIdentifier"] == key["keyUri"]
-    assert dev.single("cosmosdb:DatabaseAccount")["keyVaultKeyUri"] == key["keyUri"]
-    assert dev.single("dbforpostgresql:Server")["dataEncryption"]["primaryKeyURI"] == key["keyUriWithVersion"]
-
-
 def test_production_survives_the_loss_of_a_zone_and_has_longer_backups(dev: DeclaredStack, prod: DeclaredStack) -> None:
     assert dev.single("dbforpostgresql:Server")["highAvailability"]["mode"] == "Disabled"
     assert prod.single("dbforpostgresql:Server")["highAvailability"]["mode"] == "ZoneRedundant"

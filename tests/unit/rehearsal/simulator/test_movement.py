@@ -60,6 +60,17 @@ def test_the_next_deployment_after_a_move_harms_nothing(cloud: str, actor: str) 
 
 
 @pytest.mark.slow
+def test_a_rotation_of_keys_needs_no_deployment() -> None:
+    """Each service follows it: none names a version that the next deployment would have to replace."""
+    recorder, program = deploy("azure")
+    with recorder.moving() as state:
+        assert move_clouds(state, "rotation", CHECKED)
+        recorder.refresh()
+        record_program(program, "azure-prod", recorder)
+    assert recorder.steps == []
+
+
+@pytest.mark.slow
 def test_each_change_is_reported() -> None:
     recorder, _ = deploy("aws")
     with recorder.moving() as state:

@@ -58,6 +58,27 @@ CUTS: list[tuple[str, Change, str]] = [
     ("aws", replaced("RolePolicy", "s3:ListBucket", "s3:Other", "identity-loki"), "may not use"),
     ("aws", replaced("RolePolicy", "kms:Decrypt", "kms:Other", "identity-loki"), "kms:Decrypt is missing"),
     ("azure", without("RoleAssignment", "secrets-encryption"), "may not use the key"),
+    ("azure", changed("DiskEncryptionSet", "rotationToLatestKeyVersionEnabled", False), "Key platform, which rotates"),
+    (
+        "azure",
+        changed("StorageAccount", "encryption.keyVaultProperties.keyVersion", "0" * 32, "artifacts"),
+        "whose versions expire after P18M: it would keep that version",
+    ),
+    (
+        "azure",
+        changed("Key", "properties.attributes", {"expires": 1893456000}, "secrets-pinned-training"),
+        "one version of Key training, which expires",
+    ),
+    (
+        "azure",
+        replaced("ManagedCluster", "/keys/kubernetes/", "/keys/kubernetes/0", "cluster"),
+        "a version of Key kubernetes that another has replaced",
+    ),
+    (
+        "azure",
+        replaced("Workspace", "/keys/training/", "/keys/kubernetes/", "training"),
+        "use too, so that neither can rotate alone",
+    ),
     ("azure", without("RoleAssignment", "cluster-kubelet-pull"), "lacks AcrPull"),
     ("aws", without("RolePolicyAttachment", "karpenter-nodes-AmazonEC2ContainerRegistryPullOnly"), "cannot pull"),
     ("aws", without("Repository", "registry-drift"), "ECR does not create one on push"),

@@ -154,6 +154,12 @@ REFUSED = [
     ("containerservice:ManagedCluster", "networkProfile.networkDataplane", None, "NetworkPolicyNotSupported"),
     ("containerservice:ManagedCluster", "apiServerAccessProfile.authorizedIPRanges", ["203.0.113.0/24"], "Private"),
     ("containerservice:ManagedCluster", "apiServerAccessProfile.enableVnetIntegration", False, "VNet integration"),
+    (
+        "containerservice:ManagedCluster",
+        "securityProfile.azureKeyVaultKms.keyId",
+        "https://kv-one.vault.azure.net/keys/platform",
+        "must include the key's version",
+    ),
     ("containerservice:AgentPool", "agentPoolName", "user-pool", "InvalidParameter"),
     ("containerservice:AgentPool", "minCount", 6, "must lie between"),
     ("containerservice:AgentPool", "mode", "Spot", "mode"),

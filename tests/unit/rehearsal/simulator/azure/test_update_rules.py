@@ -5,9 +5,13 @@ Not proven: that Azure has these rules and messages. No test calls Azure.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.wiring.declared import Declared, Graph
+from rehearsal.wiring.ignored_updates import find_problems
 from tests.support.azure_subscription import (
     APPROVER,
     ENDPOINTS,
@@ -20,6 +24,7 @@ from tests.support.azure_subscription import (
     Subscription,
     assign_role,
     identity_id,
+    in_group,
     private_endpoint,
     with_change,
 )
@@ -37,6 +42,20 @@ def test_a_refused_transition_changes_nothing_and_is_refused_in_the_preview_too(
     record = azure.state.find(server)
     assert record is not None
     assert record.inputs["storage"]["storageSizeGB"] == 64
+
+
+def test_an_update_leaves_a_key_as_it_was_created(azure: Subscription) -> None:
+    """Azure accepts it, and a wiring rule reports what the cloud has not changed."""
+    key, outputs = azure.create("keyvault:Key", in_group(vaultName="kv-one", keyName="k", properties={"kty": "RSA"}))
+    created = azure.state.find(key)
+    assert created is not None
+    edited = {**created.inputs, "tags": {"owner": "other"}}
+    assert azure.update("keyvault:Key", key, edited) == outputs
+    assert azure.state.find(key) == created
+    declared = Declared(created.urn, created.type, created.inputs)
+    assert list(find_problems(Graph([declared]), azure.state)) == []
+    (problem,) = find_problems(Graph([replace(declared, inputs=edited)]), azure.state)
+    assert "the cloud has not changed its tags: it never updates this type" in problem.message
 
 
 def test_a_subnet_in_use_cannot_be_deleted(azure: Subscription) -> None:
