@@ -34,7 +34,7 @@ AKS_API_IN_NETWORK = RegionalOffer(
     "https://learn.microsoft.com/azure/aks/api-server-vnet-integration#availability",
     date(2026, 11, 30),
 )
-# Most of these have been blocked since 2023: https://github.com/MicrosoftDocs/azure-docs/issues/109999
+# West Europe was blocked in 2023 already: https://github.com/MicrosoftDocs/azure-docs/issues/109999
 AZURE_POSTGRESQL_STANDBY = RegionalOffer(
     "new zone-redundant servers of Azure Database for PostgreSQL",
     frozenset(
