@@ -69,8 +69,8 @@ def check_account(manager: ResourceManager, settings: Settings, own: Mapping[str
         yield ok("experiments", "the stack has its Cosmos DB account")
         return
     offers = manager.get(f"{_ACCOUNTS}/locations", _ACCOUNTS_VERSION)["value"]
-    found = next((each for each in offers if each["name"].replace(" ", "").lower() == location), {})
-    offer = found.get("properties", {})
+    found = [each["properties"] for each in offers if each["name"].replace(" ", "").lower() == location]
+    offer: Mapping[str, Any] = found[0] if found else {}
     kind = "zone-redundant accounts" if has_zones else "accounts"
     needed = ["isSubscriptionRegionAccessAllowedForAz", "supportsAvailabilityZone"] if has_zones else []
     if all(offer.get(flag) for flag in needed or ["isSubscriptionRegionAccessAllowedForRegular"]):

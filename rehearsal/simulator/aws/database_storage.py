@@ -41,10 +41,8 @@ def is_grown(known: Mapping[str, Any], declared: Mapping[str, Any]) -> bool:
     Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance.go
     """
     sizes = known.get("allocatedStorage"), declared.get("allocatedStorage"), declared.get("maxAllocatedStorage")
-    if not all(isinstance(size, int | float) for size in sizes):
-        return False
-    present, size, most = sizes
-    return bool(present > size and most > size)
+    numbers = [size for size in sizes if isinstance(size, int | float)]
+    return len(numbers) == len(sizes) and min(numbers[0], numbers[2]) > numbers[1]
 
 
 def check_maximum(request: ResourceRequest) -> str | None:
