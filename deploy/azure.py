@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from functools import partial
 from typing import Any
 
-from deploy import azure_identity
+from deploy import azure_databases, azure_identity
 from deploy.azure_identity import AZURE_CLI, Caller, SignInError
 from deploy.azure_manager import ManagerError, ResourceManager
 from deploy.findings import Finding, list_missing, missing, note, ok
@@ -106,7 +106,7 @@ def _find_caller(settings: Settings, programs: Programs) -> tuple[list[Finding],
 
 
 def _check_account(manager: ResourceManager, settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
-    """Check what a subscription may lack: providers, features, rights, node sizes in the region, and quotas.
+    """Check what a subscription may lack: providers, features, rights, sizes and databases in the region, and quotas.
 
     own  the tags of resources that the stack already has
     """
@@ -116,6 +116,8 @@ def _check_account(manager: ResourceManager, settings: Settings, own: Mapping[st
         "rights": _check_rights,
         "quota": _check_nodes,
         "addresses": partial(_check_addresses, own=own),
+        "database": partial(azure_databases.check_server, own=own),
+        "experiments": partial(azure_databases.check_account, own=own),
     }
     for subject, check_subject in checks.items():
         try:

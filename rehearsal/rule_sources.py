@@ -27,6 +27,7 @@ _PARTS = {
     "delete_rules": "deletion",
     "replace_on_changes": "replacement",
     "replace_if": "replacement",
+    "suppressed_if": "update",
     "tombstone": "name after deletion",
     "creation_by_products": "created by the service",
     "deletion_by_products": "created by the service",
@@ -36,6 +37,7 @@ _PARTS = {
 _WHOLE = {
     "replace_on_changes": "a change of what replaces it",
     "replace_if": "some changes of what replaces it",
+    "suppressed_if": "which differences the provider ignores",
     "one_writer": "one at a time in a parent",
 }
 _MODEL_FUNCTIONS = ("ResourceModel", "arm_model")

@@ -84,7 +84,7 @@ class Alerts(Component):
         tenth = self._args.context.settings.database.storage_gb * _GIB / 10
         self._create_metric_alert(
             "database-disk-filling",
-            "The disk of MLflow's database is almost full: raise database.storageGb",
+            "The disk of MLflow's database is almost full, and has not grown automatically: raise database.storageGb",
             MetricCondition("AWS/RDS", "FreeStorageSpace", "Minimum", "LessThanThreshold", tenth, database),
         )
         # The server's messages: https://github.com/postgres/postgres/blob/master/src/backend/storage/lmgr/proc.c

@@ -24,6 +24,7 @@ _VERSION = POSTGRESQL[Cloud.AWS].default
 # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
 _STRIPED_FROM = 400  # GiB
 _STRIPED_IOPS = 12_000
+_MOST_GROWTH = 2  # times the size in the settings
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,10 @@ class Database(Component):
             # Otherwise changes wait for the maintenance window, and the server does not match the settings until then.
             apply_immediately=True,
             instance_class=settings.size,
+            # A nearly full disk grows by itself up to the maximum; the provider then ignores that it is larger.
+            # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance.go
             allocated_storage=settings.storage_gb,
+            max_allocated_storage=settings.storage_gb * _MOST_GROWTH,
             storage_type="gp3",
             # The baseline of striped storage, free of charge. RDS rejects it for smaller disks, and growth without it.
             iops=_STRIPED_IOPS if settings.storage_gb >= _STRIPED_FROM else None,

@@ -41,8 +41,7 @@ FILES = {
         "aws.cloudwatch.LogGroup('visits', name=name, retention_in_days=30, opts=options)\n"
     ),
 }  # fmt: skip
-# A database in two zones, which grows, fails over, is upgraded, and whose size is sold out. Its storage grows up to a
-# limit; that the real provider ignores growth up to this limit is not simulated.
+# A database in two zones, which grows, fails over, is upgraded, and whose size is sold out.
 CELLAR = {
     "Pulumi.yaml": "name: cellar\nruntime: python\n",
     "rehearsal.yaml": (

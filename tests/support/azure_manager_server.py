@@ -14,6 +14,7 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 TENANT = "00000000-0000-0000-0000-000000000002"
 
 _COMPUTE = "/providers/Microsoft.Compute"
+_POSTGRESQL, _COSMOS = "/providers/Microsoft.DBforPostgreSQL", "/providers/Microsoft.DocumentDB"
 NAMESPACES = (
     "Authorization Compute Consumption ContainerRegistry ContainerService DBforPostgreSQL DocumentDB Insights "
     "KeyVault MachineLearningServices ManagedIdentity Network OperationalInsights PolicyInsights Resources Storage"
@@ -30,6 +31,33 @@ def offer(size: str, family: str, cores: int, zones: str = "123") -> dict[str, A
         "locationInfo": [{"location": "westeurope", "zones": list(zones)}],
         "restrictions": [],
     }
+
+
+def server_offer(
+    size: str = "Standard_B2s", restricted: str = "Disabled", standby: str = "Enabled", copies: str = "Enabled"
+) -> dict[str, Any]:
+    """What Azure Database for PostgreSQL offers in a region: one size, and whether features are Enabled or Disabled."""
+    features = {
+        "OfferRestricted": restricted,
+        "ZoneRedundantHa": standby,
+        "GeoBackup": copies,
+        "ZoneRedundantHaAndGeoBackup": copies,
+    }
+    sizes = [{"name": size, "supportedHaMode": ["SameZone", "ZoneRedundant"]}]
+    return {
+        "supportedServerEditions": [{"name": "Burstable", "supportedServerSkus": sizes}],
+        "supportedFeatures": [{"name": name, "status": status} for name, status in features.items()],
+    }
+
+
+def account_offer(name: str = "West Europe", *, regular: bool = True, zones: bool = True) -> dict[str, Any]:
+    """What Cosmos DB offers in a region."""
+    properties = {
+        "supportsAvailabilityZone": True,
+        "isSubscriptionRegionAccessAllowedForRegular": regular,
+        "isSubscriptionRegionAccessAllowedForAz": zones,
+    }
+    return {"name": name, "properties": properties}
 
 
 def usage(name: str, current: int, limit: int) -> dict[str, Any]:
@@ -55,6 +83,10 @@ def subscription_answers() -> dict[str, Any]:
             "value": [usage("VirtualNetworks", 1, 1000), usage("IPv4StandardSkuPublicIpAddresses", 0, 10)]
         },
         "/providers/Microsoft.Network/publicIPAddresses": {"value": []},
+        f"{_POSTGRESQL}/flexibleServers": {"value": []},
+        f"{_POSTGRESQL}/locations/westeurope/capabilities": {"value": [server_offer()]},
+        f"{_COSMOS}/databaseAccounts": {"value": []},
+        f"{_COSMOS}/locations": {"value": [account_offer("North Europe", zones=False), account_offer()]},
     }
 
 

@@ -268,7 +268,8 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "database.size": _both(Transitions(Change(Effect.INTERRUPTS, "the database server restarts"))),
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage and
     # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html: RDS rounds an increase of
-    # less than 10 % up, so the next deployment would request a smaller disk.
+    # less than 10 % up; and the new maximum, which is in proportion to the size, has to be 10 % above the size that the
+    # disk has, which may be the old maximum.
     "database.storageGb": _per_cloud(
         Transitions(Change(Effect.FREE), _evaluate_disk(1), "a lower value is fixed: disks only grow"),
         Transitions(Change(Effect.FREE), _evaluate_disk(1.1), "fixed for a lower value and for less than 10 % more"),

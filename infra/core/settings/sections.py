@@ -150,8 +150,9 @@ class DatabaseSettings(Section):
         ge=32,
         le=16384,
         examples=[128],
-        description=f"size of the disk, on Azure one of {', '.join(map(str, AZURE_DATABASE_DISKS))}; if the cloud has "
-        "enlarged a disk that was nearly full, set its current size, since a deployment cannot reduce it",
+        description=f"size of the disk, on Azure one of {', '.join(map(str, AZURE_DATABASE_DISKS))}; a disk that is "
+        "nearly full grows by itself, on AWS up to twice this size; on Azure, set the size that it has then, since a "
+        "deployment cannot reduce it",
     )
     backup_days: Days = Field(ge=7, le=35, examples=[14], description="how far back the database can be restored")
 

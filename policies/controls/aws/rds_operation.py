@@ -85,6 +85,26 @@ def multi_az(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 
 @control(
+    "aws-rds-storage-autoscaling",
+    title="RDS databases extend their disk before it is full",
+    severity="low",
+    types=INSTANCE,
+    remedy="set maxAllocatedStorage to more than allocatedStorage",
+)
+def storage_autoscaling(props: Props) -> Findings:
+    path, size = "maxAllocatedStorage", look_up(props, "allocatedStorage", 0)
+    if size is UNKNOWN:
+        yield Undecided("allocatedStorage")
+        return
+    more = Requirement("must be more than allocatedStorage", lambda most: _exceeds(most, size))
+    yield from expect(props, path, more, "a full disk stops the database")
+
+
+def _exceeds(value: Any, other: Any) -> bool:
+    return isinstance(value, int | float) and isinstance(other, int | float) and value > other
+
+
+@control(
     "aws-rds-minor-upgrades",
     title="RDS patches databases automatically",
     severity="medium",

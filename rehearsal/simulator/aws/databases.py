@@ -7,6 +7,13 @@ from collections.abc import Iterable
 
 from kernel.support_calendars import RDS_POSTGRESQL
 from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.database_storage import (
+    check_maximum,
+    check_performance,
+    check_storage_size,
+    is_grown,
+    require_striped_iops,
+)
 from rehearsal.simulator.aws.maintenance import WINDOW_RULES
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.remains import FINAL_SNAPSHOT
@@ -26,12 +33,6 @@ from rehearsal.simulator.core.transitions import compare_versions, get_change, o
 
 _DATABASE, _SUBNET_GROUP = "aws:rds/instance:Instance", "aws:rds/subnetGroup:SubnetGroup"
 _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
-
-# From this size on, PostgreSQL's gp3 storage is striped over four volumes and has at least 12,000 IOPS. Smaller
-# storage has 3,000, and its IOPS and throughput cannot be set.
-# Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
-_STRIPED_FROM = 400  # GiB
-_STRIPED_IOPS = 12_000
 
 
 def _accepts_extended_support(request: ResourceRequest) -> bool:
@@ -72,43 +73,6 @@ def _require_new_database(request: ResourceRequest) -> str | None:
     needed = {"allocated_storage": "allocatedStorage", "engine": "engine", "username": "username"}
     missing = [name for name, path in needed.items() if request.get(path) is None]
     return "; ".join(f'"{name}": required field is not set' for name in missing) or None
-
-
-# Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
-def _check_storage_size(request: ResourceRequest) -> str | None:
-    size = request.get("allocatedStorage", UNKNOWN)
-    if request.get("storageType") != "gp3" or size is UNKNOWN or 20 <= size <= 65536:
-        return None
-    return f"InvalidParameterCombination: Invalid storage size for engine name postgres and storage type gp3: {size}"
-
-
-def _check_performance(request: ResourceRequest) -> str | None:
-    """Source of the message: https://github.com/hashicorp/terraform-provider-aws/issues/28160"""
-    size, figures = request.get("allocatedStorage", UNKNOWN), (request.get("iops"), request.get("storageThroughput"))
-    if request.get("storageType") != "gp3" or size is UNKNOWN or size >= _STRIPED_FROM or not any(figures):
-        return None
-    return (
-        f"InvalidParameterCombination: You can't specify IOPS or storage throughput for engine {request.get('engine')} "
-        f"and a storage size less than {_STRIPED_FROM}."
-    )
-
-
-def _require_striped_iops(request: ResourceRequest) -> str | None:
-    """When storage grows past the threshold, the provider sends the IOPS of the smaller storage.
-
-    Source: https://github.com/hashicorp/terraform-provider-aws/issues/28382
-    """
-    change, iops = get_change(request, "allocatedStorage"), request.get("iops")
-    if request.get("storageType") != "gp3" or change is None or iops is UNKNOWN:
-        return None
-    old, new = change
-    if not (old < _STRIPED_FROM <= new) or (iops or 0) >= _STRIPED_IOPS:
-        return None
-    return (
-        f"InvalidParameterCombination: Invalid iops value for engine name {request.get('engine')} and storage type "
-        f"gp3: {iops or 3000} (storage grows from {old} to {new} GiB: from {_STRIPED_FROM} GiB on, set iops to "
-        f"{_STRIPED_IOPS} or more)"
-    )
 
 
 def _check_engine_change(request: ResourceRequest) -> str | None:
@@ -283,6 +247,7 @@ MODELS = (
         defaults=auto_named("identifier", separator="", prefix_path="identifierPrefix"),
         # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance.go
         replace_on_changes=("engine", "dbName", "username", "storageEncrypted", "kmsKeyId"),
+        suppressed_if={"allocatedStorage": is_grown},
         transitions=(
             # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html
             only_grows(
@@ -290,7 +255,8 @@ MODELS = (
                 "InvalidParameterCombination: Requested storage size ({new}) cannot be less than the current storage "
                 "size ({old}).",
             ),
-            _require_striped_iops,
+            require_striped_iops,
+            check_maximum,
             _check_engine_change,
             _refuse_move_in_network,
         ),
@@ -326,9 +292,10 @@ MODELS = (
                 ),
             ),
             _require_new_database,
-            _check_storage_size,
-            _check_performance,
             *WINDOW_RULES,
+            check_storage_size,
+            check_maximum,
+            check_performance,
             # Source: https://github.com/aws/aws-cdk/pull/10597; of the message: https://github.com/aws/aws-cdk/pull/5125
             refuse_when(
                 lambda request: (request.get("engine"), request.get("username")) == ("postgres", "admin"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from kernel.regional_offers import AZURE_POSTGRESQL_STANDBY
 from kernel.support_calendars import AZURE_POSTGRESQL
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model
+from rehearsal.simulator.azure.arm import arm_model, get_location
 from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import (
@@ -122,6 +123,16 @@ def _check_dns_zone(request: ResourceRequest) -> str | None:
     if zone is None or zone.inputs["privateZoneName"].endswith(".postgres.database.azure.com"):
         return None
     return "The private DNS zone's name must end with '.postgres.database.azure.com'."
+
+
+def _note_blocked_standby(request: ResourceRequest) -> str | None:
+    offer, location = AZURE_POSTGRESQL_STANDBY, get_location(request)
+    if request.get("highAvailability.mode") != "ZoneRedundant" or location not in offer.missing_in:
+        return None
+    return (
+        f"whether {location} has {offer.feature}, which it did not have on {offer.checked} ({offer.source}); "
+        "`make preflight` asks Azure"
+    )
 
 
 # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-ssl-tls; the message is
@@ -243,7 +254,7 @@ MODELS = (
             ),
         ),
         state_rules=(_check_delegated_subnet, _check_dns_zone),
-        notes=(note_support("version", AZURE_POSTGRESQL, "PostgreSQL"),),
+        notes=(note_support("version", AZURE_POSTGRESQL, "PostgreSQL"), _note_blocked_standby),
     ),
     arm_model(
         "dbforpostgresql:Database",

@@ -160,6 +160,8 @@ class ResourceModel:
     replace_on_changes    paths whose change replaces the resource
     replace_if            paths at which only some changes replace the resource: whether the change from an old to a new
                           value does. A value that is not set is None
+    suppressed_if         names of inputs whose difference the provider may ignore, so that the cloud's value stays:
+                          whether it does, for the properties that the engine knows and the declared inputs
     transitions           checks of an update against the old values, in previews too: UNKNOWN must pass. Each type
                           has to list them, or be UNRESTRICTED
     stable_outputs        outputs that a preview of an update knows; None: all that do not depend on changed inputs
@@ -187,6 +189,7 @@ class ResourceModel:
     defaults: Mapping[str, Default] = field(default_factory=dict)
     replace_on_changes: Collection[str] = ()
     replace_if: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)
+    suppressed_if: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], bool]] = field(default_factory=dict)
     transitions: Collection[Transition] = field(kw_only=True)
     stable_outputs: Collection[str] | None = None
     constraints: InputConstraints = NO_CONSTRAINTS

@@ -30,6 +30,7 @@ from rehearsal.simulator.core.resource_model import (
     render_template,
 )
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
+from rehearsal.simulator.core.suppression import suppress
 from rehearsal.simulator.core.values import Values, find_strings, has_unknown
 
 HOW_TO_ADD: Final = 'Groundwork\'s CONTRIBUTING.md says how to add one, under "Add a resource model".'
@@ -102,6 +103,7 @@ class Simulation:
 
     def diff(self, urn: str, type_: str, id_: str, old: Values, new: Values) -> Difference:
         model = self._get_model(type_)
+        new = suppress(model, old.plain, new, old.plain)
         changed = [format_path(path) for path in _changed_paths(defaults.hide(old.plain), defaults.hide(new.plain))]
         # An input that an earlier version of the provider did not fill in has not changed.
         added = {path for path in model.defaults if look_up(old.plain, path, None) is None}
@@ -133,6 +135,8 @@ class Simulation:
         """The new outputs. A preview changes nothing, and refuses what the cloud would refuse for the old values."""
         model = self._get_model(type_)
         record = self._state.get(type_, id_)
+        if record:
+            inputs = suppress(model, old_outputs.plain, inputs, record.inputs)
         request = self._request(model, urn, inputs, generation=record.generation if record else 0, id_=id_)
         previous = replace(record, inputs=defaults.hide(record.inputs)) if record else None
         request = replace(request, previous=previous, drain=self._drain)

@@ -157,6 +157,15 @@ CASES: dict[str, Cases] = {
         other=PROXY,
     ),
     "aws-rds-multi-az": property_cases(RDS, "multiAz", good=(True,), bad=(False,), absent="fails", other=PROXY),
+    "aws-rds-storage-autoscaling": property_cases(
+        RDS,
+        "maxAllocatedStorage",
+        good=(128,),
+        bad=(0, 64),
+        absent="fails",
+        other=PROXY,
+        beside={"allocatedStorage": 64},
+    ),
     "aws-rds-minor-upgrades": property_cases(
         (RDS, AURORA, MEMBER), "autoMinorVersionUpgrade", good=(True,), bad=(False,), absent="passes", other=PROXY
     ),

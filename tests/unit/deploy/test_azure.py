@@ -80,6 +80,8 @@ def test_a_laptop_with_everything_is_ready(programs: FakePrograms) -> None:
         "rights",
         "quota",
         "addresses",
+        "database",
+        "experiments",
     }
     assert found["credentials"].text == f"ada@acme.example of tenant {TENANT}, by Azure CLI"
     assert found["subscription"].text == f"Machine learning ({SUBSCRIPTION}), which no setting requires"

@@ -24,8 +24,10 @@ from rehearsal.simulator.aws import network as simulated_network
 from rehearsal.simulator.aws.cloud import ACCOUNT
 from rehearsal.simulator.aws.rules import CALLER_ROLES
 from rehearsal.simulator.core.circumstances import Person
+from rehearsal.simulator.core.movement import Move, apply_moves
 from rehearsal.simulator.core.state_store import ResourceRecord
 from tests.support.aws_foundation import ALERTS, DeclaredStack, declare
+from tests.support.moved_cloud import PlanningRecorder
 from tests.support.recording import Recorder, is_secret, resolve, stack_context
 
 pytestmark = pytest.mark.slow
@@ -237,6 +239,19 @@ def test_the_databases_disk_grows_into_striped_storage() -> None:
     assert small.single("aws:rds/instance:Instance", "database").get("iops") is None
     large = declare(recorder=small.recorder, database={"storageGb": 500})  # fails if RDS would reject it
     assert large.single("aws:rds/instance:Instance", "database")["iops"] == 12000
+
+
+def test_the_next_larger_size_is_accepted_after_the_databases_disk_has_grown_to_its_maximum() -> None:
+    recorder, type_ = PlanningRecorder(), "aws:rds/instance:Instance"
+    assert declare(recorder=recorder).single(type_, "database")["maxAllocatedStorage"] == 128
+    (disk,) = recorder.state.all(type_)
+    apply_moves(recorder.state, [Move(disk, "allocatedStorage", 128)])
+    for size, refused in ((70, True), (71, False)):  # the settings refuse 70
+        recorder.refresh()
+        declare(recorder=recorder, database={"storageGb": size})
+        assert any("must be increased by at least 10 percent" in each for each in recorder.refusals) is refused
+    (step,) = [each for each in recorder.steps if each.type == type_]
+    assert (step.operation, step.changed) == ("update", ["maxAllocatedStorage"])
 
 
 def test_production_survives_the_loss_of_a_zone(dev: DeclaredStack, prod: DeclaredStack) -> None:

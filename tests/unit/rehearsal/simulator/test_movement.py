@@ -25,8 +25,8 @@ from tests.support.moved_cloud import PlanningRecorder
 from tests.support.recording import record_program, stack_context
 
 _FOUNDATIONS = {"aws": aws, "azure": azure}
-# Actors that change nothing in these stacks: RDS has no maximum to grow to, and all versions are still supported.
-_IDLE = {("aws", "growth"), ("aws", "end-of-support"), ("azure", "end-of-support")}
+# Actors that change nothing in these stacks: all versions are still supported.
+_IDLE = {("aws", "end-of-support"), ("azure", "end-of-support")}
 # Actors after which the next deployment is refused until the settings are adapted, and the message.
 _REFUSED = {("azure", "growth"): "storage size cannot be reduced"}
 

@@ -16,6 +16,7 @@ from tests.support.aws_account import ADDON, ATTACHMENT, CLUSTER, EKS, ENDPOINT,
 from tests.support.azure_subscription import VALID_INPUTS, VAULT, Subscription, private_endpoint, with_change
 
 ARN = "arn:aws:iam::aws:policy/"
+SERVER = "dbforpostgresql:Server"
 GUID = "0f1a2b3c-0000-4000-8000-000000000000"
 AWS = [
     (
@@ -95,6 +96,21 @@ def test_azure_accepts_an_unlisted_value_with_a_note(type_: str, path: str, valu
 @pytest.mark.parametrize("type_", VALID_INPUTS)
 def test_a_listed_value_needs_no_note(type_: str) -> None:
     assert find_notes(f"azure-native:{type_}", VALID_INPUTS[type_]) == []
+
+
+@pytest.mark.parametrize(
+    ("location", "mode", "is_noted"),
+    [("westeurope", "ZoneRedundant", True), ("westeurope", "SameZone", False), ("uksouth", "ZoneRedundant", False)],
+)
+def test_a_standby_where_azure_has_blocked_new_ones_is_noted_with_the_day(
+    location: str, mode: str, *, is_noted: bool
+) -> None:
+    server = {**VALID_INPUTS[SERVER], "location": location, "highAvailability": {"mode": mode}}
+    notes = find_notes(f"azure-native:{SERVER}", server)
+    assert [note.partition(",")[0] for note in notes] == is_noted * [
+        "thing: whether westeurope has new zone-redundant servers of Azure Database for PostgreSQL"
+    ]
+    assert all("did not have on 2025-12-22" in note for note in notes)
 
 
 def test_a_group_of_a_private_endpoint_is_looked_up_by_the_type_of_its_target() -> None:

@@ -207,6 +207,7 @@ RULES = [
     Rule(DATABASE, POSTGRES, {"instanceClass": "t4g.medium"}, "InvalidParameterValue: Invalid DB Instance class"),
     Rule(DATABASE, POSTGRES, {"password": "pass/word"}, "not a valid password"),
     Rule(DATABASE, POSTGRES, {"allocatedStorage": 10}, "Invalid storage size"),
+    Rule(DATABASE, POSTGRES, {"maxAllocatedStorage": 64}, "Max storage size must be greater than storage size"),
     Rule(DATABASE, POSTGRES, {"username": "admin"}, "reserved word"),
     Rule(DATABASE, POSTGRES, {"backupRetentionPeriod": 36}, "Must be between 0 and 35"),
     Rule(DATABASE, WINDOWS, {"maintenanceWindow": "sunday:22:00-monday:02:00"}, '"ddd:hh24:mi-ddd:hh24:mi"'),

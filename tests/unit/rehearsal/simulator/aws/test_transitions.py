@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.cloud import CLOUD, MODELS
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
+from rehearsal.simulator.core.state_store import ResourceRecord
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import (
     CLUSTER,
@@ -39,6 +41,7 @@ CHANGES = [
     Change(DATABASE, "allocatedStorage", 64, 128, 32, r"size \(32\) cannot be less than the current storage size \(64"),
     Change(DATABASE, "allocatedStorage", 100, 399, 400, "Invalid iops value for .* gp3: 3000 .*from 100 to 400 GiB"),
     Change(DATABASE, "allocatedStorage", 400, 500, 200, "cannot be less"),
+    Change(DATABASE, "maxAllocatedStorage", 128, 142, 70, "must be increased by at least 10 percent"),
     Change(DATABASE, "engineVersion", "16.4", "16.6", "16.3", "Cannot upgrade postgres from 16.4 to 16.3"),
     Change(DATABASE, "engineVersion", "16", "16.6", "17", "AllowMajorVersionUpgrade flag must be present"),
     Change(CLUSTER, "version", "1.33", "1.34", "1.35", "minor version update from 1.33 to 1.35"),
@@ -78,6 +81,42 @@ def test_an_input_can_allow_a_transition(account: Account) -> None:
         {"engineVersion": "17.2", "allowMajorVersionUpgrade": True},
     ):
         assert find_update_error(account.simulation, account.state, DATABASE, old, {**old, **change}) == ""
+
+
+@pytest.mark.parametrize(
+    ("present", "size", "most", "kept", "message"),
+    [
+        (74, 64, 128, 74, ""),
+        (128, 71, 142, 128, ""),
+        (128, 70, 140, 128, "must be increased by at least 10 percent (140; storage has 128 GiB)"),
+        (128, 64, None, 64, "size (64) cannot be less than the current storage size (128)"),
+    ],
+)
+def test_the_provider_keeps_storage_that_has_grown_below_a_maximum(
+    account: Account, present: int, size: int, most: int | None, kept: int, message: str
+) -> None:
+    old = {**POSTGRES, "allocatedStorage": present, "maxAllocatedStorage": 128}
+    new = {**POSTGRES, "allocatedStorage": size, "maxAllocatedStorage": most}
+    difference = account.simulation.diff("urn::x", DATABASE, "acme-db", Values(old), Values(new))
+    assert ("allocatedStorage" in difference.changed) is (kept == size)
+    account.state.put(ResourceRecord(DATABASE, "acme-db", "urn::x", 0, old, old))
+    if message:
+        with pytest.raises(CloudError, match=re.escape(message)):
+            account.simulation.update("urn::x", DATABASE, "acme-db", Values(new), Values(old), preview=True)
+    else:
+        updated = account.simulation.update("urn::x", DATABASE, "acme-db", Values(new), Values(old), preview=True)
+        assert updated.plain["allocatedStorage"] == kept
+
+
+def test_without_a_refresh_storage_that_has_grown_is_not_sent(account: Account) -> None:
+    known = {**POSTGRES, "maxAllocatedStorage": 128}
+    present = {**known, "allocatedStorage": 128}
+    account.state.put(ResourceRecord(DATABASE, "acme-db", "urn::x", 0, present, present))
+    update = partial(account.simulation.update, "urn::x", DATABASE, "acme-db", preview=False)
+    updated = update(Values({**known, "backupRetentionPeriod": 14}), Values(known))
+    assert (updated.plain["allocatedStorage"], updated.plain["backupRetentionPeriod"]) == (128, 14)
+    with pytest.raises(CloudError, match=re.escape("size (70) cannot be less than the current storage size (128)")):
+        update(Values({**known, "allocatedStorage": 70}), Values(known))
 
 
 def test_the_iops_of_small_storage_cannot_be_set(account: Account) -> None:
