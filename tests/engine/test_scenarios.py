@@ -51,7 +51,6 @@ CELLAR = {
         "  earlier: {aws: {database.version: '16.3'}}\n"
         "  sold_out: {aws: db.t4g.medium}\n"
         "  in_stock: {aws: {database.size: db.m6g.large}}\n"
-        "  grown: {database.storage: aws:rds/instance:Instance allocatedStorage}\n"
     ),
     **OFFLINE_FILES,
     "Pulumi.a.yaml": (
@@ -90,6 +89,39 @@ CELLAR = {
         ")\n"
     ),
 }  # fmt: skip
+# A database whose disk Azure enlarges: the setting has to follow, since Azure refuses to shrink it.
+GROWING = {
+    "Pulumi.yaml": "name: store\nruntime: python\n",
+    "rehearsal.yaml": (
+        f"stacks: .\n{OFFLINE_DESCRIPTION}"
+        "scenarios:\n"
+        "  account: cloud\n"
+        "  grown: {database.storage: azure-native:dbforpostgresql:Server storage.storageSizeGB}\n"
+    ),
+    **OFFLINE_FILES,
+    "Pulumi.a.yaml": (
+        "config:\n"
+        "  azure-native:location: westeurope\n"
+        "  store:cloud: azure\n"
+        "  store:database: {storage: 64}\n"
+    ),
+    "__main__.py": (
+        "import pulumi\n"
+        "from pulumi_azure_native import dbforpostgresql, resources\n"
+        "\n"
+        "settings = pulumi.Config().require_object('database')\n"
+        "group = resources.ResourceGroup('store')\n"
+        "dbforpostgresql.Server(\n"
+        "    'visits',\n"
+        "    resource_group_name=group.name,\n"
+        "    version='16',\n"
+        "    sku={'name': 'Standard_D2ds_v5', 'tier': 'GeneralPurpose'},\n"
+        "    storage={'storage_size_gb': settings['storage'], 'auto_grow': 'Enabled'},\n"
+        "    administrator_login='shop',\n"
+        "    administrator_login_password='aB3aB3aB3aB3',\n"
+        ")\n"
+    ),
+}  # fmt: skip
 TODAY = date.today()
 
 
@@ -101,6 +133,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cellar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create_project(tmp_path_factory.mktemp("cellar"), CELLAR)
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return create_project(tmp_path_factory.mktemp("store"), GROWING)
 
 
 def run_scenario(folder: Path, stack: str, name: str) -> Run:
@@ -138,15 +175,23 @@ def list_steps(run: Run) -> list[str]:
     return [line.removeprefix("== a: ") for line in run.output.splitlines() if line.startswith("== ")]
 
 
-def test_a_setting_is_adjusted_to_a_disk_that_has_grown(cellar: Path) -> None:
+def test_a_setting_is_adjusted_to_a_disk_that_has_grown(growing: Path) -> None:
+    run = run_scenario(growing, "a", "after growth failover and scaling")
+    assert run.returncode == 0, run.output
+    assert list_steps(run)[:3] == [
+        "up",
+        "changes in the cloud: growth",
+        "up with settings that follow: database.storage = 128",
+    ]
+    assert "visits (Server): storage.storageSizeGB from 64 to 128" in run.output
+
+
+def test_growth_that_the_provider_ignores_needs_no_setting(cellar: Path) -> None:
     run = run_scenario(cellar, "a", "after growth failover and scaling")
     assert run.returncode == 0, run.output
     assert list_steps(run) == [
         "up",
-        "changes in the cloud: growth",
-        "up with settings that follow: database.storage = 30",
-        "changes in the cloud: failover",
-        "changes in the cloud: autoscaler",
+        *(f"changes in the cloud: {actor}" for actor in ("growth", "failover", "autoscaler")),
         "up after all changes",
     ]
     assert "visits (Instance): allocatedStorage from 20 to 30" in run.output
