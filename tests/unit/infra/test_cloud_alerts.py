@@ -22,8 +22,8 @@ EMAIL = {"alertEmail": "ml-oncall@example.com"}
 METRIC_ALERT, LOG_ALERT = "azure-native:monitor:MetricAlert", "azure-native:monitor:ScheduledQueryRule"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 # EKS' node groups have no metric of their number of nodes, and Karpenter's nodes are in no group: the alert on pods
-# that fit on no node covers both.
-ON_AZURE_ONLY = {"node-pool-at-maximum"}
+# that fit on no node covers both. Keys on AWS do not expire.
+ON_AZURE_ONLY = {"node-pool-at-maximum", "key-expiry"}
 
 
 def declare(cloud: str, environment: str = "dev", **settings: Any) -> Recorder:

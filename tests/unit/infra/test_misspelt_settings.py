@@ -20,7 +20,7 @@ from tests.support.every_case import check_every
 # Settings that cannot be set beside the others.
 _LEFT_OUT = {
     Cloud.AZURE: ("account", "cluster.authorizedRanges"),
-    Cloud.AWS: ("subscription", "tenant", "cluster.authorizedRanges"),
+    Cloud.AWS: ("subscription", "tenant", "cluster.authorizedRanges", "training.outboundHosts"),
 }
 _OTHER_VALUES = {"gateway.issuer": "acme", "gateway.domain": "ml.example.org"}
 

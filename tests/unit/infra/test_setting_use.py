@@ -34,6 +34,7 @@ _OF_THE_OTHER_CLOUD = {
     ),
     Cloud.AWS: (
         "ClusterSettings.login",
+        "TrainingSettings.outbound_hosts",
         "NetworkSettings.pod_cidr",
         "ResilienceSettings.control_plane_sla",
         "ResilienceSettings.experiments_backup_days",

@@ -11,6 +11,7 @@ import base64
 import dataclasses
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -163,7 +164,7 @@ def test_the_standby_gets_rows_and_files(regions: tuple[Region, Region], capsys:
     assert standby.list_locations() == {"churn": f"{standby.artifacts.as_uri()}/churn"}
     assert (standby.artifacts / "churn" / "model.skops").read_text() == "churn"
     text = capsys.readouterr().err
-    assert "writes of the last 0 min are lost" in text
+    assert re.search(r"writes of the last \d+ min are lost", text)  # however long the machine took
     assert "within the 15 min of the RTO" in text
     scaled = [line for line in standby.target.log if line.startswith("scale")]
     assert [line.rpartition("=")[2] for line in scaled] == ["0", "2"], (

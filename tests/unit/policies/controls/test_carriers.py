@@ -48,6 +48,7 @@ REVIEWED: Final[Mapping[str, str]] = {
     "aws:ecr/lifecyclePolicy:* policy": "says which images are deleted",
     "aws:eks/* type": "is the kind of an entry, not a direction",
     "aws:eks/podIdentityAssociation:* policy": "removes permissions from those of the role, and grants none",
+    "aws:rds/cluster:Cluster allocatedStorage": "RDS does not enlarge the storage of a Multi-AZ cluster",
     "aws:rds/* kmsKeyId": "`storageEncrypted`, which is evaluated, decides on encryption; a copy inherits its source's",
     "aws:s3/*bject*:* kmsKeyId": "an object has its bucket's encryption, which is evaluated",
     "aws:s3/directoryBucket:* type": "is the kind of a bucket",
