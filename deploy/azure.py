@@ -11,7 +11,7 @@ from typing import Any
 
 from deploy import azure_databases, azure_identity
 from deploy.azure_identity import AZURE_CLI, Caller, SignInError
-from deploy.azure_manager import ManagerError, ResourceManager
+from deploy.azure_manager import ManagerError, ResourceManager, has_tags
 from deploy.findings import Finding, list_missing, missing, note, ok
 from deploy.programs import Programs
 from infra.core.naming import Naming
@@ -308,7 +308,7 @@ def _check_addresses(manager: ResourceManager, settings: Settings, own: Mapping[
         if re.fullmatch(_ADDRESS_QUOTA, usage["name"]["value"], re.IGNORECASE):
             addresses = manager.get("/providers/Microsoft.Network/publicIPAddresses", _NETWORK_VERSION)["value"]
             here = [each for each in addresses if each["location"] == location]
-            yield _check_room(usage, sum(own.items() <= (each.get("tags") or {}).items() for each in here))
+            yield _check_room(usage, sum(has_tags(each, own) for each in here))
 
 
 def _check_room(usage: Mapping[str, Any], own: int) -> Finding:

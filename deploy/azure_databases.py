@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.azure_manager import ResourceManager
+from deploy.azure_manager import ResourceManager, has_tags
 from deploy.findings import Finding, missing, ok
 from infra.core.settings import Settings
 
@@ -84,4 +84,4 @@ def check_account(manager: ResourceManager, settings: Settings, own: Mapping[str
 
 def _has_own(answer: Mapping[str, Any], own: Mapping[str, str]) -> bool:
     """Whether one of the listed resources has these tags."""
-    return any(own.items() <= (each.get("tags") or {}).items() for each in answer["value"])
+    return any(has_tags(each, own) for each in answer["value"])

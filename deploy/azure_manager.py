@@ -53,3 +53,8 @@ class ResourceManager:
             refusal = answer.get("error", {})
             raise ManagerError(refusal.get("code", str(reply.status_code)), refusal.get("message", reply.reason))
         return answer
+
+
+def has_tags(resource: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
+    """Whether a resource in an answer has all these tags."""
+    return tags.items() <= (resource.get("tags") or {}).items()
