@@ -11,6 +11,7 @@ from pulumi_azure_native import storage
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
 from infra.azure.storage_account import (
+    SOFT_DELETE_DAYS,
     Expiry,
     create_container,
     create_expiry,
@@ -23,7 +24,6 @@ from infra.core.component import Component, StackContext
 
 CONTAINER = "mlflow"
 INFERENCES_CONTAINER = "inferences"
-_SOFT_DELETE_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Artifacts(Component):
             is_copied=bool(context.settings.resilience.second_location),
         )
         self._account_id: pulumi.Output[str] = self._account.id
-        service = create_soft_delete(name, self._account, _SOFT_DELETE_DAYS, network, self, is_versioned=True)
+        service = create_soft_delete(name, self._account, SOFT_DELETE_DAYS, network, self, is_versioned=True)
         self._blob_service_id: pulumi.Output[str] = service.id
         create_expiry(name, self._account, self._list_expiry(), network, self)
         container = create_container(name, self._account, CONTAINER, context, network, self)

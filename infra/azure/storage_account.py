@@ -94,6 +94,10 @@ def create_container(
     )
 
 
+SOFT_DELETE_DAYS = 30
+"""How long deleted files of the platform and of jobs can be restored."""
+
+
 def create_soft_delete(
     name: str,
     account: storage.StorageAccount,

@@ -18,12 +18,17 @@ from infra.azure.network import Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets, create_private_vault
-from infra.azure.storage_account import create_expiry, create_private_account, create_soft_delete, expire_versions
+from infra.azure.storage_account import (
+    SOFT_DELETE_DAYS,
+    create_expiry,
+    create_private_account,
+    create_soft_delete,
+    expire_versions,
+)
 from infra.contract import TrainingContract
 from infra.core.component import Component, StackContext
 
 _COMPUTE = "low-priority"
-_SOFT_DELETE_DAYS = 30
 _JOBS = "training"  # the workload as which jobs run
 
 _OutboundRule: TypeAlias = (
@@ -103,7 +108,7 @@ class Training(Component):
         days = args.context.settings.resilience.artifact_version_days
         account = create_private_account(name, "job", args.context, args.network, args.secrets, parent=self)
         args.network.create_private_endpoint(f"{name}-file", account.id, "file", parent=self)
-        service = create_soft_delete(name, account, _SOFT_DELETE_DAYS, args.network, self, is_versioned=True)
+        service = create_soft_delete(name, account, SOFT_DELETE_DAYS, args.network, self, is_versioned=True)
         self._blob_service_id: pulumi.Output[str] = service.id
         create_expiry(name, account, [expire_versions(days)], args.network, self)
         # A role on a container would not do: the names of containers contain the workspace's ID.
