@@ -1,9 +1,9 @@
-"""A configuration of the policy pack with more exceptions than the pack's own, for one rehearsal."""
+"""The reviewed exceptions of the policy pack, and a configuration with more of them for one rehearsal."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -11,11 +11,19 @@ from pathlib import Path
 import yaml
 
 from kernel.reviewed_entries import find_today
-from policies import load_exceptions
+from policies import ReviewedException, load_exceptions
 from rehearsal.console import UserError
 
 _DAYS = 7
 """How long the added exceptions apply: longer than any scenario runs."""
+
+
+def read_exceptions() -> Sequence[ReviewedException]:
+    """The policy pack's own exceptions. Raises UserError with everything wrong in their file."""
+    try:
+        return load_exceptions()
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def write_configuration(folder: Path, stack: str, resources: Mapping[str, str]) -> Path:
@@ -24,10 +32,6 @@ def write_configuration(folder: Path, stack: str, resources: Mapping[str, str]) 
     `resources` are patterns of names in `stack`, keyed by the control that they are exempt from. Raises UserError with
     everything wrong in the pack's own exceptions.
     """
-    try:
-        own = [asdict(each) for each in load_exceptions()]
-    except ValueError as error:
-        raise UserError(str(error)) from None
     added = [
         {
             "control": control,
@@ -41,6 +45,6 @@ def write_configuration(folder: Path, stack: str, resources: Mapping[str, str]) 
     ]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     exceptions, configuration = folder / "exceptions.yaml", folder / "policy-pack-config.json"
-    exceptions.write_text(yaml.safe_dump([*own, *added]))
+    exceptions.write_text(yaml.safe_dump([*map(asdict, read_exceptions()), *added]))
     configuration.write_text(json.dumps({"exceptions": {"file": str(exceptions)}}))
     return configuration

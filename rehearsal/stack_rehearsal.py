@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from kernel.engine_events import list_refusals, read_events
-from policies import ReviewedException, load_exceptions
 from rehearsal import record, setting_changes, summary
 from rehearsal.console import UserError, info, progress_hidden
 from rehearsal.engine_runs import read_engine, run_engine
@@ -19,6 +18,7 @@ from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster, ClusterReport
 from rehearsal.outcome import Outcome
+from rehearsal.policy_configuration import read_exceptions
 from rehearsal.preparation import Preparation, preparing
 from rehearsal.scene import Scene
 from rehearsal.secret_leaks import describe_charts, find_leaks, find_leaks_in_text, report_leaks
@@ -43,7 +43,7 @@ def up(arguments: Namespace) -> int:
     rehearsal = Rehearsal(arguments.stack, arguments.purpose, scene=Scene.parse(arguments))
     has_controls = rehearsal.project.policy_pack is not None
     _check_settings(rehearsal)
-    exceptions = _load_exceptions() if has_controls else []
+    exceptions = read_exceptions() if has_controls else []
     policies = _list_policy_options(rehearsal, arguments.policy_pack_config)
     changes = setting_changes.check(rehearsal, arguments.confirm)
     started = time.monotonic()
@@ -223,14 +223,6 @@ def _describe_own_settings(rehearsal: Rehearsal) -> str:
         f"`pulumi config rm <key>` in `make shell STACK={rehearsal.stack}`; `make rehearse-reset "
         f"STACK={rehearsal.stack}` removes all of them, and the rehearsal itself."
     )
-
-
-def _load_exceptions() -> Sequence[ReviewedException]:
-    """The policy pack's exceptions. Raises UserError with everything wrong in their file."""
-    try:
-        return load_exceptions()
-    except ValueError as error:
-        raise UserError(str(error)) from None
 
 
 def _report_settings(rehearsal: Rehearsal) -> None:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from policies import load_exceptions
-from rehearsal import project, stack_rehearsal
+from rehearsal import policy_configuration, project, stack_rehearsal
 from rehearsal.console import UserError
 from rehearsal.toolchain import ROOT
 
@@ -78,7 +78,7 @@ def test_a_missing_setting_is_named(stack_file: Path) -> None:
 def test_exceptions_that_cannot_be_read_are_named(stack_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = stack_file.parent / "exceptions.yaml"
     broken.write_text("- control: x\n   resource: y")
-    monkeypatch.setattr(stack_rehearsal, "load_exceptions", lambda: load_exceptions(broken))
+    monkeypatch.setattr(policy_configuration, "load_exceptions", lambda: load_exceptions(broken))
     assert "stacks/exceptions.yaml, line 2, column 12: this is not YAML" in run_up()
 
 
