@@ -17,48 +17,55 @@ from rehearsal.simulator.azure import movement as azure_movement
 from rehearsal.simulator.core.access import ServiceAccess
 from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import USUAL, Caller, Circumstances
+from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.movement import apply_moves
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.one_writer import OneWriter
-from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, StateReader
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.late_grants import EffectiveState, LateSimulation, UseCheck
 
-_CLOUDS = (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLOUD, time_provider.CLOUD)
+_CLOUDS: Mapping[str, Cloud] = {
+    cloud.name: cloud
+    for cloud in (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLOUD, time_provider.CLOUD)
+}
+
+
+def _find_cloud(type_: str) -> Cloud | None:
+    """The simulated cloud that a resource type belongs to."""
+    return _CLOUDS.get(type_.split(":", 1)[0])
+
+
+def _find_model(type_: str) -> ResourceModel | None:
+    cloud = _find_cloud(type_)
+    return cloud.get_model(type_) if cloud else None
 
 
 def find_unmodelled(types: Iterable[str]) -> list[str]:
     """The resource types that belong to a simulated cloud and have no model, sorted."""
-    clouds = {cloud.name: cloud for cloud in _CLOUDS}
-    return sorted(
-        type_
-        for type_ in set(types)
-        if (cloud := clouds.get(type_.split(":", 1)[0])) is not None and cloud.get_model(type_) is None
-    )
+    return sorted(type_ for type_ in set(types) if _find_cloud(type_) is not None and _find_model(type_) is None)
 
 
 def find_one_writer(type_: str) -> OneWriter | None:
     """The rule of a type of which a cloud changes only one resource at a time; None for other types."""
-    models = (cloud.get_model(type_) for cloud in _CLOUDS if cloud.name == type_.split(":", 1)[0])
-    model = next(models, None)
+    model = _find_model(type_)
     return model.one_writer if model else None
 
 
 def is_never_updated(type_: str) -> bool:
     """Whether a cloud accepts updates of a type and changes nothing."""
-    models = (cloud.get_model(type_) for cloud in _CLOUDS if cloud.name == type_.split(":", 1)[0])
-    return any(model.is_never_updated for model in models if model)
+    model = _find_model(type_)
+    return model is not None and model.is_never_updated
 
 
 def list_notes(resources: Iterable[Mapping[str, Any]], circumstances: Circumstances = USUAL) -> list[str]:
     """What the simulated clouds did not check in the resources of the engine's state, one line each."""
-    state, clouds = StateStore(":memory:"), {cloud.name: cloud for cloud in _CLOUDS}
+    state = StateStore(":memory:")
     lines: list[str] = []
     for resource in resources:
         type_, urn = str(resource["type"]), str(resource["urn"])
-        cloud = clouds.get(type_.split(":", 1)[0])
-        model = cloud.get_model(type_) if cloud else None
+        cloud, model = _find_cloud(type_), _find_model(type_)
         if cloud is None or model is None:
             continue
         inputs = resource.get("inputs", {})
@@ -110,7 +117,7 @@ def create_simulations(
     `canaries` collects the secrets that they generate. If grants take effect late, `check_use` refuses resources that
     use one too early, in addition to the rules of the models.
     """
-    clouds = {cloud.name: cloud for cloud in _CLOUDS}
+    clouds = dict(_CLOUDS)
     if not renders_charts:
         clouds[offline_kubernetes.UNRENDERED.name] = offline_kubernetes.UNRENDERED
     canaries = Canaries() if canaries is None else canaries
