@@ -12,22 +12,20 @@ from itertools import combinations
 
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.simulator.clouds import find_one_writer
-from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.wiring.declared import Declared, Graph
 
 
 def find_problems(graph: Graph, state: StateStore) -> Iterator[Problem]:
     """Pairs of resources of one parent that may be changed at the same time."""
-    for pair in _list_pairs(graph, state):
-        (one, record), (other, _) = pair
-        rule = find_one_writer(record.type)
-        is_ordered = one.urn in graph.list_before(other.urn) or other.urn in graph.list_before(one.urn)
-        if rule is not None and not is_ordered:
-            reason = f"it may be changed at the same time as {other.label}. The cloud's error is then: "
-            yield Problem(one.label, reason + rule.describe(record.id), "make one of them depend on the other")
+    for (one, error), (other, _) in _list_pairs(graph, state):
+        if one.urn not in graph.list_before(other.urn) and other.urn not in graph.list_before(one.urn):
+            reason = f"it may be changed at the same time as {other.label}. The cloud's error is then: {error}"
+            yield Problem(one.label, reason, "make one of them depend on the other")
 
 
-_Member = tuple[Declared, ResourceRecord]
+_Member = tuple[Declared, str]
+"""A resource, and the cloud's error about it."""
 
 
 def _list_pairs(graph: Graph, state: StateStore) -> Iterator[tuple[_Member, _Member]]:
@@ -35,6 +33,6 @@ def _list_pairs(graph: Graph, state: StateStore) -> Iterator[tuple[_Member, _Mem
     for record in state.all():
         rule, declared = find_one_writer(record.type), graph.get(record.urn)
         if rule is not None and declared is not None:
-            groups[rule.find_parent(record.id)].append((declared, record))
+            groups[rule.find_parent(record.id)].append((declared, rule.describe(record.id)))
     for group in groups.values():
         yield from combinations(group, 2)
