@@ -17,14 +17,13 @@ from kernel.paths import look_up
 from kernel.values import as_list
 from rehearsal.kubernetes.readiness.problem import Problem, describe_object
 from rehearsal.simulator.aws.maintenance import parse_weekly
+from rehearsal.simulator.core.clock_times import DAY, WEEK, count_minutes
 from rehearsal.simulator.core.resource_model import Resource
 from rehearsal.wiring.graph import Wiring, describe
 
 _AKS, _POSTGRES = "azure-native:containerservice:MaintenanceConfiguration", "azure-native:dbforpostgresql:Server"
 _RDS = "aws:rds/instance:Instance"
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_DAY = 24 * 60
-_WEEK = 7 * _DAY
 _POSTGRES_MINUTES = 60  # which Azure does not let one choose
 # A weekly schedule at a full minute, and a duration in hours and minutes.
 _CRON = re.compile(r"(\d+) (\d+) \* \* ([0-6])")
@@ -40,10 +39,10 @@ class _Window:
     minutes: int
 
     def contains(self, other: _Window) -> bool:
-        return (other.start - self.start) % _WEEK + other.minutes <= self.minutes
+        return (other.start - self.start) % WEEK + other.minutes <= self.minutes
 
     def __str__(self) -> str:
-        day, minute = divmod(self.start, _DAY)
+        day, minute = divmod(self.start, DAY)
         return f"{_DAYS[day]} {minute // 60:02}:{minute % 60:02} UTC for {self.minutes / 60:g} h"
 
 
@@ -79,10 +78,10 @@ def _find_aks_window(configuration: Resource) -> tuple[int, int] | None:
     day, time = look_up(window, "schedule.weekly.dayOfWeek", None), window.get("startTime")
     if day is None or time is None:
         return None
-    local = _DAYS.index(day) * _DAY + _count_minutes(str(time))
+    local = _DAYS.index(day) * DAY + count_minutes(str(time))
     offset = str(window.get("utcOffset", "+00:00"))
-    ahead = _count_minutes(offset[1:]) * (-1 if offset.startswith("-") else 1)
-    return (local - ahead) % _WEEK, 60 * int(window.get("durationHours", 24))
+    ahead = count_minutes(offset[1:]) * (-1 if offset.startswith("-") else 1)
+    return (local - ahead) % WEEK, 60 * int(window.get("durationHours", 24))
 
 
 def _find_postgres_window(server: Resource) -> tuple[int, int] | None:
@@ -90,7 +89,7 @@ def _find_postgres_window(server: Resource) -> tuple[int, int] | None:
     if window.get("customWindow") != "Enabled":
         return None
     day, hour, minute = (int(window.get(unit, 0)) for unit in ("dayOfWeek", "startHour", "startMinute"))
-    return day * _DAY + hour * 60 + minute, _POSTGRES_MINUTES
+    return day * DAY + hour * 60 + minute, _POSTGRES_MINUTES
 
 
 def _find_rds_window(instance: Resource) -> tuple[int, int] | None:
@@ -108,10 +107,5 @@ def _find_drift_window(name: str, spec: Mapping[str, Any]) -> _Window | None:
         if str(budget.get("nodes")) in ("0", "0%") and "Drifted" in reasons and cron and duration:
             minute, hour, day = map(int, cron.groups())
             blocked = 60 * int(duration[1] or 0) + int(duration[2] or 0)
-            return _Window(name, (day * _DAY + hour * 60 + minute + blocked) % _WEEK, max(0, _WEEK - blocked))
+            return _Window(name, (day * DAY + hour * 60 + minute + blocked) % WEEK, max(0, WEEK - blocked))
     return None
-
-
-def _count_minutes(time: str) -> int:
-    hours, _, minutes = time.partition(":")
-    return 60 * int(hours) + int(minutes)

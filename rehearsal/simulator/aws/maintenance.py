@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
+from rehearsal.simulator.core.clock_times import DAY, WEEK, count_minutes
 from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.rules import matches
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_DAY = 24 * 60
-_WEEK = 7 * _DAY
 _LEAST = 30
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _WEEKLY = re.compile(rf"(?i:({'|'.join(_DAYS)}):({_TIME})-({'|'.join(_DAYS)}):({_TIME}))")
@@ -22,9 +21,9 @@ def parse_weekly(text: object) -> tuple[int, int] | None:
     if found is None:
         return None
     start, end = (
-        _DAYS.index(day.lower()) * _DAY + _count_minutes(time) for day, time in (found.groups()[:2], found.groups()[2:])
+        _DAYS.index(day.lower()) * DAY + count_minutes(time) for day, time in (found.groups()[:2], found.groups()[2:])
     )
-    return start, (end - start) % _WEEK
+    return start, (end - start) % WEEK
 
 
 def _parse_daily(text: object) -> tuple[int, int] | None:
@@ -32,13 +31,8 @@ def _parse_daily(text: object) -> tuple[int, int] | None:
     found = _DAILY.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
-    start, end = map(_count_minutes, found.groups())
-    return start, (end - start) % _DAY
-
-
-def _count_minutes(time: str) -> int:
-    hours, _, minutes = time.partition(":")
-    return 60 * int(hours) + int(minutes)
+    start, end = map(count_minutes, found.groups())
+    return start, (end - start) % DAY
 
 
 # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html; the message is not AWS's.
@@ -56,8 +50,8 @@ def _refuse_overlap(request: ResourceRequest) -> str | None:
     if weekly is None or daily is None:
         return None
     # The backup that begins first after the start of maintenance, and the one before that.
-    until_next = (daily[0] - weekly[0]) % _DAY
-    if until_next >= weekly[1] and _DAY - until_next >= daily[1]:
+    until_next = (daily[0] - weekly[0]) % DAY
+    if until_next >= weekly[1] and DAY - until_next >= daily[1]:
         return None
     return "InvalidParameterValue: The backup window and maintenance window must not overlap."
 
